@@ -1,0 +1,1 @@
+"""QUIC transports behind one narrow port: the interface, and the implementation on aioquic."""

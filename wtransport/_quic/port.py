@@ -1,0 +1,205 @@
+"""The narrow QUIC interface that the WebTransport engine calls, and the events it gets back.
+
+The engine knows nothing else of QUIC: another transport can stand behind it by implementing `QuicPort`. Nothing here
+does I/O or reads a clock; times are seconds of one monotonic clock, passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+NetworkAddress: TypeAlias = Any
+"""A socket address as the operating system gives it: ``(host, port)``, or with flow info and scope for IPv6."""
+
+
+@dataclass(slots=True)
+class HandshakeStarted:
+    """Application data may be written: the ALPN protocol and the peer's transport parameters are known."""
+
+    alpn_protocol: str | None
+
+
+@dataclass(slots=True)
+class HandshakeFinished:
+    """The TLS handshake is complete."""
+
+
+@dataclass(slots=True)
+class Terminated:
+    """The QUIC connection is over; the last event.
+
+    `is_application` tells an application close (frame 0x1d) from a transport one, `by_peer` who began it.
+    """
+
+    error_code: int
+    reason: str
+    is_application: bool
+    by_peer: bool
+
+
+@dataclass(slots=True)
+class StreamBytes:
+    """In-order stream bytes arrived; `end_stream` marks the FIN (`data` may then be empty)."""
+
+    stream_id: int
+    data: bytes
+    end_stream: bool
+
+
+@dataclass(slots=True)
+class StreamReset:
+    """The peer reset its sending side (RESET_STREAM); `final_size` counts the bytes it claims to have sent."""
+
+    stream_id: int
+    error_code: int
+    final_size: int
+
+
+@dataclass(slots=True)
+class StreamStopped:
+    """The peer asked us to stop sending (STOP_SENDING); the transport answers with RESET_STREAM by itself."""
+
+    stream_id: int
+    error_code: int
+
+
+@dataclass(slots=True)
+class StreamDrained:
+    """The unsent bytes of a watched stream fell to its low-water mark, see `QuicPort.watch_unsent`."""
+
+    stream_id: int
+
+
+@dataclass(slots=True)
+class DatagramReceived:
+    """A DATAGRAM frame arrived."""
+
+    data: bytes
+
+
+@dataclass(slots=True)
+class DatagramsDrained:
+    """The outgoing datagram queue has room again after `QuicPort.send_datagram` returned False."""
+
+
+@dataclass(slots=True)
+class StreamCreditRaised:
+    """The peer lets us open more streams of one direction (MAX_STREAMS)."""
+
+    unidirectional: bool
+
+
+@dataclass(slots=True)
+class ConnectionIdIssued:
+    """A connection id by which the peer may address us from now on."""
+
+    connection_id: bytes
+
+
+@dataclass(slots=True)
+class ConnectionIdRetired:
+    """The peer stopped using a connection id."""
+
+    connection_id: bytes
+
+
+QuicEvent: TypeAlias = (
+    HandshakeStarted
+    | HandshakeFinished
+    | Terminated
+    | StreamBytes
+    | StreamReset
+    | StreamStopped
+    | StreamDrained
+    | DatagramReceived
+    | DatagramsDrained
+    | StreamCreditRaised
+    | ConnectionIdIssued
+    | ConnectionIdRetired
+)
+
+
+class QuicPort(Protocol):
+    """One QUIC connection, sans I/O.
+
+    Four kinds of methods: inputs (`receive_datagram`, `handle_timeout`), commands of the engine, outputs that are
+    pulled (`next_event`, `datagrams_to_send`, `next_deadline`), and getters. After any input or command, pull events
+    until there are none, then datagrams, then the deadline. Commands call `request_flush`, so that the driver need
+    not be told by their callers.
+    """
+
+    request_flush: Callable[[], None]
+    """Called when a command left something to send. Set by the driver; does nothing before that."""
+
+    is_client: bool
+
+    def connect(self, addr: NetworkAddress, now: float) -> None:
+        """Client only: begin the handshake with `addr`."""
+
+    def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """Take one UDP payload."""
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due at `now`; called at or after `next_deadline`."""
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` must be called, or None."""
+
+    def next_event(self) -> QuicEvent | None:
+        """Return the next event, or None."""
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Return the UDP payloads to send now, with their destinations."""
+
+    def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
+        """Close the connection with an application error code, or with a transport one (RFC 9000, 10.2)."""
+
+    def open_stream(self, *, unidirectional: bool) -> int | None:
+        """Open a stream and return its id; None when the peer's MAX_STREAMS allows none now (it is told so)."""
+
+    def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
+        """Queue stream bytes; the caller has checked that the sending side is open."""
+
+    def unsent_bytes(self, stream_id: int) -> int:
+        """Return how many queued bytes of a stream have not been sent for the first time."""
+
+    def watch_unsent(self, stream_id: int, low_water: int) -> None:
+        """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
+
+    def reset_stream(self, stream_id: int, error_code: int) -> None:
+        """Reset the sending side; no effect when it is already finished or reset."""
+
+    def stop_stream(self, stream_id: int, error_code: int) -> None:
+        """Ask the peer to stop sending; bytes that still arrive are discarded and credited at once."""
+
+    def consume(self, stream_id: int, nbytes: int) -> None:
+        """Give back flow-control credit for bytes of a stream that were read (or will not be)."""
+
+    def send_datagram(self, data: bytes) -> bool:
+        """Queue a DATAGRAM frame payload of at most `max_datagram_payload` bytes; False when the queue is full."""
+
+    @property
+    def max_datagram_payload(self) -> int:
+        """Return the largest DATAGRAM frame payload that can be sent now, in bytes; 0 when the peer takes none."""
+
+    @property
+    def remote_max_datagram_frame_size(self) -> int:
+        """Return the peer's max_datagram_frame_size transport parameter, in bytes; 0 when absent."""
+
+    @property
+    def remote_address(self) -> NetworkAddress | None:
+        """Return the address that datagrams are sent to now; follows migration."""
+
+    @property
+    def local_max_streams_bidi(self) -> int:
+        """Return the total number of bidirectional streams the peer may open so far (MAX_STREAMS)."""
+
+    @property
+    def probe_timeout(self) -> float:
+        """Return the current probe timeout (PTO), in seconds."""
+
+    @property
+    def round_trip_time(self) -> float:
+        """Return the smoothed round-trip time, in seconds; 0.0 before the first measurement."""
