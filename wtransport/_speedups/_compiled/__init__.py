@@ -1,0 +1,48 @@
+"""The kernels compiled by Cython, one extension module per file; types come from their pure twins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .._pure import (
+        CapsuleParser,
+        ChunkQueue,
+        DatagramQueue,
+        FrameParser,
+        decode_datagram,
+        decode_stream_header,
+        decode_varint,
+        encode_capsule,
+        encode_datagram,
+        encode_frame,
+        encode_frame_header,
+        encode_stream_header,
+        encode_varint,
+        encode_varint_into,
+        varint_size,
+    )
+else:
+    from .chunks import ChunkQueue
+    from .datagrams import DatagramQueue, decode_datagram, encode_datagram
+    from .frames import decode_stream_header, encode_stream_header
+    from .records import CapsuleParser, FrameParser, encode_capsule, encode_frame, encode_frame_header
+    from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
+
+__all__ = [
+    "CapsuleParser",
+    "ChunkQueue",
+    "DatagramQueue",
+    "FrameParser",
+    "decode_datagram",
+    "decode_stream_header",
+    "decode_varint",
+    "encode_capsule",
+    "encode_datagram",
+    "encode_frame",
+    "encode_frame_header",
+    "encode_stream_header",
+    "encode_varint",
+    "encode_varint_into",
+    "varint_size",
+]

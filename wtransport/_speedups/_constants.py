@@ -1,0 +1,23 @@
+"""The numbers that both twins of the kernels share.
+
+They stand here, in one place, because a limit that differs between the twins is a bug that no user could
+explain. Nothing here is configuration: every value is fixed by a document.
+"""
+
+from __future__ import annotations
+
+# Largest value a QUIC varint can carry: 62 bits, the top two hold the length (RFC 9000, section 16).
+MAX_VARINT = 2**62 - 1
+
+# A quarter stream id names a client-initiated bidirectional stream (a multiple of 4) of at most 2**62 - 1, so
+# anything above this is H3_DATAGRAM_ERROR (RFC 9297, section 2.1).
+MAX_QUARTER_STREAM_ID = 2**60 - 1
+
+# HTTP/3 frame type whose payload is handed on as it arrives (RFC 9114, section 7.2.1).
+FRAME_TYPE_DATA = 0x00
+
+# Most bytes a record header (type and length, one varint each) can take: 8 each (RFC 9000, section 16).
+MAX_RECORD_HEADER_SIZE = 16
+
+# Session id reported for a stream that does not begin with the signal value; no stream has a negative id.
+NO_SESSION_ID = -1

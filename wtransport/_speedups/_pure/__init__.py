@@ -1,0 +1,27 @@
+"""The kernels in pure Python: the specification of the compiled ones, and what runs where nothing was compiled."""
+
+from __future__ import annotations
+
+from .capsules import CapsuleParser, encode_capsule
+from .chunks import ChunkQueue
+from .datagrams import DatagramQueue, decode_datagram, encode_datagram
+from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
+from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
+
+__all__ = [
+    "CapsuleParser",
+    "ChunkQueue",
+    "DatagramQueue",
+    "FrameParser",
+    "decode_datagram",
+    "decode_stream_header",
+    "decode_varint",
+    "encode_capsule",
+    "encode_datagram",
+    "encode_frame",
+    "encode_frame_header",
+    "encode_stream_header",
+    "encode_varint",
+    "encode_varint_into",
+    "varint_size",
+]
