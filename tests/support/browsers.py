@@ -22,6 +22,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from marionette import Marionette
+
 __all__ = ["BROWSERS", "Browser", "BrowserMissing", "ScenarioError", "start"]
 
 T = TypeVar("T")
@@ -122,15 +124,10 @@ class FirefoxDriver:
     """Firefox through Marionette, with a profile of its own."""
 
     def __init__(self) -> None:
-        try:
-            from marionette_driver.marionette import Marionette  # optional: extra "browser"
-        except ImportError as error:
-            raise BrowserMissing(f"firefox cannot be driven: {error}") from error
         self._executable = _find("firefox-esr", "firefox")
-        self._connect = Marionette
         self._profile = tempfile.TemporaryDirectory(prefix="wtransport-firefox-", ignore_cleanup_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
-        self._client: Any = None
+        self._client: Marionette | None = None
 
     def start(self) -> None:
         profile = Path(self._profile.name)
@@ -147,8 +144,7 @@ class FirefoxDriver:
                 env={**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1"},
             )
         port = self._wait_for_port(profile / "MarionetteActivePort", log)
-        self._client = self._connect(host="127.0.0.1", port=port, socket_timeout=START_TIMEOUT)
-        self._client.start_session()
+        self._client = Marionette(port, timeout=START_TIMEOUT)
 
     def _wait_for_port(self, file: Path, log: Path) -> int:
         deadline = time.monotonic() + START_TIMEOUT
@@ -161,14 +157,14 @@ class FirefoxDriver:
         raise RuntimeError(f"firefox opened no marionette port: {log.read_text(errors='replace')[-2000:]}")
 
     def call(self, page: str, scenario: str, arguments: str, timeout: float) -> str:
-        self._client.socket_timeout = timeout + DRIVER_GRACE
+        if self._client is None:
+            raise RuntimeError("firefox is not running")
         self._client.navigate(page)
-        # No named sandbox: the script shares the page's objects, promises included.
-        result: str = self._client.execute_async_script(
+        result: str = self._client.run_async(
             "const [name, given, done] = arguments; window.runScenario(name, given).then(done);",
-            script_args=(scenario, arguments),
-            sandbox=None,
-            script_timeout=int((timeout + DRIVER_GRACE) * 1000),
+            scenario,
+            arguments,
+            timeout=timeout + DRIVER_GRACE,
         )
         return result
 
@@ -183,7 +179,7 @@ class FirefoxDriver:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait(timeout=10)
         if self._client is not None:
-            self._client.client.close()
+            self._client.close()
         self._profile.cleanup()
 
 
