@@ -91,20 +91,6 @@ class StreamCreditRaised:
     unidirectional: bool
 
 
-@dataclass(slots=True)
-class ConnectionIdIssued:
-    """A connection id by which the peer may address us from now on."""
-
-    connection_id: bytes
-
-
-@dataclass(slots=True)
-class ConnectionIdRetired:
-    """The peer stopped using a connection id."""
-
-    connection_id: bytes
-
-
 QuicEvent: TypeAlias = (
     HandshakeStarted
     | HandshakeFinished
@@ -116,8 +102,6 @@ QuicEvent: TypeAlias = (
     | DatagramReceived
     | DatagramsDrained
     | StreamCreditRaised
-    | ConnectionIdIssued
-    | ConnectionIdRetired
 )
 
 
@@ -133,7 +117,17 @@ class QuicPort(Protocol):
     request_flush: Callable[[], None]
     """Called when a command left something to send. Set by the driver; does nothing before that."""
 
+    on_cid_issued: Callable[[bytes], None]
+    """Called with a connection id by which the peer may address us from now on. Set by a server's demultiplexer."""
+
+    on_cid_retired: Callable[[bytes], None]
+    """Called with a connection id that the peer stopped using. Set by a server's demultiplexer."""
+
     is_client: bool
+
+    @property
+    def connection_id(self) -> bytes:
+        """Return the connection id that we chose first."""
 
     def connect(self, addr: NetworkAddress, now: float) -> None:
         """Client only: begin the handshake with `addr`."""
@@ -191,6 +185,10 @@ class QuicPort(Protocol):
     @property
     def remote_address(self) -> NetworkAddress | None:
         """Return the address that datagrams are sent to now; follows migration."""
+
+    @property
+    def is_terminated(self) -> bool:
+        """Tell whether the connection is over and nothing is left to send or wait for."""
 
     @property
     def local_max_streams_bidi(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
 
 from .._speedups import ChunkQueue
 from .flow import ReceiveWindow
@@ -37,7 +36,6 @@ class SendHalf:
         "_fin_acknowledged",
         "_fin_pending",
         "_lost",
-        "_on_ready",
         "_queue",
         "final_size",
         "is_finished",
@@ -48,8 +46,8 @@ class SendHalf:
         "reset_pending",
     )
 
-    def __init__(self, *, limit: int, on_ready: Callable[[], None], writable: bool = True) -> None:
-        """`limit` is the peer's credit in bytes; `on_ready` is called when a loss left something to send again."""
+    def __init__(self, *, limit: int, writable: bool = True) -> None:
+        """`limit` is the peer's credit in bytes."""
         self.limit = limit
         self.offset = 0
         self.final_size: int | None = None
@@ -62,7 +60,6 @@ class SendHalf:
         self._fin_pending = False
         self._acknowledged = 0
         self._fin_acknowledged = False
-        self._on_ready = on_ready
 
     @property
     def unsent(self) -> int:
@@ -100,6 +97,13 @@ class SendHalf:
         if self._queue:
             return self.offset < self.limit and connection_credit > 0
         return self._fin_pending
+
+    @property
+    def next_size(self) -> int:
+        """Return how many bytes of data the next frame could carry."""
+        if self._lost:
+            return len(self._lost[0][1])
+        return min(len(self._queue), self.limit - self.offset)
 
     @property
     def next_offset(self) -> int:
@@ -143,12 +147,11 @@ class SendHalf:
         return offset, data, fin, 0
 
     def on_frame_delivery(self, acknowledged: bool, offset: int, data: bytes, fin: bool) -> None:
-        """Settle a STREAM frame that was acknowledged or declared lost."""
+        """Settle a STREAM frame that was acknowledged, or declared lost and is now to be sent again."""
         if self.reset_code is not None:
             return
         if not acknowledged:
             self._lost.append((offset, data, fin))
-            self._on_ready()
             return
         self._acknowledged += len(data)
         self._fin_acknowledged |= fin
@@ -156,12 +159,11 @@ class SendHalf:
             self.is_finished = True
 
     def on_reset_delivery(self, acknowledged: bool) -> None:
-        """Settle a RESET_STREAM frame that was acknowledged or declared lost."""
+        """Settle a RESET_STREAM frame that was acknowledged, or declared lost and is now to be sent again."""
         if acknowledged:
             self.is_finished = True
         else:
             self.reset_pending = True
-            self._on_ready()
 
 
 class ReceiveHalf:

@@ -1,0 +1,271 @@
+"""aioquic's connection with streams, flow control and datagrams of our own. The only file that knows aioquic's privates.
+
+aioquic keeps TLS, packet protection, loss recovery, congestion control, connection ids and paths. Replaced, because
+stock aioquic 1.7 scans every stream for every packet, gives credit on receipt instead of on reading, and queues
+datagrams without a bound: the frames of streams, their limits and datagrams, both ways, and what goes into a 1-RTT
+packet in which order. The rules of those are in `stream_table` and `frame_writer`.
+"""
+
+from __future__ import annotations
+
+import aioquic
+from aioquic.buffer import Buffer
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import (
+    QuicConnection,
+    QuicConnectionError,
+    QuicConnectionState,
+    QuicNetworkPath,
+    QuicReceiveContext,
+)
+from aioquic.quic.events import ConnectionTerminated
+from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
+from aioquic.quic.packet_builder import QuicPacketBuilder, QuicPacketBuilderStop
+from aioquic.tls import Epoch, Group
+
+from .frame_writer import FrameWriter
+from .limits import PeerLimits, TransportLimits
+from .port import DatagramReceived, DatagramsDrained
+from .stream_table import StreamTable
+from .violations import TransportViolation
+
+if not aioquic.__version__.startswith("1.7."):
+    raise ImportError(f"wtransport knows the internals of aioquic 1.7 only, found {aioquic.__version__}")
+
+AEAD_TAG_SIZE = 16
+PACKET_NUMBER_SIZE = 2
+"""Bytes: what aioquic's packet builder uses in every packet."""
+
+
+class StreamingConnection(QuicConnection):
+    """A `QuicConnection` that serves streams from a ready queue and credits what was read."""
+
+    def __init__(
+        self,
+        *,
+        configuration: QuicConfiguration,
+        limits: TransportLimits,
+        original_destination_connection_id: bytes | None = None,
+    ) -> None:
+        super().__init__(
+            configuration=configuration, original_destination_connection_id=original_destination_connection_id
+        )
+        self.table = StreamTable(is_client=self._is_client, limits=limits, emit=self._events.append)
+        self.closed_by_peer = False
+        self._writer = FrameWriter(self.table)
+        self._max_queued_datagrams = limits.max_queued_datagrams
+        self._datagrams_refused = False
+        # What the transport parameters will say.
+        self._local_max_data.value = limits.connection_window
+        self._local_max_stream_data_bidi_local = limits.stream_window
+        self._local_max_stream_data_bidi_remote = limits.stream_window
+        self._local_max_stream_data_uni = limits.stream_window
+        self._local_max_streams_bidi.value = limits.max_streams_bidi
+        self._local_max_streams_uni.value = limits.max_streams_uni
+
+    @property
+    def close_event(self) -> ConnectionTerminated | None:
+        """Return why the connection ends, as soon as that is decided."""
+        return self._close_event
+
+    @property
+    def is_terminated(self) -> bool:
+        """Tell whether the closing or draining period is over."""
+        return self._state is QuicConnectionState.TERMINATED
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the handshake is complete."""
+        return self._handshake_complete
+
+    @property
+    def has_path(self) -> bool:
+        """Tell whether there is somebody to send to."""
+        return bool(self._network_paths)
+
+    @property
+    def remote_max_datagram_frame_size(self) -> int:
+        """Return the peer's max_datagram_frame_size, 0 when absent."""
+        return self._remote_max_datagram_frame_size or 0
+
+    @property
+    def packet_room(self) -> int:
+        """Return how many bytes of frames fit into one 1-RTT packet."""
+        header = 1 + len(self._peer_cid.cid) + PACKET_NUMBER_SIZE
+        return int(self._max_datagram_size) - header - AEAD_TAG_SIZE
+
+    @property
+    def probe_timeout(self) -> float:
+        """Return the probe timeout, in seconds."""
+        return float(self._loss.get_probe_timeout())
+
+    @property
+    def round_trip_time(self) -> float:
+        """Return the smoothed round-trip time, in seconds; 0.0 before the first sample."""
+        return float(self._loss._rtt_smoothed) if self._loss._rtt_initialized else 0.0
+
+    def queue_datagram(self, data: bytes) -> bool:
+        """Queue a DATAGRAM frame; False when the queue is full."""
+        if len(self._writer.datagrams) >= self._max_queued_datagrams:
+            self._datagrams_refused = True
+            return False
+        self._writer.datagrams.append(data)
+        return True
+
+    # Handshake.
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        if self._is_client:
+            # A key share of each group costs a key generation and a longer ClientHello; every server has one of these.
+            self.tls._supported_groups = [Group.X25519, Group.SECP256R1]
+
+    def _parse_transport_parameters(self, data: bytes, from_session_ticket: bool = False) -> None:
+        super()._parse_transport_parameters(data, from_session_ticket)
+        self.table.remote = PeerLimits(
+            max_data=self._remote_max_data,
+            max_stream_data_bidi_local=self._remote_max_stream_data_bidi_local,
+            max_stream_data_bidi_remote=self._remote_max_stream_data_bidi_remote,
+            max_stream_data_uni=self._remote_max_stream_data_uni,
+            max_streams_bidi=self._remote_max_streams_bidi,
+            max_streams_uni=self._remote_max_streams_uni,
+        )
+
+    # Receiving.
+
+    def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        stream_id = buf.pull_uint_var()
+        offset = buf.pull_uint_var() if frame_type & 4 else 0
+        length = buf.pull_uint_var() if frame_type & 2 else buf.capacity - buf.tell()
+        try:
+            self.table.on_stream_frame(stream_id, offset, buf.pull_bytes(length), bool(frame_type & 1))
+        except TransportViolation as exc:
+            raise _translated(exc, frame_type) from exc
+
+    def _handle_reset_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        stream_id, error_code, final_size = buf.pull_uint_var(), buf.pull_uint_var(), buf.pull_uint_var()
+        try:
+            self.table.on_reset(stream_id, error_code, final_size)
+        except TransportViolation as exc:
+            raise _translated(exc, frame_type) from exc
+
+    def _handle_stop_sending_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        stream_id, error_code = buf.pull_uint_var(), buf.pull_uint_var()
+        try:
+            self.table.on_stop_sending(stream_id, error_code)
+        except TransportViolation as exc:
+            raise _translated(exc, frame_type) from exc
+
+    def _handle_max_data_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        self.table.on_max_data(buf.pull_uint_var())
+
+    def _handle_max_stream_data_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        stream_id, limit = buf.pull_uint_var(), buf.pull_uint_var()
+        try:
+            self.table.on_max_stream_data(stream_id, limit)
+        except TransportViolation as exc:
+            raise _translated(exc, frame_type) from exc
+
+    def _handle_max_streams_bidi_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        self._raise_max_streams(frame_type, buf, unidirectional=False)
+
+    def _handle_max_streams_uni_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        self._raise_max_streams(frame_type, buf, unidirectional=True)
+
+    def _raise_max_streams(self, frame_type: int, buf: Buffer, *, unidirectional: bool) -> None:
+        try:
+            self.table.on_max_streams(buf.pull_uint_var(), unidirectional=unidirectional)
+        except TransportViolation as exc:
+            raise _translated(exc, frame_type) from exc
+
+    def _handle_stream_data_blocked_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        stream_id = buf.pull_uint_var()
+        buf.pull_uint_var()
+        try:
+            self.table.on_stream_data_blocked(stream_id)
+        except TransportViolation as exc:
+            raise _translated(exc, frame_type) from exc
+
+    def _handle_datagram_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        length = buf.pull_uint_var() if frame_type == QuicFrameType.DATAGRAM_WITH_LENGTH else buf.capacity - start
+        data = buf.pull_bytes(length)
+        # The limit is on the whole frame, type and length included (RFC 9221, 3).
+        if 1 + buf.tell() - start > (self._configuration.max_datagram_frame_size or 0):
+            raise QuicConnectionError(
+                QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "DATAGRAM frame larger than was announced"
+            )
+        self._events.append(DatagramReceived(data))
+
+    def _handle_connection_close_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        self.closed_by_peer = self._close_event is None
+        super()._handle_connection_close_frame(context, frame_type, buf)
+
+    # Sending.
+
+    def _write_application(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
+        crypto = self._cryptos[Epoch.ONE_RTT]
+        if not crypto.send.is_valid():
+            return
+        space, pacer, writer = self._spaces[Epoch.ONE_RTT], self._loss._pacer, self._writer
+        while True:
+            if space.ack_at is None or space.ack_at >= now:
+                # Acknowledgements that are due are not paced (RFC 9002, 7.7).
+                self._pacing_at = pacer.next_send_time(now=now)
+                if self._pacing_at is not None:
+                    break
+            builder.start_packet(QuicPacketType.ONE_RTT, crypto)
+            try:
+                # An acknowledgement that is not due yet rides along with whatever goes out anyway.
+                if space.ack_at is not None and (space.ack_at <= now or writer.has_work):
+                    self._write_ack_frame(builder=builder, space=space, now=now)
+                if self._handshake_complete:
+                    self._write_connection_frames(builder, network_path, now)
+                self._write_probes_and_crypto(builder)
+                writer.write(builder)
+            except QuicPacketBuilderStop:
+                if builder.packet_is_empty:
+                    break  # the congestion window or the anti-amplification limit is used up
+            if builder.packet_is_empty:
+                break
+            pacer.update_after_send(now=now)
+        if self._datagrams_refused and len(writer.datagrams) <= self._max_queued_datagrams // 2:
+            self._datagrams_refused = False
+            self._events.append(DatagramsDrained())
+
+    def _write_connection_frames(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
+        """Write what concerns the connection as a whole; all of it is rare."""
+        if not (network_path.is_validated or network_path.local_challenge_sent):
+            self._write_path_challenge_frame(builder=builder, network_path=network_path)
+            if network_path.validation_deadline is None:
+                # RFC 9000, 8.2.4: three times the larger of this path's and a new path's probe timeout.
+                new_path_timeout = 2 * self._configuration.initial_rtt
+                network_path.validation_deadline = now + 3 * max(self.probe_timeout, new_path_timeout)
+        if self._handshake_done_pending:
+            self._write_handshake_done_frame(builder=builder)
+            self._handshake_done_pending = False
+        while network_path.remote_challenges:
+            self._write_path_response_frame(builder=builder, challenge=network_path.remote_challenges[0])
+            network_path.remote_challenges.popleft()
+        for connection_id in self._host_cids:
+            if not connection_id.was_sent:
+                self._write_new_connection_id_frame(builder=builder, connection_id=connection_id)
+        while self._retire_connection_ids:
+            self._write_retire_connection_id_frame(builder=builder, sequence_number=self._retire_connection_ids[0])
+            self._retire_connection_ids.pop(0)
+        self._writer.write_limits(builder)
+
+    def _write_probes_and_crypto(self, builder: QuicPacketBuilder) -> None:
+        if self._ping_pending:
+            self._write_ping_frame(builder, self._ping_pending)
+            self._ping_pending.clear()
+        if self._probe_pending:
+            self._write_ping_frame(builder, comment="probe")
+            self._probe_pending = False
+        crypto_stream = self._crypto_streams[Epoch.ONE_RTT]
+        if not crypto_stream.sender.buffer_is_empty:
+            self._write_crypto_frame(builder=builder, space=self._spaces[Epoch.ONE_RTT], stream=crypto_stream)
+
+
+def _translated(violation: TransportViolation, frame_type: int) -> QuicConnectionError:
+    return QuicConnectionError(violation.error_code, frame_type, violation.reason)

@@ -1,0 +1,232 @@
+"""The QUIC port on top of aioquic: commands in, typed events out, deadlines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aioquic.quic import events as aioquic_events
+from aioquic.quic.configuration import QuicConfiguration
+
+from .aioquic_connection import StreamingConnection
+from .limits import TransportLimits
+from .port import HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
+
+DATAGRAM_HEADER_MAX = 1 + 2
+"""Bytes of a DATAGRAM frame's type and length; a length up to 16383 takes at most two."""
+
+
+def _ignore(*_: object) -> None:
+    """Stand in for a hook that nobody set."""
+
+
+class AioquicPort:
+    """Implements `QuicPort` with aioquic's TLS, loss recovery and packet protection."""
+
+    def __init__(
+        self,
+        *,
+        configuration: QuicConfiguration,
+        limits: TransportLimits,
+        keep_alive_interval: float | None = None,
+        original_destination_connection_id: bytes | None = None,
+    ) -> None:
+        """Make one end of a connection.
+
+        Args:
+            configuration: aioquic's configuration; may be shared by many connections.
+            limits: what the peer is granted.
+            keep_alive_interval: seconds of silence after which a PING is sent; None sends none.
+            original_destination_connection_id: server only, from the client's first packet.
+        """
+        self.is_client: bool = configuration.is_client
+        self.request_flush: Callable[[], None] = _ignore
+        self.on_cid_issued: Callable[[bytes], None] = _ignore
+        self.on_cid_retired: Callable[[bytes], None] = _ignore
+        self._connection = StreamingConnection(
+            configuration=configuration,
+            limits=limits,
+            original_destination_connection_id=original_destination_connection_id,
+        )
+        self._table = self._connection.table
+        self._keep_alive_interval = keep_alive_interval
+        self._keep_alive_at: float | None = None
+        self._end_reported = False
+
+    # Inputs.
+
+    def connect(self, addr: NetworkAddress, now: float) -> None:
+        """Client only: begin the handshake."""
+        self._connection.connect(addr, now)
+        self.request_flush()
+
+    def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """Take one UDP payload."""
+        self._connection.receive_datagram(data, addr, now)
+        if self._keep_alive_interval is not None:
+            self._keep_alive_at = now + self._keep_alive_interval
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        connection = self._connection
+        if self._keep_alive_at is not None and now >= self._keep_alive_at:
+            self._keep_alive_at = now + (self._keep_alive_interval or 0.0)
+            if connection.is_connected:
+                connection.send_ping(0)
+        timer = self._connection_timer()
+        if timer is not None and now >= timer:
+            connection.handle_timer(now)
+
+    # Outputs.
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` must be called next, or None."""
+        timer = self._connection_timer()
+        if timer is None:
+            return None
+        if self._keep_alive_at is not None and self._keep_alive_at < timer and not self._end_reported:
+            return self._keep_alive_at
+        return timer
+
+    def next_event(self) -> QuicEvent | None:
+        """Return the next event, or None."""
+        connection = self._connection
+        while (event := connection.next_event()) is not None:
+            if not isinstance(event, aioquic_events.QuicEvent):
+                ours: QuicEvent = event
+                return ours
+            translated = self._translate(event)
+            if translated is not None:
+                return translated
+        if connection.close_event is not None and not self._end_reported:
+            self._end_reported = True
+            end = connection.close_event
+            return Terminated(
+                error_code=end.error_code,
+                reason=end.reason_phrase,
+                is_application=end.frame_type is None,
+                by_peer=connection.closed_by_peer,
+            )
+        return None
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Return the UDP payloads to send now, with their destinations."""
+        connection = self._connection
+        if not connection.has_path:
+            return []
+        return connection.datagrams_to_send(now)
+
+    # Commands.
+
+    def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
+        """Close the connection with an application or a transport error code."""
+        frame_type = None if is_application else 0
+        self._connection.close(error_code=error_code, frame_type=frame_type, reason_phrase=reason)
+        self.request_flush()
+
+    def open_stream(self, *, unidirectional: bool) -> int | None:
+        """Open a stream and return its id; None when the peer allows no more now."""
+        stream_id = self._table.open(unidirectional=unidirectional)
+        if stream_id is None:
+            self.request_flush()
+        return stream_id
+
+    def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
+        """Queue stream bytes; without effect on a stream whose sending side is over."""
+        stream = self._table.streams.get(stream_id)
+        if stream is not None and stream.send.is_open:
+            self._table.write(stream, data, end_stream)
+            self.request_flush()
+
+    def unsent_bytes(self, stream_id: int) -> int:
+        """Return how many queued bytes of a stream have not been sent for the first time."""
+        stream = self._table.streams.get(stream_id)
+        return 0 if stream is None else stream.send.unsent
+
+    def watch_unsent(self, stream_id: int, low_water: int) -> None:
+        """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
+        stream = self._table.streams.get(stream_id)
+        if stream is not None:
+            stream.send.low_water = low_water
+
+    def reset_stream(self, stream_id: int, error_code: int) -> None:
+        """Reset the sending side."""
+        stream = self._table.streams.get(stream_id)
+        if stream is not None:
+            self._table.reset(stream, error_code)
+            self.request_flush()
+
+    def stop_stream(self, stream_id: int, error_code: int) -> None:
+        """Ask the peer to stop sending."""
+        stream = self._table.streams.get(stream_id)
+        if stream is not None:
+            self._table.stop(stream, error_code)
+            self.request_flush()
+
+    def consume(self, stream_id: int, nbytes: int) -> None:
+        """Give back credit for bytes that were read, or will not be."""
+        if self._table.consume(stream_id, nbytes):
+            self.request_flush()
+
+    def send_datagram(self, data: bytes) -> bool:
+        """Queue a DATAGRAM frame payload; False when the queue is full."""
+        accepted = self._connection.queue_datagram(data)
+        self.request_flush()
+        return accepted
+
+    # Getters.
+
+    @property
+    def connection_id(self) -> bytes:
+        """Return the connection id that we chose first."""
+        return self._connection.host_cid
+
+    @property
+    def is_terminated(self) -> bool:
+        """Tell whether the connection is over and nothing is left to send or wait for."""
+        connection = self._connection
+        return connection.is_terminated or (connection.close_event is not None and not connection.has_path)
+
+    @property
+    def max_datagram_payload(self) -> int:
+        """Return the largest DATAGRAM frame payload that can be sent now, in bytes; 0 when the peer takes none."""
+        frame_room = min(self._connection.packet_room, self._connection.remote_max_datagram_frame_size)
+        return max(frame_room - DATAGRAM_HEADER_MAX, 0)
+
+    @property
+    def remote_max_datagram_frame_size(self) -> int:
+        """Return the peer's max_datagram_frame_size, in bytes; 0 when absent."""
+        return self._connection.remote_max_datagram_frame_size
+
+    @property
+    def remote_address(self) -> NetworkAddress | None:
+        """Return the address that datagrams are sent to now."""
+        return self._connection.get_peer_address()
+
+    @property
+    def local_max_streams_bidi(self) -> int:
+        """Return the total number of bidirectional streams the peer may open so far."""
+        return self._table.peer_limits[0].limit
+
+    @property
+    def probe_timeout(self) -> float:
+        """Return the probe timeout, in seconds."""
+        return self._connection.probe_timeout
+
+    @property
+    def round_trip_time(self) -> float:
+        """Return the smoothed round-trip time, in seconds; 0.0 before the first measurement."""
+        return self._connection.round_trip_time
+
+    def _connection_timer(self) -> float | None:
+        return self._connection.get_timer() if self._connection.has_path else None
+
+    def _translate(self, event: aioquic_events.QuicEvent) -> QuicEvent | None:
+        if isinstance(event, aioquic_events.ProtocolNegotiated):
+            return HandshakeStarted(event.alpn_protocol)
+        if isinstance(event, aioquic_events.HandshakeCompleted):
+            return HandshakeFinished()
+        if isinstance(event, aioquic_events.ConnectionIdIssued):
+            self.on_cid_issued(event.connection_id)
+        elif isinstance(event, aioquic_events.ConnectionIdRetired):
+            self.on_cid_retired(event.connection_id)
+        return None

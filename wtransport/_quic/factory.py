@@ -1,0 +1,126 @@
+"""Makes QUIC ports from wtransport configurations: the one place that chooses which QUIC stands behind the engine."""
+
+from __future__ import annotations
+
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.packet import QuicProtocolVersion
+from aioquic.tls import CipherSuite
+
+from ..config import ClientConfig, ServerConfig
+from ..exceptions import CertificateError
+from ..utils import create_quic_configuration
+from .aioquic_port import AioquicPort
+from .limits import TransportLimits
+from .port import QuicPort
+
+MAX_DATAGRAM_FRAME_SIZE = 65536
+"""Bytes of a DATAGRAM frame that we take: any that fits a UDP packet (RFC 9221, 3)."""
+
+DEFAULT_MAX_STREAMS = 256
+"""WebTransport streams of one direction that a peer may have open on a connection when the configuration says 0."""
+
+HTTP3_UNI_STREAMS = 16
+"""Unidirectional streams on top of those: control, two of QPACK, and some of unknown types (RFC 9114, 6.2)."""
+
+MAX_CONNECT_STREAMS = 256
+"""CONNECT streams, each one session, that are let in besides WebTransport streams; more sessions share those."""
+
+CONNECTION_WINDOW_FACTOR = 4
+"""The connection's window as a multiple of a stream's: some slow readers must not stop the other streams."""
+
+CIPHER_SUITES = [
+    CipherSuite.AES_128_GCM_SHA256,
+    CipherSuite.AES_256_GCM_SHA384,
+    CipherSuite.CHACHA20_POLY1305_SHA256,
+]
+"""AES-128 first: the cheapest where AES is in hardware, and as strong as anybody needs (RFC 9001, 5.3)."""
+
+
+def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
+    """Make the port of a new client connection.
+
+    Args:
+        config: the client's configuration.
+        server_name: host name or IP address that the certificate must be for.
+
+    Raises:
+        CertificateError: the client's certificate or the CA file cannot be read.
+    """
+    quic = _configuration(config, is_client=True)
+    quic.server_name = server_name
+    quic.verify_mode = config.verify_mode
+    if config.ca_certs is not None:
+        quic.load_verify_locations(cafile=config.ca_certs)
+    if config.certfile:
+        _load_certificate(quic, config.certfile, config.keyfile)
+    return AioquicPort(
+        configuration=quic, limits=_limits(config), keep_alive_interval=_keep_alive_interval(config)
+    )
+
+
+def create_server_configuration(config: ServerConfig) -> QuicConfiguration:
+    """Read the certificate and make what all connections of a listener share.
+
+    Raises:
+        CertificateError: the certificate or its key cannot be read.
+    """
+    quic = _configuration(config, is_client=False)
+    _load_certificate(quic, config.certfile, config.keyfile)
+    return quic
+
+
+def create_server_port(
+    *, config: ServerConfig, quic_configuration: QuicConfiguration, original_destination_connection_id: bytes
+) -> QuicPort:
+    """Make the port of a connection that a client began.
+
+    Args:
+        config: the server's configuration.
+        quic_configuration: from `create_server_configuration`.
+        original_destination_connection_id: the destination connection id of the client's first packet.
+    """
+    return AioquicPort(
+        configuration=quic_configuration,
+        limits=_limits(config),
+        keep_alive_interval=_keep_alive_interval(config),
+        original_destination_connection_id=original_destination_connection_id,
+    )
+
+
+def _configuration(config: ClientConfig | ServerConfig, *, is_client: bool) -> QuicConfiguration:
+    quic = create_quic_configuration(
+        alpn_protocols=config.alpn_protocols,
+        congestion_control_algorithm=config.congestion_control_algorithm,
+        idle_timeout=config.connection_idle_timeout,
+        is_client=is_client,
+        max_datagram_size=MAX_DATAGRAM_FRAME_SIZE,
+    )
+    quic.max_datagram_frame_size = MAX_DATAGRAM_FRAME_SIZE
+    quic.cipher_suites = CIPHER_SUITES
+    # Keys of every version are derived for every connection; no peer in use speaks version 2 alone.
+    quic.supported_versions = [QuicProtocolVersion.VERSION_1]
+    return quic
+
+
+def _limits(config: ClientConfig | ServerConfig) -> TransportLimits:
+    window = config.flow_control_window_size
+    sessions = min(config.max_sessions, MAX_CONNECT_STREAMS)
+    return TransportLimits(
+        stream_window=window,
+        connection_window=CONNECTION_WINDOW_FACTOR * window,
+        max_streams_bidi=(config.initial_max_streams_bidi or DEFAULT_MAX_STREAMS) + sessions,
+        max_streams_uni=(config.initial_max_streams_uni or DEFAULT_MAX_STREAMS) + HTTP3_UNI_STREAMS,
+    )
+
+
+def _keep_alive_interval(config: ClientConfig | ServerConfig) -> float | None:
+    return config.connection_keepalive_timeout if config.keep_alive else None
+
+
+def _load_certificate(quic: QuicConfiguration, certfile: str, keyfile: str | None) -> None:
+    try:
+        quic.load_cert_chain(certfile, keyfile or None)
+    except (OSError, ValueError, TypeError, IndexError) as exc:
+        raise CertificateError(
+            f"cannot load the certificate or its key: {exc}", certificate_path=certfile, certificate_error=str(exc)
+        ) from exc

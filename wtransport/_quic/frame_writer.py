@@ -1,0 +1,205 @@
+"""Writes the frames of streams, limits and datagrams into packets (RFC 9000, section 19; RFC 9221).
+
+Uses aioquic's packet builder through its public methods only. A frame that does not fit raises the builder's
+`QuicPacketBuilderStop` before any state changes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from aioquic.quic.packet import QuicFrameType
+from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
+
+from .._speedups import varint_size
+from .flow import ReceiveWindow, StreamLimit
+from .stream_table import StreamTable
+from .streams import QuicStream
+
+MIN_STREAM_ROOM = 64
+"""Bytes: a STREAM frame is not squeezed into less room than this unless all that is left fits."""
+
+ONE_FIELD = 1 + 8
+TWO_FIELDS = 1 + 8 + 8
+THREE_FIELDS = 1 + 8 + 8 + 8
+"""Bytes that frames of so many varints take at most."""
+
+_STREAM_FRAME = int(QuicFrameType.STREAM_BASE) | 2  # with a length
+_DATAGRAM_FRAME = int(QuicFrameType.DATAGRAM_WITH_LENGTH)
+
+
+class FrameWriter:
+    """Serves the ready streams of a table, and a queue of datagrams, packet by packet."""
+
+    def __init__(self, table: StreamTable) -> None:
+        self.datagrams: deque[bytes] = deque()
+        self._table = table
+        self._streams_first = False
+
+    @property
+    def has_work(self) -> bool:
+        """Tell whether anything waits to be written."""
+        table = self._table
+        return bool(table.ready or self.datagrams or table.limits_due)
+
+    def write(self, builder: QuicPacketBuilder) -> None:
+        """Fill the current packet; streams and datagrams go first in turns, so that neither starves the other."""
+        self._streams_first = not self._streams_first
+        if self._streams_first:
+            self._write_streams(builder)
+            self._write_datagrams(builder)
+        else:
+            self._write_datagrams(builder)
+            self._write_streams(builder)
+
+    def write_limits(self, builder: QuicPacketBuilder) -> None:
+        """Announce MAX_DATA and MAX_STREAMS where they changed, and STREAMS_BLOCKED where we are."""
+        table = self._table
+        if table.limits_due:
+            self._announce(builder, QuicFrameType.MAX_DATA, table.receive_window)
+            self._announce(builder, QuicFrameType.MAX_STREAMS_BIDI, table.peer_limits[0])
+            self._announce(builder, QuicFrameType.MAX_STREAMS_UNI, table.peer_limits[1])
+            table.limits_due = False
+        for unidirectional, frame_type in enumerate(
+            (QuicFrameType.STREAMS_BLOCKED_BIDI, QuicFrameType.STREAMS_BLOCKED_UNI)
+        ):
+            if table.streams_blocked_due[unidirectional]:
+                buf = builder.start_frame(frame_type, ONE_FIELD)
+                buf.push_uint_var(table.remote_max_streams(unidirectional=bool(unidirectional)))
+                table.streams_blocked_due[unidirectional] = False
+
+    def _announce(
+        self, builder: QuicPacketBuilder, frame_type: QuicFrameType, limit: ReceiveWindow | StreamLimit
+    ) -> None:
+        if limit.is_due:
+            buf = builder.start_frame(frame_type, ONE_FIELD, handler=self._on_limit_delivery, handler_args=(limit,))
+            buf.push_uint_var(limit.limit)
+            limit.announced = limit.limit
+
+    def _write_datagrams(self, builder: QuicPacketBuilder) -> None:
+        queue = self.datagrams
+        while queue:
+            data = queue[0]
+            size = len(data)
+            buf = builder.start_frame(_DATAGRAM_FRAME, 1 + varint_size(size) + size)
+            buf.push_uint_var(size)
+            buf.push_bytes(data)
+            queue.popleft()
+
+    def _write_streams(self, builder: QuicPacketBuilder) -> None:
+        """Serve ready streams in turn, each one frame of data at a time."""
+        ready = self._table.ready
+        while ready:
+            stream = ready[0]
+            has_more = self._write_stream(builder, stream)
+            ready.popleft()
+            if has_more:
+                ready.append(stream)
+            else:
+                stream.is_queued = False
+
+    def _write_stream(self, builder: QuicPacketBuilder, stream: QuicStream) -> bool:
+        """Write what a stream has for this packet; return whether it has more that may be sent."""
+        receive = stream.receive
+        if receive.final_size is None:
+            if receive.window.announced != receive.window.limit:
+                self._write_max_stream_data(builder, stream)
+            if receive.stop_pending:
+                self._write_stop_sending(builder, stream)
+        if stream.send.reset_pending:
+            self._write_reset(builder, stream)
+            return False
+        return self._write_data(builder, stream)
+
+    def _write_data(self, builder: QuicPacketBuilder, stream: QuicStream) -> bool:
+        send, table = stream.send, self._table
+        credit = table.send_credit
+        if not send.has_frame(credit):
+            if credit <= 0 and send.unsent:
+                table.wait_for_max_data(stream)
+            return False
+        offset = send.next_offset
+        overhead = 3 + varint_size(stream.stream_id) + (varint_size(offset) if offset else 0)
+        room = builder.remaining_flight_space - overhead
+        if room < MIN_STREAM_ROOM and room < send.next_size:
+            raise QuicPacketBuilderStop
+        frame = send.next_frame(room, credit)
+        if frame is None:
+            raise QuicPacketBuilderStop
+        offset, data, fin, new_bytes = frame
+        buf = builder.start_frame(
+            _STREAM_FRAME | (4 if offset else 0) | fin,
+            overhead,
+            handler=self._on_stream_delivery,
+            handler_args=(stream, offset, data, fin),
+        )
+        buf.push_uint_var(stream.stream_id)
+        if offset:
+            buf.push_uint_var(offset)
+        buf.push_uint16(len(data) | 0x4000)
+        buf.push_bytes(data)
+        table.sent(stream, new_bytes)
+        return send.has_frame(1)
+
+    def _write_max_stream_data(self, builder: QuicPacketBuilder, stream: QuicStream) -> None:
+        buf = builder.start_frame(
+            QuicFrameType.MAX_STREAM_DATA, TWO_FIELDS, handler=self._on_window_delivery, handler_args=(stream,)
+        )
+        window = stream.receive.window
+        buf.push_uint_var(stream.stream_id)
+        buf.push_uint_var(window.limit)
+        window.announced = window.limit
+
+    def _write_stop_sending(self, builder: QuicPacketBuilder, stream: QuicStream) -> None:
+        buf = builder.start_frame(
+            QuicFrameType.STOP_SENDING, TWO_FIELDS, handler=self._on_stop_delivery, handler_args=(stream,)
+        )
+        buf.push_uint_var(stream.stream_id)
+        buf.push_uint_var(stream.receive.stop_code)
+        stream.receive.stop_pending = False
+
+    def _write_reset(self, builder: QuicPacketBuilder, stream: QuicStream) -> None:
+        buf = builder.start_frame(
+            QuicFrameType.RESET_STREAM, THREE_FIELDS, handler=self._on_reset_delivery, handler_args=(stream,)
+        )
+        send = stream.send
+        buf.push_uint_var(stream.stream_id)
+        buf.push_uint_var(send.reset_code or 0)
+        buf.push_uint_var(send.offset)
+        send.reset_pending = False
+
+    # Fates of what was sent: each frame is acknowledged or lost exactly once.
+
+    def _on_stream_delivery(
+        self, state: QuicDeliveryState, stream: QuicStream, offset: int, data: bytes, fin: bool
+    ) -> None:
+        if state is QuicDeliveryState.ACKED:
+            send = stream.send
+            send.on_frame_delivery(True, offset, data, fin)
+            if send.is_finished:
+                self._table.forget_if_finished(stream)
+        else:
+            stream.send.on_frame_delivery(False, offset, data, fin)
+            self._table.enqueue(stream)
+
+    def _on_reset_delivery(self, state: QuicDeliveryState, stream: QuicStream) -> None:
+        stream.send.on_reset_delivery(state is QuicDeliveryState.ACKED)
+        if state is QuicDeliveryState.ACKED:
+            self._table.forget_if_finished(stream)
+        else:
+            self._table.enqueue(stream)
+
+    def _on_stop_delivery(self, state: QuicDeliveryState, stream: QuicStream) -> None:
+        if state is not QuicDeliveryState.ACKED:
+            stream.receive.stop_pending = True
+            self._table.enqueue(stream)
+
+    def _on_window_delivery(self, state: QuicDeliveryState, stream: QuicStream) -> None:
+        if state is not QuicDeliveryState.ACKED:
+            stream.receive.window.announced = 0
+            self._table.enqueue(stream)
+
+    def _on_limit_delivery(self, state: QuicDeliveryState, limit: ReceiveWindow | StreamLimit) -> None:
+        if state is not QuicDeliveryState.ACKED:
+            limit.announced = 0
+            self._table.limits_due = True

@@ -1,0 +1,33 @@
+"""What one QUIC connection lets its peer have, and keeps for sending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLimits:
+    """What one connection grants its peer, and how many datagrams it queues for sending."""
+
+    stream_window: int
+    """Bytes of one stream that may be unread."""
+    connection_window: int
+    """Bytes of all streams together that may be unread."""
+    max_streams_bidi: int
+    """Bidirectional streams the peer may have open at a time."""
+    max_streams_uni: int
+    """Unidirectional streams the peer may have open at a time."""
+    max_queued_datagrams: int = 1024
+    """Outgoing datagrams kept until congestion control lets them go."""
+
+
+@dataclass(slots=True)
+class PeerLimits:
+    """What the peer's transport parameters grant us (RFC 9000, 18.2); the named side is the stream's opener's."""
+
+    max_data: int = 0
+    max_stream_data_bidi_local: int = 0
+    max_stream_data_bidi_remote: int = 0
+    max_stream_data_uni: int = 0
+    max_streams_bidi: int = 0
+    max_streams_uni: int = 0

@@ -1,0 +1,266 @@
+"""All streams of one QUIC connection, with the rules of who may open and send how much (RFC 9000, sections 2 to 4).
+
+Frames go in already parsed, events come out through a callback, and streams that have something to send stand in the
+`ready` queue. Nothing here knows packets, clocks, or which QUIC implementation is underneath.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..constants import ErrorCodes
+from .flow import ReceiveWindow, StreamLimit
+from .limits import PeerLimits, TransportLimits
+from .port import QuicEvent, StreamBytes, StreamCreditRaised, StreamDrained, StreamReset, StreamStopped
+from .streams import FinalSizeError, QuicStream, ReceiveHalf, SendHalf, TooManyGapsError
+from .violations import TransportViolation
+
+MAX_OFFSET = 2**62 - 1
+MAX_STREAM_COUNT = 2**60
+
+
+class StreamTable:
+    """The streams of a connection; see the module's docstring."""
+
+    def __init__(self, *, is_client: bool, limits: TransportLimits, emit: Callable[[QuicEvent], None]) -> None:
+        self.streams: dict[int, QuicStream] = {}
+        self.ready: deque[QuicStream] = deque()
+        self.receive_window = ReceiveWindow(limits.connection_window)
+        self.peer_limits = (StreamLimit(limits.max_streams_bidi), StreamLimit(limits.max_streams_uni))
+        self.limits_due = False
+        self.streams_blocked_due = [False, False]
+        self.remote = PeerLimits()
+        self.data_used = 0
+        self._is_client = is_client
+        self._stream_window = limits.stream_window
+        self._emit = emit
+        self._next_ids = [0, 2] if is_client else [1, 3]
+        self._wants_streams = [False, False]
+        self._waiting_for_max_data: dict[QuicStream, None] = {}
+
+    # Commands of the application.
+
+    def open(self, *, unidirectional: bool) -> int | None:
+        """Open a stream; None when the peer allows no more, which it is then told once (STREAMS_BLOCKED)."""
+        stream_id = self._next_ids[unidirectional]
+        if stream_id >> 2 >= self.remote_max_streams(unidirectional=unidirectional):
+            if not self._wants_streams[unidirectional]:
+                self._wants_streams[unidirectional] = self.streams_blocked_due[unidirectional] = True
+            return None
+        self._next_ids[unidirectional] = stream_id + 4
+        credit = self.remote.max_stream_data_uni if unidirectional else self.remote.max_stream_data_bidi_remote
+        self.streams[stream_id] = QuicStream(
+            stream_id, SendHalf(limit=credit), ReceiveHalf(window=self._stream_window, readable=not unidirectional)
+        )
+        return stream_id
+
+    def write(self, stream: QuicStream, data: bytes, end_stream: bool) -> None:
+        """Queue bytes of a stream whose sending side is open."""
+        stream.send.write(data, end_stream)
+        if not stream.is_queued:
+            self.enqueue(stream)
+
+    def reset(self, stream: QuicStream, error_code: int) -> None:
+        """Reset a stream's sending side, unless it is over."""
+        if stream.send.reset(error_code):
+            self.enqueue(stream)
+
+    def stop(self, stream: QuicStream, error_code: int) -> None:
+        """Have STOP_SENDING sent, and give back the credit of bytes that nobody will read."""
+        receive = stream.receive
+        beyond_gap = receive.window.received - receive.next_offset
+        if receive.stop(error_code):
+            self.consume(stream.stream_id, beyond_gap)
+            self.enqueue(stream)
+
+    def consume(self, stream_id: int, nbytes: int) -> bool:
+        """Count bytes as read; True when a new limit is now to be announced."""
+        due = self.receive_window.consume(nbytes)
+        if due:
+            self.limits_due = True
+        stream = self.streams.get(stream_id)
+        if stream is not None and stream.receive.final_size is None and stream.receive.window.consume(nbytes):
+            self.enqueue(stream)
+            return True
+        return due
+
+    # Frames of the peer.
+
+    def on_stream_frame(self, stream_id: int, offset: int, data: bytes, fin: bool) -> None:
+        """Take a STREAM frame (RFC 9000, 19.8)."""
+        if stream_id & 2 and bool(stream_id & 1) != self._is_client:
+            raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is send-only")
+        stream = self.streams.get(stream_id) or self._peer_stream(stream_id)
+        if stream is None:
+            return
+        end = offset + len(data)
+        if end > MAX_OFFSET:
+            raise TransportViolation(ErrorCodes.FRAME_ENCODING_ERROR, "stream offset exceeds 2^62 - 1")
+        receive = stream.receive
+        new_bytes = end - receive.window.received
+        if new_bytes > 0:
+            self._check_credit(receive, end, new_bytes)
+        try:
+            ready = receive.receive(offset, data, fin)
+        except FinalSizeError as exc:
+            raise TransportViolation(ErrorCodes.FINAL_SIZE_ERROR, str(exc)) from exc
+        except TooManyGapsError as exc:
+            raise TransportViolation(ErrorCodes.INTERNAL_ERROR, str(exc)) from exc
+        if new_bytes > 0:
+            self.receive_window.received += new_bytes
+            if receive.is_stopped:
+                self.consume(stream_id, new_bytes)
+        if ready is not None:
+            self._emit(StreamBytes(stream_id, ready, receive.is_finished))
+        if receive.is_finished and stream.send.is_finished:
+            self._forget(stream)
+
+    def on_reset(self, stream_id: int, error_code: int, final_size: int) -> None:
+        """Take a RESET_STREAM frame (RFC 9000, 19.4)."""
+        stream = self._receiving_stream(stream_id)
+        if stream is None:
+            return
+        receive = stream.receive
+        new_bytes = max(final_size - receive.window.received, 0)
+        if new_bytes:
+            self._check_credit(receive, final_size, new_bytes)
+        unclaimed = new_bytes if receive.is_stopped else final_size - receive.next_offset
+        try:
+            is_news = receive.reset(final_size)
+        except FinalSizeError as exc:
+            raise TransportViolation(ErrorCodes.FINAL_SIZE_ERROR, str(exc)) from exc
+        if not is_news:
+            return
+        self.receive_window.received += new_bytes
+        self.consume(stream_id, unclaimed)
+        self._emit(StreamReset(stream_id, error_code, final_size))
+        if stream.send.is_finished:
+            self._forget(stream)
+
+    def on_stop_sending(self, stream_id: int, error_code: int) -> None:
+        """Take a STOP_SENDING frame (RFC 9000, 19.5): answered with a reset that copies the code (3.5)."""
+        stream = self._sending_stream(stream_id)
+        if stream is not None and stream.send.reset(error_code):
+            self.enqueue(stream)
+            self._emit(StreamStopped(stream_id, error_code))
+
+    def on_max_data(self, limit: int) -> None:
+        """Take a MAX_DATA frame (RFC 9000, 19.9)."""
+        if limit > self.remote.max_data:
+            self.remote.max_data = limit
+            waiting, self._waiting_for_max_data = self._waiting_for_max_data, {}
+            for stream in waiting:
+                self.enqueue(stream)
+
+    def on_max_stream_data(self, stream_id: int, limit: int) -> None:
+        """Take a MAX_STREAM_DATA frame (RFC 9000, 19.10)."""
+        stream = self._sending_stream(stream_id)
+        if stream is not None and limit > stream.send.limit:
+            stream.send.limit = limit
+            self.enqueue(stream)
+
+    def on_max_streams(self, limit: int, *, unidirectional: bool) -> None:
+        """Take a MAX_STREAMS frame (RFC 9000, 19.11)."""
+        if limit > MAX_STREAM_COUNT:
+            raise TransportViolation(ErrorCodes.FRAME_ENCODING_ERROR, "Maximum Streams exceeds 2^60")
+        if limit <= self.remote_max_streams(unidirectional=unidirectional):
+            return
+        if unidirectional:
+            self.remote.max_streams_uni = limit
+        else:
+            self.remote.max_streams_bidi = limit
+        self.streams_blocked_due[unidirectional] = False
+        if self._wants_streams[unidirectional]:
+            self._wants_streams[unidirectional] = False
+            self._emit(StreamCreditRaised(unidirectional))
+
+    def on_stream_data_blocked(self, stream_id: int) -> None:
+        """Take a STREAM_DATA_BLOCKED frame (RFC 9000, 19.13): it opens the stream, credit follows reading alone."""
+        self._receiving_stream(stream_id)
+
+    # What the packet writer asks and tells.
+
+    def remote_max_streams(self, *, unidirectional: bool) -> int:
+        """Return how many streams of a direction the peer lets us open in all."""
+        return self.remote.max_streams_uni if unidirectional else self.remote.max_streams_bidi
+
+    @property
+    def send_credit(self) -> int:
+        """Return how many new bytes the peer's MAX_DATA still allows."""
+        return self.remote.max_data - self.data_used
+
+    def enqueue(self, stream: QuicStream) -> None:
+        """Put a stream in line to be served, unless it stands there already."""
+        if not stream.is_queued:
+            stream.is_queued = True
+            self.ready.append(stream)
+
+    def wait_for_max_data(self, stream: QuicStream) -> None:
+        """Remember that a stream can go on only when MAX_DATA rises."""
+        self._waiting_for_max_data[stream] = None
+
+    def sent(self, stream: QuicStream, new_bytes: int) -> None:
+        """Account for bytes sent for the first time."""
+        self.data_used += new_bytes
+        send = stream.send
+        if send.low_water >= 0 and send.unsent <= send.low_water:
+            send.low_water = -1
+            self._emit(StreamDrained(stream.stream_id))
+
+    def forget_if_finished(self, stream: QuicStream) -> None:
+        """Drop a stream's state once both halves are over."""
+        if stream.send.is_finished and stream.receive.is_finished:
+            self._forget(stream)
+
+    # Inside.
+
+    def _forget(self, stream: QuicStream) -> None:
+        if self.streams.pop(stream.stream_id, None) is None:
+            return
+        is_peers = bool(stream.stream_id & 1) == self._is_client
+        if is_peers and self.peer_limits[bool(stream.stream_id & 2)].stream_closed():
+            self.limits_due = True
+
+    def _receiving_stream(self, stream_id: int) -> QuicStream | None:
+        if stream_id & 2 and bool(stream_id & 1) != self._is_client:
+            raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is send-only")
+        return self.streams.get(stream_id) or self._peer_stream(stream_id)
+
+    def _sending_stream(self, stream_id: int) -> QuicStream | None:
+        if stream_id & 2 and bool(stream_id & 1) == self._is_client:
+            raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is receive-only")
+        return self.streams.get(stream_id) or self._peer_stream(stream_id)
+
+    def _peer_stream(self, stream_id: int) -> QuicStream | None:
+        """Open the stream that a frame names, and every lower one of its kind (RFC 9000, 3.2).
+
+        Returns None for a stream that is over: whatever still comes for it is of no interest.
+        """
+        unidirectional = bool(stream_id & 2)
+        if bool(stream_id & 1) != self._is_client:
+            if stream_id < self._next_ids[unidirectional]:
+                return None
+            raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "a frame names a stream that was not opened")
+        limit = self.peer_limits[unidirectional]
+        count = (stream_id >> 2) + 1
+        if count <= limit.opened:
+            return None
+        if count > limit.limit:
+            raise TransportViolation(ErrorCodes.STREAM_LIMIT_ERROR, "too many streams opened")
+        credit = 0 if unidirectional else self.remote.max_stream_data_bidi_local
+        for number in range(limit.opened, count):
+            opened_id = (number << 2) | (stream_id & 3)
+            self.streams[opened_id] = stream = QuicStream(
+                opened_id,
+                SendHalf(limit=credit, writable=not unidirectional),
+                ReceiveHalf(window=self._stream_window),
+            )
+        limit.opened = count
+        return stream
+
+    def _check_credit(self, receive: ReceiveHalf, end: int, new_bytes: int) -> None:
+        if end > receive.window.limit:
+            raise TransportViolation(ErrorCodes.FLOW_CONTROL_ERROR, "over the stream's data limit")
+        if self.receive_window.received + new_bytes > self.receive_window.limit:
+            raise TransportViolation(ErrorCodes.FLOW_CONTROL_ERROR, "over the connection's data limit")
