@@ -1,0 +1,59 @@
+"""The sending side of one UDP socket, shared by the connections that use it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from .._quic.port import NetworkAddress
+from ..types import Address
+from .addresses import is_wildcard, source_towards, to_address
+
+
+class Outlet:
+    """A datagram transport, whether it can take more, and who waits until it can.
+
+    asyncio queues datagrams without end while the socket is full. Connections look at `is_paused` before they produce
+    packets; so at most one batch of each connection is in that queue, and congestion control sees the delay.
+    """
+
+    __slots__ = ("_waiting", "is_connected", "is_paused", "sockname", "transport")
+
+    def __init__(self, transport: asyncio.DatagramTransport, *, is_connected: bool) -> None:
+        """`is_connected`: the socket has one fixed peer, so datagrams are sent without an address."""
+        self.transport = transport
+        self.is_connected = is_connected
+        self.is_paused = False
+        self.sockname: NetworkAddress = transport.get_extra_info("sockname")
+        self._waiting: dict[Callable[[], None], None] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether datagrams can still be handed over."""
+        return not self.transport.is_closing()
+
+    def pause(self) -> None:
+        """The transport's buffer is above its high-water mark."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """The transport's buffer was drained: let everyone who waited go on."""
+        self.is_paused = False
+        waiting, self._waiting = self._waiting, {}
+        for callback in waiting:
+            callback()
+
+    def call_when_resumed(self, callback: Callable[[], None]) -> None:
+        """Call back once after the pause; asking twice is asking once."""
+        self._waiting[callback] = None
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Withdraw `call_when_resumed`."""
+        self._waiting.pop(callback, None)
+
+    def local_address(self, peer: NetworkAddress | None) -> Address | None:
+        """Return the address that packets to `peer` come from."""
+        local = to_address(self.sockname)
+        if local is None or peer is None or self.is_connected or not is_wildcard(self.sockname):
+            return local
+        return source_towards(peer, local[1]) or local

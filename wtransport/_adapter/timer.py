@@ -1,0 +1,94 @@
+"""The clock and the one lazy timer of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+TIMER_GRANULARITY = 0.001
+"""Seconds; the least that two time-outs of one connection are apart, and QUIC's own granularity (RFC 9002, 6.1.2).
+
+Event loops wait in whole milliseconds, so a shorter wait would spin.
+"""
+
+TIMER_SLACK = 0.000_05
+"""Seconds by which a timer may fire early and still count as due: rounding of deadlines, not lateness."""
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return the monotonic clock for QUIC on this loop, in seconds.
+
+    Loops of asyncio read the system's monotonic clock in `time()`. Others (uvloop) return the time at which the current
+    turn began, in whole milliseconds: too coarse to measure a round trip on a local network.
+    """
+    return loop.time if isinstance(loop, asyncio.BaseEventLoop) else time.monotonic
+
+
+class DeadlineTimer:
+    """Calls back once when a deadline has come; the deadline may move at any time.
+
+    Almost every packet moves the deadline, mostly later. So an armed handle is left alone as long as it fires no later
+    than needed, and the deadline is looked at again when it fires.
+    """
+
+    __slots__ = ("_callback", "_clock", "_deadline", "_fires_at", "_handle", "_loop", "_not_before")
+
+    def __init__(
+        self, *, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], callback: Callable[[float], None]
+    ) -> None:
+        """`callback` gets the time of the time-out, which is at or after the deadline."""
+        self._loop = loop
+        self._clock = clock
+        self._callback = callback
+        self._deadline: float | None = None
+        self._handle: asyncio.TimerHandle | None = None
+        self._fires_at = 0.0
+        self._not_before = 0.0
+
+    @property
+    def deadline(self) -> float | None:
+        """Return the deadline that was set last."""
+        return self._deadline
+
+    def set(self, deadline: float | None, now: float) -> None:
+        """Move the deadline; None means that nothing is due."""
+        self._deadline = deadline
+        if deadline is None:
+            return
+        if self._handle is not None:
+            if self._fires_at <= deadline or self._fires_at <= self._not_before:
+                return
+            self._handle.cancel()
+        self._arm(deadline, now)
+
+    def cancel(self) -> None:
+        """Forget the deadline and free the handle."""
+        self._deadline = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, deadline: float, now: float) -> None:
+        # A deadline that stays in the past after its time-out was handled must not turn into a busy loop.
+        delay = max(deadline, self._not_before) - now
+        if delay <= TIMER_SLACK:
+            delay = 0.0
+        elif delay < TIMER_GRANULARITY:
+            delay = TIMER_GRANULARITY
+        self._fires_at = now + delay
+        self._handle = self._loop.call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        deadline = self._deadline
+        if deadline is None:
+            return
+        now = self._clock()
+        if now + TIMER_SLACK < max(deadline, self._not_before):
+            self._arm(deadline, now)
+            return
+        self._deadline = None
+        now = max(now, deadline)
+        self._not_before = now + TIMER_GRANULARITY
+        self._callback(now)
