@@ -1,0 +1,104 @@
+"""Field sections, compressed (RFC 9204), with no dynamic table in either direction.
+
+Our settings announce a table of 0 bytes and no blocked streams, so a section decodes at once or never, and our encoder
+uses the static table only. What the peer's QPACK streams may then say is next to nothing, and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import pylsqpack
+
+from ..constants import ErrorCodes
+from .codepoints import MAX_FIELD_SECTION_SIZE
+from .violations import ConnectionViolation, StreamViolation
+
+__all__ = ["FieldDecoder", "FieldEncoder", "Fields", "field_section_size"]
+
+Fields = list[tuple[bytes, bytes]]
+"""The lines of a field section, in order: names and values."""
+
+# What each line counts beside its name and value (RFC 9114, section 4.2.2).
+_LINE_OVERHEAD: Final = 32
+
+# A section without lines: Required Insert Count 0, Delta Base 0 (RFC 9204, section 4.5.1). ls-qpack refuses it.
+_EMPTY_SECTION: Final = b"\x00\x00"
+
+
+def field_section_size(fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return the size of a field section as MAX_FIELD_SECTION_SIZE counts it, in bytes (RFC 9114, section 4.2.2)."""
+    return sum(len(name) + len(value) + _LINE_OVERHEAD for name, value in fields)
+
+
+class FieldEncoder:
+    """Compresses the field sections that we send on one connection."""
+
+    __slots__ = ("_encoder",)
+
+    def __init__(self) -> None:
+        """Begin with a dynamic table of 0 bytes, and leave it so whatever the peer would allow."""
+        self._encoder = pylsqpack.Encoder()
+
+    def encode(self, stream_id: int, headers: Fields) -> bytes:
+        """Return the payload of a HEADERS frame."""
+        _, payload = self._encoder.encode(stream_id, headers)
+        return payload
+
+    def feed_decoder_stream(self, data: bytes) -> None:
+        """Take bytes of the peer's QPACK decoder stream, after its stream type.
+
+        Raises:
+            ConnectionViolation: QPACK_DECODER_STREAM_ERROR, for it can acknowledge nothing that we never sent.
+        """
+        try:
+            self._encoder.feed_decoder(data)
+        except pylsqpack.DecoderStreamError as error:
+            code = ErrorCodes.QPACK_DECODER_STREAM_ERROR
+            raise ConnectionViolation(code, "invalid instruction on the QPACK decoder stream") from error
+
+
+class FieldDecoder:
+    """Reads the field sections that the peer sends on one connection.
+
+    Args:
+        max_field_section_size: the limit we announced, in bytes as `field_section_size` counts them.
+    """
+
+    __slots__ = ("_decoder", "_max_field_section_size")
+
+    def __init__(self, *, max_field_section_size: int = MAX_FIELD_SECTION_SIZE) -> None:
+        """Begin with the tables empty."""
+        self._decoder = pylsqpack.Decoder(0, 0)
+        self._max_field_section_size = max_field_section_size
+
+    def decode(self, stream_id: int, payload: bytes) -> Fields:
+        """Return the lines of the field section in a HEADERS payload.
+
+        Raises:
+            ConnectionViolation: QPACK_DECOMPRESSION_FAILED.
+            StreamViolation: H3_EXCESSIVE_LOAD when the section is larger than we announced to accept.
+        """
+        if payload == _EMPTY_SECTION:
+            return []
+        try:
+            _, fields = self._decoder.feed_header(stream_id, payload)
+        except (pylsqpack.DecompressionFailed, pylsqpack.StreamBlocked) as error:
+            code = ErrorCodes.QPACK_DECOMPRESSION_FAILED
+            raise ConnectionViolation(code, "field section cannot be decompressed") from error
+        if field_section_size(fields) > self._max_field_section_size:
+            raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "field section is too large")
+        return fields
+
+    def feed_encoder_stream(self, data: bytes) -> None:
+        """Take bytes of the peer's QPACK encoder stream, after its stream type.
+
+        Raises:
+            ConnectionViolation: QPACK_ENCODER_STREAM_ERROR, for nothing fits into a table of 0 bytes.
+        """
+        try:
+            self._decoder.feed_encoder(data)
+        except pylsqpack.EncoderStreamError as error:
+            code = ErrorCodes.QPACK_ENCODER_STREAM_ERROR
+            raise ConnectionViolation(code, "invalid instruction on the QPACK encoder stream") from error
