@@ -23,10 +23,10 @@ if TYPE_CHECKING:
         varint_size,
     )
 else:
+    from .capsules import CapsuleParser, encode_capsule
     from .chunks import ChunkQueue
     from .datagrams import DatagramQueue, decode_datagram, encode_datagram
-    from .frames import decode_stream_header, encode_stream_header
-    from .records import CapsuleParser, FrameParser, encode_capsule, encode_frame, encode_frame_header
+    from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
     from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
 
 __all__ = [

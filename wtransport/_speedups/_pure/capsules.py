@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .buffers import Buffer, check_varint
+from .._inputs import Buffer, check_varint
 from .records import RecordParser, encode_record
 
 __all__ = ["CapsuleParser", "encode_capsule"]

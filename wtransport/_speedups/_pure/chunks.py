@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from .buffers import Buffer, as_bytes, check_int
+from .._inputs import Buffer, as_bytes, check_int
 
 __all__ = ["ChunkQueue"]
 
@@ -103,7 +103,9 @@ class ChunkQueue:
             found = chunk.find(separator, position)
             if found >= 0:
                 return begin + found
-            if overlap:
+            if len(chunk) - position >= overlap:
+                tail = chunk[len(chunk) - overlap :]
+            else:
                 tail = (tail + chunk[position:])[-overlap:]
             begin += len(chunk)
             position = 0

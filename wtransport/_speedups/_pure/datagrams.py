@@ -6,7 +6,7 @@ from collections import deque
 from math import isfinite
 
 from .._constants import MAX_QUARTER_STREAM_ID
-from .buffers import Buffer, as_bytes, as_seconds, check_buffer, check_int
+from .._inputs import Buffer, as_bytes, as_seconds, check_buffer, check_int
 from .varint import decode_varint, encode_varint
 
 __all__ = ["DatagramQueue", "decode_datagram", "encode_datagram"]

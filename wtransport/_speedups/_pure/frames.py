@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._constants import FRAME_TYPE_DATA, NO_SESSION_ID
-from .buffers import Buffer, check_buffer, check_varint
+from .._inputs import Buffer, check_buffer, check_varint
 from .records import RecordParser, encode_record
 from .varint import decode_varint, encode_varint
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._constants import NO_SESSION_ID
-from .buffers import Buffer, as_bytes, copy_limits
+from .._inputs import Buffer, as_bytes, copy_limits
 from .varint import decode_varint, encode_varint
 
 __all__ = ["RecordParser", "encode_record"]

@@ -7,7 +7,7 @@ length may carry a small value: decoding accepts it, encoding uses the shortest.
 from __future__ import annotations
 
 from .._constants import MAX_VARINT
-from .buffers import Buffer, check_buffer, check_int, check_varint
+from .._inputs import Buffer, check_buffer, check_int, check_varint
 
 __all__ = ["decode_varint", "encode_varint", "encode_varint_into", "varint_size"]
 

@@ -1,6 +1,7 @@
 """What every kernel accepts as bytes, integers and seconds, and what it raises for the rest.
 
-One sentence for each odd case, the same in both twins:
+Both twins come here for the odd cases: the compiled kernels recognise the usual input themselves and hand anything
+else to these functions, so the two cannot disagree. One sentence for each case:
 
 * ``bytes``, ``bytearray`` and a contiguous ``memoryview`` of format ``"B"`` are bytes;
 * a ``memoryview`` that has gaps, several dimensions or wider items, or is released, is a ``ValueError``;
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from .._constants import MAX_VARINT
+from ._constants import MAX_VARINT
 
 __all__ = ["Buffer", "as_bytes", "as_seconds", "check_buffer", "check_int", "check_varint", "copy_limits"]
 

@@ -1,0 +1,24 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
+"""Capsules; the specification is the twin in ``_pure/capsules.py``."""
+
+from __future__ import annotations
+
+from .arguments cimport as_varint
+from .records cimport RecordParser, encode_record
+
+
+def encode_capsule(capsule_type, value):
+    """Return one whole capsule."""
+    return encode_record(as_varint("capsule_type", capsule_type), value)
+
+
+cdef class CapsuleParser(RecordParser):
+    """CapsuleParser(max_sizes)\n--\n\nReads the capsules of one CONNECT stream, however its bytes are cut."""
+
+    def __cinit__(self, max_sizes):
+        self.noun = "capsule"
+        self.as_pairs = True
+
+    def feed(self, data):
+        """Take the next bytes of the stream and return the capsules they complete, as ``(type, value)``."""
+        return self.read(data)

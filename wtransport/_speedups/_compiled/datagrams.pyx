@@ -1,0 +1,164 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
+"""HTTP datagrams and their bounded queue; the specification is the twin in ``_pure/datagrams.py``."""
+
+from __future__ import annotations
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.float cimport PyFloat_AS_DOUBLE
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from .arguments cimport as_index
+from .ring cimport Ring, ring_at, ring_clear, ring_free, ring_pop, ring_push
+from .wire cimport read_varint, write_varint
+
+from math import isfinite
+
+from .._constants import MAX_QUARTER_STREAM_ID
+from .._inputs import as_bytes, as_seconds, check_buffer, check_int
+
+cdef int64_t _MAX_QUARTER_STREAM_ID = MAX_QUARTER_STREAM_ID
+
+# Largest limit kept as it is; memory ends long before, so a larger one is the same as this one.
+cdef Py_ssize_t _LARGEST_LIMIT = (<size_t> -1) >> 2
+
+
+def encode_datagram(quarter_stream_id, payload):
+    """Return the payload of a QUIC DATAGRAM frame."""
+    cdef unsigned char[8] header
+    cdef int64_t quarter = as_index("quarter_stream_id", quarter_stream_id, _MAX_QUARTER_STREAM_ID + 1)
+    if quarter < 0 or quarter > _MAX_QUARTER_STREAM_ID:
+        raise ValueError("quarter_stream_id must be in 0..2**60-1")
+    cdef bytes body = payload if type(payload) is bytes else as_bytes(payload)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+    cdef int header_size = write_varint(header, quarter)
+    cdef bytes datagram = PyBytes_FromStringAndSize(NULL, header_size + size)
+    cdef char* out = PyBytes_AS_STRING(datagram)
+    memcpy(out, header, header_size)
+    memcpy(out + header_size, PyBytes_AS_STRING(body), size)
+    return datagram
+
+
+def decode_datagram(data):
+    """Read the quarter stream id of a QUIC DATAGRAM frame's payload; None if data ends before the id does."""
+    cdef bytes window
+    cdef int64_t quarter = 0
+    cdef int length
+    if type(data) is bytes:
+        window = data
+    else:
+        check_buffer(data)
+        window = bytes(data[:8])
+    length = read_varint(<const unsigned char*> PyBytes_AS_STRING(window), PyBytes_GET_SIZE(window), &quarter)
+    if length == 0:
+        return None
+    if quarter > _MAX_QUARTER_STREAM_ID:
+        raise ValueError("quarter stream id is above 2**60-1")
+    return quarter, length
+
+
+cdef class DatagramQueue:
+    """DatagramQueue(max_items, max_bytes=0, max_age=0.0, drop_newest=False)\n--\n\nA queue of datagrams that never grows past its limits."""
+
+    cdef Ring _ring
+    cdef Py_ssize_t _max_items
+    cdef Py_ssize_t _max_bytes
+    cdef Py_ssize_t _nbytes
+    cdef double _max_age
+    cdef bint _drop_newest
+    cdef readonly Py_ssize_t pushed
+    cdef readonly Py_ssize_t popped
+    cdef readonly Py_ssize_t dropped_full
+    cdef readonly Py_ssize_t dropped_expired
+
+    def __cinit__(self, max_items, max_bytes=0, max_age=0.0, drop_newest=False):
+        check_int("max_items", max_items)
+        check_int("max_bytes", max_bytes)
+        max_age = as_seconds("max_age", max_age)
+        if max_items < 1:
+            raise ValueError("max_items must be at least 1")
+        if max_bytes < 0:
+            raise ValueError("max_bytes must not be negative")
+        if max_age < 0 or not isfinite(max_age):
+            raise ValueError("max_age must be finite and not negative")
+        self._max_items = min(max_items, _LARGEST_LIMIT)
+        self._max_bytes = min(max_bytes, _LARGEST_LIMIT)
+        self._max_age = max_age
+        self._drop_newest = bool(drop_newest)
+
+    def __dealloc__(self):
+        ring_free(&self._ring)
+
+    def __len__(self):
+        """Return how many datagrams are kept."""
+        return self._ring.count
+
+    @property
+    def nbytes(self):
+        """Payload bytes kept."""
+        return self._nbytes
+
+    def push(self, data, now=0.0):
+        """Add a datagram at the end; False if this datagram was dropped."""
+        cdef bytes item = data if type(data) is bytes else as_bytes(data)
+        cdef double time = PyFloat_AS_DOUBLE(now) if type(now) is float else as_seconds("now", now)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(item)
+        if self._max_age:
+            self._expire(time)
+        if self._is_full(size):
+            if self._drop_newest or (self._max_bytes and size > self._max_bytes):
+                self.dropped_full += 1
+                return False
+            while self._is_full(size):
+                self._drop_oldest()
+                self.dropped_full += 1
+        ring_push(&self._ring, item, time)
+        self._nbytes += size
+        self.pushed += 1
+        return True
+
+    def pop(self, now=0.0):
+        """Remove and return the oldest datagram that is not expired, or None if there is none."""
+        cdef double time = PyFloat_AS_DOUBLE(now) if type(now) is float else as_seconds("now", now)
+        if self._max_age:
+            self._expire(time)
+        if self._ring.count == 0:
+            return None
+        self.popped += 1
+        return self._drop_oldest()
+
+    def drain(self, now=0.0):
+        """Remove and return all datagrams that are not expired, oldest first."""
+        cdef double time = PyFloat_AS_DOUBLE(now) if type(now) is float else as_seconds("now", now)
+        cdef Py_ssize_t i
+        if self._max_age:
+            self._expire(time)
+        drained = [<bytes> ring_at(&self._ring, i).item for i in range(self._ring.count)]
+        self.popped += self._ring.count
+        self._clear()
+        return drained
+
+    def clear(self):
+        """Forget all datagrams; no counter changes."""
+        self._clear()
+
+    cdef void _clear(self) noexcept:
+        ring_clear(&self._ring)
+        self._nbytes = 0
+
+    cdef bint _is_full(self, Py_ssize_t size) noexcept:
+        """Whether a datagram of size bytes does not fit now."""
+        if self._ring.count >= self._max_items:
+            return True
+        return self._max_bytes != 0 and size > self._max_bytes - self._nbytes
+
+    cdef int _expire(self, double now) except -1:
+        while self._ring.count and now - ring_at(&self._ring, 0).time > self._max_age:
+            self._drop_oldest()
+            self.dropped_expired += 1
+        return 0
+
+    cdef bytes _drop_oldest(self):
+        cdef bytes item = ring_pop(&self._ring)
+        self._nbytes -= PyBytes_GET_SIZE(item)
+        return item
