@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..constants import ErrorCodes
+from ..constants import MAX_APPLICATION_ERROR_CODE, ErrorCodes
 
 __all__ = ["from_wire", "to_wire"]
 
 _FIRST: Final = int(ErrorCodes.WT_APPLICATION_ERROR_FIRST)
 _LAST: Final = int(ErrorCodes.WT_APPLICATION_ERROR_LAST)
-# Application codes are u32 (section 4.4).
-_MAX_APPLICATION_CODE: Final = 0xFFFFFFFF
 
 
 def to_wire(application_code: int) -> int:
@@ -27,7 +25,7 @@ def to_wire(application_code: int) -> int:
     """
     if not isinstance(application_code, int):
         raise TypeError(f"application_code must be an int, not {type(application_code).__name__}")
-    if not 0 <= application_code <= _MAX_APPLICATION_CODE:
+    if not 0 <= application_code <= MAX_APPLICATION_ERROR_CODE:
         raise ValueError(f"application_code must be in 0..2**32-1, not {application_code}")
     return _FIRST + application_code + application_code // 30
 

@@ -12,19 +12,17 @@ from typing import Final
 
 from ..constants import (
     SETTINGS_ENABLE_CONNECT_PROTOCOL,
+    SETTINGS_ENABLE_WEBTRANSPORT_DRAFT02,
     SETTINGS_H3_DATAGRAM,
+    SETTINGS_H3_DATAGRAM_DRAFT04,
+    SETTINGS_WT_ENABLED,
     SETTINGS_WT_INITIAL_MAX_DATA,
     SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI,
     SETTINGS_WT_INITIAL_MAX_STREAMS_UNI,
-)
-from .codepoints import (
-    SETTINGS_ENABLE_WEBTRANSPORT_DRAFT02,
-    SETTINGS_H3_DATAGRAM_DRAFT04,
-    SETTINGS_WEBTRANSPORT_MAX_SESSIONS_DRAFT07,
-    SETTINGS_WT_ENABLED,
-    SETTINGS_WT_MAX_SESSIONS_DRAFT13,
-    TOKEN_WEBTRANSPORT,
-    TOKEN_WEBTRANSPORT_H3,
+    SETTINGS_WT_MAX_SESSIONS_DRAFT07,
+    SETTINGS_WT_MAX_SESSIONS_DRAFT14,
+    WT_CONNECT_PROTOCOL,
+    WT_CONNECT_PROTOCOL_H3,
 )
 
 __all__ = ["Profile", "choose_profile"]
@@ -32,8 +30,8 @@ __all__ = ["Profile", "choose_profile"]
 # Highest first: "the highest draft enabled by both sides is in force" (draft-16, section 7.1).
 _ENABLING_SETTINGS: Final = (
     (16, SETTINGS_WT_ENABLED),
-    (14, SETTINGS_WT_MAX_SESSIONS_DRAFT13),
-    (7, SETTINGS_WEBTRANSPORT_MAX_SESSIONS_DRAFT07),
+    (14, SETTINGS_WT_MAX_SESSIONS_DRAFT14),
+    (7, SETTINGS_WT_MAX_SESSIONS_DRAFT07),
     (2, SETTINGS_ENABLE_WEBTRANSPORT_DRAFT02),
 )
 
@@ -57,7 +55,7 @@ class Profile:
     @property
     def connect_token(self) -> str:
         """Return the :protocol token that a client sends."""
-        return TOKEN_WEBTRANSPORT_H3 if self.draft >= 15 else TOKEN_WEBTRANSPORT
+        return WT_CONNECT_PROTOCOL_H3 if self.draft >= 15 else WT_CONNECT_PROTOCOL
 
     @property
     def sends_draft02_header(self) -> bool:
@@ -129,7 +127,7 @@ def choose_profile(
     names_draft = any(remote.get(setting) for _, setting in _ENABLING_SETTINGS)
     if is_client or strict or names_draft or not remote_has_datagrams:
         return None
-    speaks_draft07 = local.get(SETTINGS_WEBTRANSPORT_MAX_SESSIONS_DRAFT07)
+    speaks_draft07 = local.get(SETTINGS_WT_MAX_SESSIONS_DRAFT07)
     if speaks_draft07 and remote.get(SETTINGS_H3_DATAGRAM):
         return Profile(draft=7, flow_control=False)
     return None
@@ -155,4 +153,4 @@ def _has_flow_control(draft: int, local: Mapping[int, int], remote: Mapping[int,
 def _declares_flow_control(draft: int, settings: Mapping[int, int]) -> bool:
     if any(settings.get(limit) for limit in _INITIAL_LIMITS):
         return True
-    return draft == 14 and settings.get(SETTINGS_WT_MAX_SESSIONS_DRAFT13, 0) > 1
+    return draft == 14 and settings.get(SETTINGS_WT_MAX_SESSIONS_DRAFT14, 0) > 1

@@ -12,7 +12,7 @@ from typing import Final
 import pylsqpack
 
 from ..constants import ErrorCodes
-from .codepoints import MAX_FIELD_SECTION_SIZE
+from .settings import MAX_FIELD_SECTION_SIZE
 from .violations import ConnectionViolation, StreamViolation
 
 __all__ = ["FieldDecoder", "FieldEncoder", "Fields", "field_section_size"]
