@@ -1,7 +1,7 @@
 """Drives headless Chromium and Firefox: one scenario of `pages/scenarios.js` at a time, JSON in and out.
 
 Each browser is driven from a thread of its own, so that a test's event loop stays free for the server under test.
-A browser or driver that is not installed makes `start` raise `BrowserMissing`.
+A browser or driver that is not installed makes `start` raise `BrowserMissingError`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 
 from marionette import Marionette
 
-__all__ = ["BROWSERS", "Browser", "BrowserMissing", "ScenarioError", "start"]
+__all__ = ["BROWSERS", "Browser", "BrowserMissingError", "ScenarioError", "start"]
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ FIREFOX_PREFERENCES: dict[str, bool | int | str] = {
 }
 
 
-class BrowserMissing(Exception):
+class BrowserMissingError(Exception):
     """The browser, or the package that drives it, is not installed here."""
 
 
@@ -92,7 +92,7 @@ class ChromiumDriver:
         try:
             from playwright.sync_api import sync_playwright  # optional: extra "browser"
         except ImportError as error:
-            raise BrowserMissing(f"chromium cannot be driven: {error}") from error
+            raise BrowserMissingError(f"chromium cannot be driven: {error}") from error
         self._executable = _find("chromium", "chromium-browser", "google-chrome")
         self._enter = sync_playwright
         self._playwright: Any = None
@@ -222,7 +222,7 @@ def start(name: str, page: str) -> Browser:
     """Start the browser `name` of `BROWSERS`; its scenarios run in `page`, a URL.
 
     Raises:
-        BrowserMissing: it cannot be had on this machine.
+        BrowserMissingError: it cannot be had on this machine.
     """
     browser = Browser(name, BROWSERS[name](), page)
     browser.start()
@@ -264,4 +264,4 @@ def _find(*names: str) -> str:
     for name in names:
         if path := shutil.which(name):
             return path
-    raise BrowserMissing(f"none of {', '.join(names)} is on the path")
+    raise BrowserMissingError(f"none of {', '.join(names)} is on the path")

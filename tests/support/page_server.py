@@ -7,7 +7,7 @@ import http.server
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["PAGES", "PageServer"]
 
@@ -23,7 +23,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
 
 
@@ -36,7 +36,7 @@ class PageServer:
         self._thread = threading.Thread(target=self._server.serve_forever, name="page-server", daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
 
-    def __enter__(self) -> PageServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -5,9 +5,9 @@ Imports no WebTransport library: each program brings its own and runs in that li
 The echo service, on every path:
 
 - a bidirectional stream of the client: everything back, FIN after FIN;
-- a unidirectional stream of the client: its content back on a unidirectional stream of the server. But if the content is
-  `OPEN`, the server opens a bidirectional stream, writes `OFFER` and FIN, reads the client's answer up to FIN, and sends
-  that answer on a unidirectional stream of its own;
+- a unidirectional stream of the client: its content back on a unidirectional stream of the server. But if the content
+  is `OPEN`, the server opens a bidirectional stream, writes `OFFER` and FIN, reads the client's answer up to FIN, and
+  sends that answer on a unidirectional stream of its own;
 - a datagram: back as it is.
 
 Line protocol: a server prints `READY PORT` and serves until its stdin ends; a client prints one line of JSON and exits.
@@ -186,9 +186,7 @@ def run_client(use: Callable[[str, int, str, Callable[[Session], Awaitable[dict[
     given = parser.parse_args()
 
     async def bound(session: Session) -> dict[str, int]:
-        return await exercise(
-            session, size=given.size, streams=given.streams, datagram_size=given.datagram_size
-        )
+        return await exercise(session, size=given.size, streams=given.streams, datagram_size=given.datagram_size)
 
     results = asyncio.run(_awaited(use(HOST, given.port, given.path, bound)))
     print(json.dumps(results), flush=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import peerkit
 from aioquic.asyncio import connect as quic_connect
 from aioquic.h3.events import H3Event, HeadersReceived
-from aioquic.quic.events import QuicEvent
 from raw_aioquic import RawProtocol, RawStream, configuration
+
+if TYPE_CHECKING:
+    from aioquic.quic.events import QuicEvent
 
 
 class ClientProtocol(RawProtocol):

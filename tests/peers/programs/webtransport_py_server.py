@@ -1,8 +1,8 @@
 """The echo service on webtransport-py 2026.1.0.dev0 (ngtcp2 and nghttp3), through its sans-I/O layer.
 
 Its asyncio classes do not tell FIN. Of this release, and so of the sizes a test may use: `quic.Connection.send()` never
-returns once the congestion window is used up, so everything under way at once must fit the initial window; and a stream is
-sent whole, with FIN, in one write.
+returns once the congestion window is used up, so everything under way at once must fit the initial window; and a stream
+is sent whole, with FIN, in one write. It takes a client that advertises draft-07 together with a newer draft.
 """
 
 from __future__ import annotations
