@@ -1,0 +1,19 @@
+"""Streams of a WebTransport session, as a program sees them."""
+
+from __future__ import annotations
+
+from .stream import (
+    StreamDiagnostics,
+    StreamType,
+    WebTransportReceiveStream,
+    WebTransportSendStream,
+    WebTransportStream,
+)
+
+__all__ = [
+    "StreamDiagnostics",
+    "StreamType",
+    "WebTransportReceiveStream",
+    "WebTransportSendStream",
+    "WebTransportStream",
+]
