@@ -16,7 +16,7 @@ from ..types import Address
 _IPV4_MAPPED_PREFIX = "::ffff:"
 """How inet_ntop writes the prefix of an IPv4-mapped IPv6 address; the IPv4 part follows in dotted form."""
 
-_WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})
+_WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 class Endpoint(NamedTuple):

@@ -17,20 +17,25 @@ class Outlet:
     packets; so at most one batch of each connection is in that queue, and congestion control sees the delay.
     """
 
-    __slots__ = ("_waiting", "is_connected", "is_paused", "sockname", "transport")
+    __slots__ = ("_waiting", "is_connected", "is_paused", "peername", "sockname", "transport")
 
-    def __init__(self, transport: asyncio.DatagramTransport, *, is_connected: bool) -> None:
-        """`is_connected`: the socket has one fixed peer, so datagrams are sent without an address."""
+    def __init__(self, transport: asyncio.DatagramTransport) -> None:
         self.transport = transport
-        self.is_connected = is_connected
         self.is_paused = False
         self.sockname: NetworkAddress = transport.get_extra_info("sockname")
+        self.peername: NetworkAddress | None = transport.get_extra_info("peername")
+        self.is_connected = self.peername is not None
+        """The socket has one fixed peer: datagrams are sent without an address."""
         self._waiting: dict[Callable[[], None], None] = {}
 
     @property
     def is_open(self) -> bool:
         """Tell whether datagrams can still be handed over."""
         return not self.transport.is_closing()
+
+    def can_reach(self, addr: NetworkAddress) -> bool:
+        """Tell whether an address is of this socket's family; anything else would break the transport."""
+        return len(addr) == len(self.sockname)
 
     def pause(self) -> None:
         """The transport's buffer is above its high-water mark."""

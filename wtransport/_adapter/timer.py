@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 
@@ -32,13 +33,19 @@ class DeadlineTimer:
     than needed, and the deadline is looked at again when it fires.
     """
 
-    __slots__ = ("_callback", "_clock", "_deadline", "_fires_at", "_handle", "_loop", "_not_before")
+    __slots__ = ("_callback", "_clock", "_context", "_deadline", "_fires_at", "_handle", "_loop", "_not_before")
 
     def __init__(
-        self, *, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], callback: Callable[[float], None]
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        callback: Callable[[float], None],
+        context: contextvars.Context | None = None,
     ) -> None:
-        """`callback` gets the time of the time-out, which is at or after the deadline."""
+        """Make a timer whose `callback` gets the time of the time-out, which is at or after the deadline."""
         self._loop = loop
+        self._context = context
         self._clock = clock
         self._callback = callback
         self._deadline: float | None = None
@@ -77,7 +84,7 @@ class DeadlineTimer:
         elif delay < TIMER_GRANULARITY:
             delay = TIMER_GRANULARITY
         self._fires_at = now + delay
-        self._handle = self._loop.call_later(delay, self._fire)
+        self._handle = self._loop.call_later(delay, self._fire, context=self._context)
 
     def _fire(self) -> None:
         self._handle = None

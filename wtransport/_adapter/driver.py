@@ -1,0 +1,280 @@
+"""The driver: the one loop that moves datagrams, events and deadlines between an outlet, an engine and a handle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from .._protocol.events import ConnectionClosed
+from .._quic.port import NetworkAddress, QuicPort
+from ..constants import ErrorCodes
+from .outlet import Outlet
+from .ports import DrivenEngine
+from .timer import DeadlineTimer, clock_of
+
+CLOSE_WAIT_LIMIT = 1.0
+"""Seconds that `wait_closed` waits at most; CONNECTION_CLOSE normally leaves at once."""
+
+_logger = logging.getLogger(__name__)
+
+
+def ignore(*_: object) -> None:
+    """Stand in for a callback before there is one, and when the connection is over."""
+
+
+class ConnectionDriver:
+    """Drives one connection on an event loop.
+
+    Whatever happens in one turn of the loop, received datagrams and commands of any number of handles alike, is
+    answered by a single flush at its end. Not thread-safe. Subclasses know the sockets.
+    """
+
+    def __init__(self, *, port: QuicPort, loop: asyncio.AbstractEventLoop) -> None:
+        self.port = port
+        self.error: Exception | None = None
+        """Why the connection was aborted on this side, for instance the ICMP error of a refused port."""
+
+        self._loop = loop
+        # Flushes run in this context, not in that of whichever task wrote first.
+        self._context = contextvars.copy_context()
+        self._clock = clock_of(loop)
+        self._timer = DeadlineTimer(loop=loop, clock=self._clock, callback=self._on_timeout, context=self._context)
+        self._engine: DrivenEngine | None = None
+        self._deliver: Callable[[Any], None] = ignore
+        self._outlet: Outlet | None = None
+        self._flush_scheduled = False
+        self._flush_held = False
+        self._delivering = False
+        self._aborting = False
+        self._ready_reported = False
+        self._is_closed = False
+        self._is_finished = False
+        self._closed_waiters: list[asyncio.Future[None]] = []
+
+    # For the connection's handle.
+
+    def bind(self, *, engine: DrivenEngine, deliver: Callable[[Any], None]) -> None:
+        """Set the engine to drive and who gets its events, before anything is sent or received.
+
+        `deliver` is called with one event at a time and may call engine commands. An exception from it is logged and
+        does not disturb the connection.
+
+        Raises:
+            RuntimeError: an engine is already bound, or the connection is over.
+        """
+        if self._engine is not None or self._is_finished:
+            raise RuntimeError("the protocol already has an engine")
+        self._engine = engine
+        self._deliver = deliver
+        self.port.request_flush = self.flush_soon
+
+    def now(self) -> float:
+        """Return the time of the connection's clock, in seconds."""
+        return self._clock()
+
+    def flush_soon(self) -> None:
+        """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush, context=self._context)
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether both ends have agreed to speak WebTransport."""
+        return self._ready_reported or (self._engine is not None and self._engine.is_ready)
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the connection is closed, and what that takes has been sent."""
+        return self._is_closed
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether the connection is over and its draining period as well."""
+        return self._is_finished
+
+    def abort(self, error: Exception) -> None:
+        """End the connection at once because of a local error, which `error` then tells.
+
+        CONNECTION_CLOSE is sent if possible, the handle gets its events, and nothing is left behind.
+        """
+        if self._is_finished or self._aborting:
+            return
+        self._aborting = True
+        if self.error is None:
+            self.error = error
+        engine = self._engine
+        if engine is not None:
+            reason = str(error)
+            try:
+                engine.close(ErrorCodes.H3_INTERNAL_ERROR, reason)
+            except Exception:
+                _logger.exception("closing a failed connection failed as well")
+            self._flush_now()
+            if not engine.is_closed and not self._delivering:  # the engine is in no state to tell the handle
+                self._hand_over(ConnectionClosed(ErrorCodes.H3_INTERNAL_ERROR, reason, False, False))
+        self._finish()
+
+    async def wait_closed(self) -> None:
+        """Return when the connection is closed and CONNECTION_CLOSE has been handed to the operating system.
+
+        To be called after the engine was told to close. A client may then close its socket (RFC 9000, 10.2); a server's
+        connection drains on its own. Gives up after `CLOSE_WAIT_LIMIT` seconds.
+        """
+        if not self._is_closed:
+            self._flush_now()
+        if self._is_closed:
+            return
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._closed_waiters.append(waiter)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WAIT_LIMIT):
+                await waiter
+
+    # For whoever reads the socket.
+
+    def receive(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """Take one datagram of a batch; `end_batch` must follow."""
+        engine = self._engine
+        if engine is None:
+            return
+        if not self._flush_scheduled:
+            # Held back until the events are out, so that answers written by woken tasks share the flush.
+            self._flush_scheduled = self._flush_held = True
+        try:
+            engine.receive_datagram(data, addr, now)
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+
+    def end_batch(self) -> None:
+        """Deliver the events of the datagrams received, then schedule the flush."""
+        try:
+            self._deliver_events()
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+        finally:
+            if self._flush_held:
+                self._flush_held = False
+                self._loop.call_soon(self._flush, context=self._context)
+
+    # The loop.
+
+    def _flush(self) -> None:
+        self._flush_scheduled = self._flush_held = False
+        engine, outlet = self._engine, self._outlet
+        if engine is None or outlet is None:
+            return
+        if outlet.is_paused and not engine.is_closed:
+            outlet.call_when_resumed(self.flush_soon)
+            return
+        try:
+            datagrams = engine.datagrams_to_send(self._clock())
+            if datagrams and outlet.is_open:
+                self._send(datagrams, outlet)
+            self._deliver_events()
+            self._look_ahead(engine)
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+
+    def _flush_now(self) -> None:
+        """Flush without waiting for the end of the turn, even into a full socket if the connection is closing."""
+        try:
+            self._deliver_events()
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+        self._flush()
+
+    def _send(self, datagrams: list[tuple[bytes, NetworkAddress]], outlet: Outlet) -> None:
+        """Hand datagrams to the socket."""
+        raise NotImplementedError
+
+    def _deliver_events(self) -> None:
+        engine = self._engine
+        if engine is None or self._delivering:
+            return
+        self._delivering = True
+        next_event = engine.next_event
+        deliver = self._deliver
+        try:
+            while (event := next_event()) is not None:
+                try:
+                    deliver(event)
+                except Exception:
+                    _logger.exception("handling %r failed", event)
+        finally:
+            self._delivering = False
+
+    def _look_ahead(self, engine: DrivenEngine) -> None:
+        """Take note of how far the connection has come, and arm the timer."""
+        if not self._ready_reported and engine.is_ready:
+            self._ready_reported = True
+            self._on_ready()
+        deadline = engine.next_deadline()
+        if engine.is_closed:
+            self._report_closed()
+            if deadline is None:
+                self._finish()
+        if not self._is_finished:
+            self._timer.set(deadline, self._clock())
+
+    def _on_timeout(self, now: float) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        try:
+            engine.handle_timeout(now)
+            self._deliver_events()
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+        self.flush_soon()
+
+    # The end.
+
+    def _fail(self, exc: Exception) -> None:
+        """Give up a connection whose engine raised: its state can no longer be trusted."""
+        if not self._aborting:
+            _logger.error("%r failed", self, exc_info=exc)
+            self.abort(exc)
+
+    def _hand_over(self, event: Any) -> None:
+        try:
+            self._deliver(event)
+        except Exception:
+            _logger.exception("handling %r failed", event)
+
+    def _report_closed(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for waiter in self._closed_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._closed_waiters.clear()
+        self._on_closed()
+
+    def _finish(self) -> None:
+        """Let go of everything: the timer, the handle and the engine; last of all the socket."""
+        if self._is_finished:
+            return
+        self._is_finished = True
+        self._timer.cancel()
+        self._report_closed()
+        if self._outlet is not None:
+            self._outlet.forget(self.flush_soon)
+        self._on_finished()
+        self.port.request_flush = ignore
+        self._engine = None
+        self._deliver = ignore
+
+    def _on_ready(self) -> None:
+        """Both ends have agreed to speak WebTransport."""
+
+    def _on_closed(self) -> None:
+        """The connection is closed, and what that takes has been sent."""
+
+    def _on_finished(self) -> None:
+        """The connection is about to let go of its engine."""

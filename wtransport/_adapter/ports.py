@@ -1,0 +1,53 @@
+"""What the driver needs of the parts it drives, as structural types."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from .._quic.port import NetworkAddress
+
+
+class DrivenEngine(Protocol):
+    """The driver's view of `wtransport._protocol.Engine`.
+
+    After any input, events are pulled until there are none, then datagrams, then the deadline.
+    """
+
+    def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """Take one UDP payload."""
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due at `now`."""
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Return the UDP payloads to send now, with their destinations."""
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` must be called, or None."""
+
+    def next_event(self) -> Any | None:
+        """Return the next event, or None."""
+
+    def close(self, error_code: int = 0, reason: str = "") -> None:
+        """Close the connection."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether both ends can begin sessions."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the connection is closed, by whichever end."""
+
+
+class ConnectionOwner(Protocol):
+    """Who keeps the books of a server's connections: the listener."""
+
+    def connection_ready(self, connection: Any) -> None:
+        """The handshake is over and the peer speaks WebTransport."""
+
+    def connection_closed(self, connection: Any) -> None:
+        """The connection is closed, and what that takes has been sent."""
+
+    def connection_finished(self, connection: Any) -> None:
+        """The closing or draining period is over: nothing of the connection is left."""

@@ -1,0 +1,247 @@
+"""The asyncio side of one connection: a client's own socket, or a share of a listener's sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from .._quic.port import NetworkAddress, QuicPort
+from ..types import Address
+from .addresses import to_address
+from .driver import ConnectionDriver
+from .outlet import Outlet
+from .ports import ConnectionOwner
+from .sockets import MAX_UDP_PAYLOAD, READ_BATCH
+
+__all__ = ["AdapterProtocol"]
+
+MAX_OTHER_PATHS = 8
+"""Addresses remembered per connection that arrive on another socket than its own; more only come from forgeries."""
+
+FIRST_FLIGHT_LIMIT = 4
+"""Datagrams kept until the server answers, to be repeated at its next address; a ClientHello takes one or two."""
+
+UNREACHABLE_ERRNOS = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.ENETDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
+"""Errors that end a connection attempt. Once the peer has answered they are ignored: ICMP is not authenticated."""
+
+
+class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
+    """Drives one connection, and is the asyncio protocol of a client's own socket.
+
+    A server's connection shares the listener's sockets: the listener finds the connection of each datagram and hands
+    it over with `receive` and `end_batch`.
+    """
+
+    def __init__(self, *, port: QuicPort, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Make the driver of `port`; `loop` defaults to the running one."""
+        super().__init__(port=port, loop=asyncio.get_running_loop() if loop is None else loop)
+        self._owner: ConnectionOwner | None = None
+        self._peer: NetworkAddress | None = None
+        self._socket: socket.socket | None = None
+        self._other_paths: dict[NetworkAddress, Outlet] = {}
+        self._first_flight: list[bytes] | None = None
+        self._on_send_error: Callable[[OSError], bool] | None = None
+
+    def __repr__(self) -> str:
+        state = "finished" if self._is_finished else "closed" if self._is_closed else "open"
+        return f"<{type(self).__name__} {state} local={self.local_address} remote={self.remote_address}>"
+
+    # For the connection's handle.
+
+    def connect(self) -> None:
+        """Client only: begin the handshake with the address that the socket is connected to.
+
+        Raises:
+            RuntimeError: no engine is bound, there is no connected socket, or the connection is over.
+        """
+        if self._engine is None or self._peer is None:
+            raise RuntimeError("connect() needs a bound engine and a connected socket")
+        self.port.connect(self._peer, self._clock())
+        self.flush_soon()
+
+    @property
+    def transport(self) -> asyncio.DatagramTransport | None:
+        """Return the transport that packets go through now; a client's is replaced when its network changes."""
+        return None if self._outlet is None else self._outlet.transport
+
+    @property
+    def local_address(self) -> Address | None:
+        """Return the ``(host, port)`` that packets come from."""
+        return None if self._outlet is None else self._outlet.local_address(self._remote())
+
+    @property
+    def remote_address(self) -> Address | None:
+        """Return the ``(host, port)`` of the peer; on a server it follows the peer's migration."""
+        return to_address(self._remote())
+
+    def close_transport(self) -> None:
+        """Close a client's socket, without waiting for anything.
+
+        A server's connection shares its socket with others; it leaves the listener when its draining period is over.
+        """
+        if not self._is_closed:
+            self.abort(ConnectionAbortedError("the connection was given up"))
+        elif self._owner is None:
+            self._finish()
+
+    # For the dialer.
+
+    def read_from(self, sock: socket.socket | None) -> None:
+        """Set the socket behind the transport, if several datagrams may be read from it at a time."""
+        self._socket = sock
+
+    def watch_send_errors(self, on_send_error: Callable[[OSError], bool], *, keep_first_flight: bool) -> None:
+        """Ask the dialer about network errors; it returns True when it opens another socket.
+
+        `keep_first_flight` keeps the first packets, which are sent again through that socket.
+        """
+        self._on_send_error = on_send_error
+        if keep_first_flight and self._first_flight is None:
+            self._first_flight = []
+
+    # For the listener.
+
+    def share_outlet(self, outlet: Outlet, *, owner: ConnectionOwner, peer: NetworkAddress) -> None:
+        """Send through a listener's socket, and report to the listener."""
+        self._outlet = outlet
+        self._owner = owner
+        self._peer = peer
+
+    def uses(self, outlet: Outlet) -> bool:
+        """Tell whether packets go through this outlet."""
+        return self._outlet is outlet
+
+    def receive_elsewhere(self, data: bytes, addr: NetworkAddress, now: float, outlet: Outlet) -> None:
+        """Take one datagram that came in by another socket than the connection's own (migration)."""
+        paths = self._other_paths
+        if addr not in paths and len(paths) >= MAX_OTHER_PATHS:
+            del paths[next(iter(paths))]
+        paths[addr] = outlet
+        self.receive(data, addr, now)
+
+    # asyncio.DatagramProtocol, on a client's own socket.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport of the socket; a second one replaces the first."""
+        outlet = Outlet(cast("asyncio.DatagramTransport", transport))
+        if self._is_finished:
+            outlet.transport.close()
+            return
+        previous, self._outlet = self._outlet, outlet
+        if self._peer is None:
+            self._peer = outlet.peername
+        if previous is not None:
+            previous.forget(self.flush_soon)
+            previous.transport.set_protocol(asyncio.DatagramProtocol())
+            previous.transport.close()
+            for data in self._first_flight or ():
+                outlet.transport.sendto(data)
+            self.flush_soon()
+
+    def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:
+        """Take a datagram, and those waiting behind it."""
+        now = self._clock()
+        self._first_flight = None
+        if self._outlet is not None and self._outlet.is_connected:
+            # The kernel lets nobody else through. The engine knows the server by the first address that was tried.
+            addr = self._peer
+        try:
+            self.receive(data, addr, now)
+            sock = self._socket
+            if sock is not None:
+                for _ in range(READ_BATCH - 1):
+                    try:
+                        data = sock.recv(MAX_UDP_PAYLOAD)
+                    except (BlockingIOError, InterruptedError):
+                        break
+                    except OSError as exc:
+                        self.error_received(exc)
+                        break
+                    self.receive(data, addr, now)
+        finally:
+            self.end_batch()
+
+    def error_received(self, exc: Exception) -> None:
+        """Take an error of the socket, mostly an ICMP message about an earlier packet."""
+        if self._is_finished or not isinstance(exc, OSError):
+            return
+        if self._on_send_error is not None and self._on_send_error(exc):
+            return
+        if not self.is_ready and exc.errno in UNREACHABLE_ERRNOS:
+            # Not now: this can be in the middle of a flush.
+            self._loop.call_soon(self.abort, exc, context=self._context)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the socket is closed."""
+        self._socket = None
+        self.abort(exc or ConnectionAbortedError("the socket was closed"))
+
+    def pause_writing(self) -> None:
+        """Produce no packets while the socket takes none."""
+        if self._outlet is not None:
+            self._outlet.pause()
+
+    def resume_writing(self) -> None:
+        """Go on after `pause_writing`."""
+        if self._outlet is not None:
+            self._outlet.resume()
+
+    # What the driver leaves to its subclass.
+
+    def _send(self, datagrams: list[tuple[bytes, NetworkAddress]], outlet: Outlet) -> None:
+        send = outlet.transport.sendto
+        if outlet.is_connected:
+            peer = self._peer
+            if self._first_flight is not None:
+                self._first_flight.extend(data for data, _ in datagrams)
+                del self._first_flight[FIRST_FLIGHT_LIMIT:]
+            for data, addr in datagrams:
+                if addr is peer or addr == peer:  # a server's preferred address is out of reach of this socket
+                    send(data)
+        elif self._other_paths:
+            for data, addr in datagrams:
+                way = self._other_paths.get(addr, outlet)
+                if way.is_open and way.can_reach(addr):
+                    way.transport.sendto(data, addr)
+        else:
+            for data, addr in datagrams:
+                send(data, addr)
+
+    def _on_ready(self) -> None:
+        if self._owner is not None:
+            self._owner.connection_ready(self)
+
+    def _on_closed(self) -> None:
+        if self._owner is not None:
+            self._owner.connection_closed(self)
+
+    def _on_finished(self) -> None:
+        self._peer = self._remote()
+        self._other_paths.clear()
+        self._socket = self._first_flight = self._on_send_error = None
+        if self._owner is not None:
+            self._owner.connection_finished(self)
+        elif self._outlet is not None:
+            self._outlet.transport.close()
+
+    def _remote(self) -> NetworkAddress | None:
+        """Return where packets go, as the operating system writes it."""
+        if self._outlet is not None and self._outlet.is_connected:
+            return self._outlet.peername
+        if self._engine is None:
+            return self._peer
+        return self.port.remote_address or self._peer
