@@ -62,29 +62,46 @@ export const answerServerBidi = (options) => withSession(options, async (transpo
   return { answers };
 });
 
-// One datagram of every size (0 = the browser's maximum), each sent again until its echo is back.
-export const echoDatagrams = (options) => withSession(options, async (transport) => {
-  const { datagrams } = transport;
-  const max = datagrams.maxDatagramSize;
-  const writable = datagrams.createWritable ? datagrams.createWritable() : datagrams.writable;
-  const writer = writable.getWriter();
-  const reader = datagrams.readable.getReader();
-  const echoed = [];
+const datagramWriter = ({ datagrams }) =>
+  (datagrams.createWritable ? datagrams.createWritable() : datagrams.writable).getWriter();
+
+// One datagram of every size (0 = the browser's maximum), each sent again until its receipt, "SIZE HASH", comes back.
+export const sendDatagrams = (options) => withSession(options, async (transport) => {
+  const max = transport.datagrams.maxDatagramSize;
+  const writer = datagramWriter(transport);
+  const reader = transport.datagrams.readable.getReader();
+  const delivered = [];
   for (const wanted of options.sizes) {
     const bytes = pattern(wanted || max, wanted + 1);
-    const send = () => writer.write(bytes);
-    const again = setInterval(send, 500);
-    await send();
+    const receipt = `${bytes.byteLength} ${await sha256(bytes)}`;
+    const again = setInterval(() => writer.write(bytes), 500);
+    writer.write(bytes);
     for (;;) {
       const { value, done } = await reader.read();
       if (done) throw new Error("no more datagrams");
-      if (value.byteLength === bytes.byteLength && value.every((octet, i) => octet === bytes[i])) break;
+      if (textOf(value) === receipt) break;
     }
     clearInterval(again);
-    echoed.push(bytes.byteLength);
+    delivered.push(bytes.byteLength);
   }
-  return { max, echoed };
+  return { max, delivered };
 });
+
+// Answers each datagram of the server with "SIZE HASH" until the server ends the session.
+export async function receiveDatagrams(options) {
+  const transport = await connect(options);
+  const writer = datagramWriter(transport);
+  const reader = transport.datagrams.readable.getReader();
+  const answering = (async () => {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      writer.write(bytesOf(`${value.byteLength} ${await sha256(value)}`));
+    }
+  })();
+  await transport.closed;
+  await answering.catch(() => {}); // ended by the session's end
+}
 
 export async function closeByBrowser(options) {
   const transport = await connect(options);

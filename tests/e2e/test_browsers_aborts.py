@@ -1,0 +1,97 @@
+"""Stream abort codes between a real browser and our server.
+
+Known of the browsers (tried with Chromium 156 and Firefox 153): a script's own code is clamped to one octet; Firefox
+shows a script no code for a reset, and for STOP_SENDING only codes up to 255, 0 above.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from browsers import Browser
+from serving import Certificate, serving
+
+from wtransport import StreamError, WebTransportSession
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+WAIT = 10.0  # seconds for the server to see what the browser did
+OCTET = 255
+CODES = [0, 42, 70_001, 4_000_000_000]
+
+
+class Observed:
+    """What a session handler got to see, handed to its test."""
+
+    def __init__(self) -> None:
+        self._error: asyncio.Future[StreamError] = asyncio.get_running_loop().create_future()
+
+    def set(self, error: StreamError) -> None:
+        self._error.set_result(error)
+
+    async def code(self) -> int:
+        return (await asyncio.wait_for(self._error, WAIT)).error_code
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_server_reads_the_code_of_a_reset(browser: Browser, certificate: Certificate, code: int) -> None:
+    observed = Observed()
+
+    async def handler(session: WebTransportSession) -> None:
+        stream = await anext(session.incoming_bidirectional_streams())
+        await stream.write(data=await stream.read())
+        try:
+            await stream.read_all()
+        except StreamError as error:
+            observed.set(error)
+
+    async with serving(certificate, {"/reset": handler}) as url:
+        await browser.run("resetByBrowser", url=f"{url}/reset", hash=certificate.hash, code=code)
+        assert await observed.code() == min(code, OCTET)
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_server_writes_until_the_browser_stops_it(browser: Browser, certificate: Certificate, code: int) -> None:
+    observed = Observed()
+
+    async def handler(session: WebTransportSession) -> None:
+        stream = await anext(session.incoming_bidirectional_streams())
+        try:
+            while True:
+                await stream.write(data=bytes(10_000))
+        except StreamError as error:
+            observed.set(error)
+
+    async with serving(certificate, {"/stop": handler}) as url:
+        await browser.run("stopByBrowser", url=f"{url}/stop", hash=certificate.hash, code=code)
+        assert await observed.code() == min(code, OCTET)
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_browser_sees_the_code_of_a_reset(browser: Browser, certificate: Certificate, code: int) -> None:
+    async def handler(session: WebTransportSession) -> None:
+        stream = await anext(session.incoming_bidirectional_streams())
+        await stream.stop_sending(error_code=code)
+        await stream.read_all()  # until the browser leaves
+
+    async with serving(certificate, {"/reset": handler}) as url:
+        result = await browser.run("resetByServer", url=f"{url}/reset", hash=certificate.hash)
+
+    shown = [code] if browser.name == "chromium" else [code, None]
+    assert result["code"] in shown
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_browser_sees_the_code_of_stop_sending(browser: Browser, certificate: Certificate, code: int) -> None:
+    async def handler(session: WebTransportSession) -> None:
+        stream = await anext(session.incoming_bidirectional_streams())
+        await stream.stop_receiving(error_code=code)
+        await stream.write_all(data=b"")
+        await session.events.wait_for(event_type="session_closed")
+
+    async with serving(certificate, {"/stop": handler}) as url:
+        result = await browser.run("stoppedByServer", url=f"{url}/stop", hash=certificate.hash)
+
+    shown = [code] if browser.name == "chromium" or code <= OCTET else [code, 0]
+    assert result["code"] in shown
