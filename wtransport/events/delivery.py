@@ -1,0 +1,110 @@
+"""Calling the handlers of an event: plain functions inline, coroutines in tasks that are kept until they are done."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Coroutine
+from typing import Any
+
+from .event import Event
+from .listeners import Listener, ListenerTable
+
+__all__ = ["Delivery"]
+
+_logger = logging.getLogger(__name__)
+
+_FAILED = "handler %r of event %s failed"
+_CLOSE_TIMEOUT = 1.0  # seconds that `close` waits for a cancelled handler that does not end
+
+
+class Delivery:
+    """Runs handlers for one emitter. A handler that fails is logged, and the next one is called."""
+
+    def __init__(self, table: ListenerTable) -> None:
+        self._table = table
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
+
+    def deliver(self, event: Event) -> asyncio.Task[None] | None:
+        """Call the plain handlers; return the task that runs the rest, if there is a coroutine among them.
+
+        Raises:
+            RuntimeError: there is one, and no event loop is running.
+        """
+        route = self._table.route(event.type)
+        for listener in route:
+            awaitable = self._call(listener, event)
+            if awaitable is not None:
+                try:
+                    asyncio.get_running_loop()
+                except RuntimeError:
+                    if inspect.iscoroutine(awaitable):
+                        awaitable.close()
+                    raise RuntimeError(
+                        f"handler {listener.handler!r} is a coroutine: it needs a running event loop"
+                    ) from None
+                rest = route[route.index(listener) + 1 :]
+                return self.start(self._run_from(awaitable, listener, rest, event))
+        return None
+
+    async def run(self, event: Event) -> None:
+        """Call all handlers in the caller's task, and await those that are coroutines."""
+        await self._run(self._table.route(event.type), event)
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `coroutine` in a task that `close` cancels."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Cancel what runs in tasks, except for the caller, and wait for its end."""
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current and not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, alive = await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
+            for task in alive:
+                _logger.warning("event handler goes on although it was cancelled: %r", task)
+
+    def _call(self, listener: Listener, event: Event) -> Awaitable[None] | None:
+        """Call one handler, unless it is removed by now; return what it left to be awaited."""
+        if not listener.is_active:
+            return None
+        if listener.is_once:
+            self._table.remove(event.type, listener)
+        try:
+            result = listener.handler(event)
+        except Exception:
+            _logger.exception(_FAILED, listener.handler, event.type)
+            return None
+        return result if result is not None and inspect.isawaitable(result) else None
+
+    async def _run_from(
+        self, awaitable: Awaitable[None], listener: Listener, rest: tuple[Listener, ...], event: Event
+    ) -> None:
+        await _finish(awaitable, listener, event)
+        await self._run(rest, event)
+
+    async def _run(self, listeners: tuple[Listener, ...], event: Event) -> None:
+        for listener in listeners:
+            awaitable = self._call(listener, event)
+            if awaitable is not None:
+                await _finish(awaitable, listener, event)
+
+
+async def _finish(awaitable: Awaitable[None], listener: Listener, event: Event) -> None:
+    """Await what a handler left; a failure is logged, a cancellation of this task goes through."""
+    try:
+        await awaitable
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Nobody cancelled us: something that the handler waited for was cancelled, which is the handler's failure.
+        _logger.exception(_FAILED, listener.handler, event.type)
+    except Exception:
+        _logger.exception(_FAILED, listener.handler, event.type)

@@ -1,0 +1,333 @@
+"""`EventEmitter`: calls handlers when events happen.
+
+The hot path is `EventEmitter.emit_nowait` with plain functions as handlers: they are called inline, with no task and no
+future; and of the events that come with every datagram and stream not even an `Event` is made while nobody listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..exceptions import WebTransportError
+from ..types import EventData, EventType, Timeout
+from .delivery import Delivery
+from .event import Event
+from .listeners import EVERY_EVENT, EventHandler, ListenerTable
+
+__all__ = ["EventEmitter"]
+
+_logger = logging.getLogger(__name__)
+
+_HISTORY_SIZE = 1000  # events; the 0.9 API fixes it
+_MAX_QUEUED_EVENTS = 10_000  # events kept by a paused emitter: a pause that is forgotten must not eat the memory
+_DEFAULT_MAX_LISTENERS = 100  # per event type; more are likely to be a leak
+
+# One of these comes with every datagram or stream, so they exist only while somebody listens for them.
+_ONLY_IF_HEARD = frozenset(
+    {
+        EventType.DATAGRAM_RECEIVED,
+        EventType.STREAM_CLOSED,
+        EventType.STREAM_DATA_RECEIVED,
+        EventType.STREAM_ERROR,
+        EventType.STREAM_OPENED,
+    }
+)
+
+
+class EventEmitter:
+    """Calls handlers when events happen.
+
+    The handlers of one event run one after the other, in the order of their registration. An exception in one is
+    logged and does not stop the others. Everything here belongs to one event loop and its thread.
+
+    Args:
+        max_listeners: handlers of one event type above which a warning is logged (default 100; 0: never).
+    """
+
+    # Clients, servers and programs' own classes inherit from this one: two leading underscores keep names apart.
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        max_listeners = kwargs.pop("max_listeners", _DEFAULT_MAX_LISTENERS)
+        if args or kwargs:
+            unexpected = ", ".join([*map(repr, args), *kwargs])
+            raise TypeError(f"{type(self).__name__} got unexpected arguments: {unexpected}")
+        self.set_max_listeners(max_listeners=max_listeners)
+        self.__table = ListenerTable()
+        self.__delivery = Delivery(self.__table)
+        self.__history: deque[Event] = deque(maxlen=_HISTORY_SIZE)
+        self.__queue: deque[Event] = deque()
+        self.__lost = 0  # events that a full queue dropped in this pause
+        self.__is_paused = False
+        self.__is_closed = False
+        self.__drain_task: asyncio.Task[None] | None = None
+        self.__waiting: set[asyncio.Future[Event]] = set()
+
+    def on(self, *, event_type: EventType | str, handler: EventHandler) -> None:
+        """Call `handler` for every event of this type, until `off`. A second time for the same handler only warns.
+
+        Raises:
+            TypeError: `handler` is not callable, or `event_type` is not a string.
+        """
+        self.__register(_checked(event_type), handler, is_once=False)
+
+    def once(self, *, event_type: EventType | str, handler: EventHandler) -> None:
+        """Call `handler` for the next event of this type only.
+
+        Raises:
+            TypeError: `handler` is not callable, or `event_type` is not a string.
+        """
+        self.__register(_checked(event_type), handler, is_once=True)
+
+    def on_any(self, *, handler: EventHandler) -> None:
+        """Call `handler` for every event of every type, until `off_any`.
+
+        Raises:
+            TypeError: `handler` is not callable.
+        """
+        self.__register(EVERY_EVENT, handler, is_once=False)
+
+    def off(self, *, event_type: EventType | str, handler: EventHandler | None = None) -> None:
+        """Remove `handler`, or every handler, of this type. One that is not there is no error."""
+        self.__unregister(_checked(event_type), handler)
+
+    def off_any(self, *, handler: EventHandler | None = None) -> None:
+        """Remove `handler`, or every handler, that `on_any` registered. One that is not there is no error."""
+        self.__unregister(EVERY_EVENT, handler)
+
+    def remove_all_listeners(self, *, event_type: EventType | str | None = None) -> None:
+        """Remove every handler of this type, or all handlers of all types; a `wait_for` under way goes on."""
+        for key in self.__table.types() if event_type is None else [_checked(event_type)]:
+            self.__unregister(key, None)
+
+    def set_max_listeners(self, *, max_listeners: int) -> None:
+        """Set how many handlers of one type are normal; above it every further one logs a warning (0: never).
+
+        Raises:
+            ValueError: a negative number.
+        """
+        if max_listeners < 0:
+            raise ValueError(f"max_listeners must be at least 0, not {max_listeners!r}")
+        self.__max_listeners = max_listeners
+
+    def listeners(self, *, event_type: EventType | str) -> list[EventHandler]:
+        """Return the handlers of this type, in order; not those of `on_any`."""
+        return [each.handler for each in self.__table.registered(event_type) if not each.is_waiter]
+
+    def listener_count(self, *, event_type: EventType | str) -> int:
+        """Return how many handlers and `wait_for` calls there are for this type; those of `on_any` do not count."""
+        return len(self.__table.registered(event_type))
+
+    def has_listeners(self, *, event_type: EventType | str) -> bool:
+        """Tell whether an event of this type would reach anybody: handlers, those of `on_any`, `wait_for` calls."""
+        return bool(self.__table.route(event_type))
+
+    def emit_nowait(self, *, event_type: EventType | str, data: EventData | None = None, source: Any = None) -> None:
+        """Call the handlers of an event, without waiting for those that are coroutines.
+
+        Handlers that are plain functions run before this returns. From the first coroutine on, the handlers of this
+        event run in a task of their own, so that a slow one never delays the next event.
+
+        Raises:
+            RuntimeError: a coroutine handler needs a running event loop.
+        """
+        event = self.__admit(event_type, data, source)
+        if event is not None:
+            self.__delivery.deliver(event)
+
+    async def emit(self, *, event_type: EventType | str, data: EventData | None = None, source: Any = None) -> None:
+        """Call the handlers of an event and return when all of them are done.
+
+        On a paused emitter the event is queued and this returns at once. Cancelling it cancels the handler that runs.
+        """
+        event = self.__admit(event_type, data, source)
+        if event is not None:
+            await self.__delivery.run(event)
+
+    async def wait_for(
+        self,
+        *,
+        event_type: EventType | str,
+        timeout: Timeout | None = None,  # noqa: ASYNC109 - the 0.9 API has it
+        condition: Callable[[Event], bool] | None = None,
+    ) -> Event:
+        """Return the next event of this type for which `condition` is true.
+
+        Args:
+            event_type: the type to wait for.
+            timeout: seconds; None waits without end.
+            condition: called with each event of the type; an exception in it is raised here.
+
+        Raises:
+            TimeoutError: the built-in one; no such event came in time.
+            WebTransportError: the emitter was closed.
+        """
+        key = _checked(event_type)
+        if self.__is_closed:
+            raise _closed_error()
+        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+
+        def offer(event: Event) -> None:
+            try:
+                if condition is None or condition(event):
+                    future.set_result(event)
+            except Exception as error:  # noqa: BLE001 - it is raised in the caller of wait_for
+                future.set_exception(error)
+            if future.done():
+                # At once, not when the caller's task runs: what comes until then is for the next listener.
+                self.__table.remove(key, listener)
+
+        listener = self.__table.add(key, offer, is_waiter=True)
+        self.__waiting.add(future)
+        try:
+            self._listener_added(key)
+            if not future.done():
+                await asyncio.wait((future,), timeout=timeout)
+            if not future.done():
+                raise builtins.TimeoutError(f"no {key} event within {timeout} seconds")
+            return future.result()
+        finally:
+            self.__waiting.discard(future)
+            self.__table.remove(key, listener)
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # seen, whether or not this wait was cancelled first
+
+    def pause(self) -> None:
+        """Queue events from now on instead of calling handlers; the oldest is dropped when 10,000 wait."""
+        self.__is_paused = True
+
+    def resume(self) -> asyncio.Task[None] | None:
+        """Call handlers again; events queued by `pause` come first, before any that is emitted from now on.
+
+        Returns:
+            A task that ends when the handlers of the queued events are done, or None if none were queued.
+
+        Raises:
+            RuntimeError: events are queued and no event loop is running.
+        """
+        if not self.__queue:
+            self.__is_paused = False
+            return None
+        asyncio.get_running_loop()  # raises before anything has changed
+        self.__is_paused = False
+        if self.__lost:
+            _logger.warning("%d events were dropped from the full queue of a paused emitter", self.__lost)
+            self.__lost = 0
+        if self.__drain_task is None or self.__drain_task.done():
+            self.__drain_task = self.__delivery.start(self.__drain())
+        return self.__drain_task
+
+    def get_event_history(self, *, event_type: EventType | str | None = None, limit: int = 100) -> list[Event]:
+        """Return the last `limit` events, oldest first, of one type or of all.
+
+        The last 1000 are kept. DATAGRAM_RECEIVED and STREAM_* are among them only if somebody listened for them.
+
+        Raises:
+            ValueError: a negative limit.
+        """
+        if limit < 0:
+            raise ValueError(f"limit must be at least 0, not {limit}")
+        events = [each for each in self.__history if event_type is None or each.type == event_type]
+        return events[max(0, len(events) - limit) :]
+
+    def clear_history(self) -> None:
+        """Forget the events so far."""
+        self.__history.clear()
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return counts of handlers (a `wait_for` counts as a once-handler) and of events kept, and if it is paused."""
+        types = self.__table.types()
+        every = [each for key in types for each in self.__table.registered(key)]
+        wildcard = len(self.__table.registered(EVERY_EVENT))
+        once = sum(each.is_once or each.is_waiter for each in every)
+        return {
+            "total_handlers": len(every) - once - wildcard,
+            "total_once_handlers": once,
+            "wildcard_handlers": wildcard,
+            "event_types": sum(key is not EVERY_EVENT for key in types),
+            "history_size": len(self.__history),
+            "queued_events": len(self.__queue),
+            "paused": self.__is_paused,
+        }
+
+    async def close(self) -> None:
+        """Remove all handlers, cancel those that run in tasks, and emit nothing from now on.
+
+        A `wait_for` under way raises WebTransportError. A handler that calls this is not cancelled itself. Closing
+        twice is no error.
+        """
+        self.__is_closed = True
+        self.__table.clear()
+        self.__queue.clear()
+        self.__history.clear()
+        for future in self.__waiting:
+            if not future.done():
+                future.set_exception(_closed_error())
+        await self.__delivery.close()
+
+    def _listener_added(self, event_type: EventType | str | None) -> None:
+        """Called after every registration and at the start of every `wait_for`; None stands for every event.
+
+        A no-op here. A session overrides it to deliver what it kept while nobody listened.
+        """
+
+    def __register(self, key: str | None, handler: EventHandler, *, is_once: bool) -> None:
+        if not callable(handler):
+            raise TypeError(f"handler must be callable, not {handler!r}")
+        registered = [each for each in self.__table.registered(key) if not each.is_waiter]
+        shown = "every event" if key is EVERY_EVENT else str(key)
+        if any(each.handler == handler and each.is_once == is_once for each in registered):
+            _logger.warning("handler %r is already registered for %s", handler, shown)
+            return
+        self.__table.add(key, handler, is_once=is_once)
+        count = len(registered) + 1
+        if 0 < self.__max_listeners < count:
+            _logger.warning("%d handlers for %s, more than max_listeners (%d)", count, shown, self.__max_listeners)
+        self._listener_added(key)
+
+    def __unregister(self, key: str | None, handler: EventHandler | None) -> None:
+        for each in self.__table.registered(key):
+            if not each.is_waiter and (handler is None or each.handler == handler):
+                self.__table.remove(key, each)
+
+    def __admit(self, event_type: EventType | str, data: EventData | None, source: Any) -> Event | None:
+        """Make the event and keep it in history; None if there is nothing to deliver now."""
+        route = self.__table.routes.get(event_type)
+        if route is None:
+            route = self.__table.route(event_type)
+        if (not route and event_type in _ONLY_IF_HEARD) or self.__is_closed:
+            return None
+        event = Event(type=event_type, data=data, source=source)
+        self.__history.append(event)
+        # While the queue of a pause is being worked off, what comes now has to stand in line.
+        if self.__is_paused or self.__queue:
+            if len(self.__queue) >= _MAX_QUEUED_EVENTS:
+                self.__queue.popleft()
+                self.__lost += 1
+            self.__queue.append(event)
+            return None
+        return event if route else None
+
+    async def __drain(self) -> None:
+        """Deliver the queue, and wait for what its coroutine handlers do."""
+        tasks = []
+        while self.__queue and not self.__is_paused:
+            task = self.__delivery.deliver(self.__queue.popleft())
+            if task is not None:
+                tasks.append(task)
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def _checked(event_type: EventType | str) -> str:
+    if not isinstance(event_type, str):
+        raise TypeError(f"event_type must be an EventType or a string, not {event_type!r}")
+    return event_type
+
+
+def _closed_error() -> WebTransportError:
+    return WebTransportError("The emitter was closed, no event will come")
