@@ -59,8 +59,9 @@ class EventEmitter:
         self.set_max_listeners(max_listeners=max_listeners)
         self.__table = ListenerTable()
         self.__delivery = Delivery(self.__table)
-        self.__history: deque[Event] = deque(maxlen=_HISTORY_SIZE)
-        self.__queue: deque[Event] = deque()
+        # Both are made when needed: every stream has an emitter, most never emit, and an empty deque has 600 bytes.
+        self.__history: deque[Event] | None = None
+        self.__queue: deque[Event] | None = None
         self.__lost = 0  # events that a full queue dropped in this pause
         self.__is_paused = False
         self.__is_closed = False
@@ -199,6 +200,8 @@ class EventEmitter:
     def pause(self) -> None:
         """Queue events from now on instead of calling handlers; the oldest is dropped when 10,000 wait."""
         self.__is_paused = True
+        if self.__queue is None:
+            self.__queue = deque()
 
     def resume(self) -> asyncio.Task[None] | None:
         """Call handlers again; events queued by `pause` come first, before any that is emitted from now on.
@@ -231,12 +234,12 @@ class EventEmitter:
         """
         if limit < 0:
             raise ValueError(f"limit must be at least 0, not {limit}")
-        events = [each for each in self.__history if event_type is None or each.type == event_type]
+        events = [each for each in self.__history or () if event_type is None or each.type == event_type]
         return events[max(0, len(events) - limit) :]
 
     def clear_history(self) -> None:
         """Forget the events so far."""
-        self.__history.clear()
+        self.__history = None
 
     def get_stats(self) -> dict[str, Any]:
         """Return counts of handlers (a `wait_for` counts as a once-handler) and of events kept, and if it is paused."""
@@ -249,8 +252,8 @@ class EventEmitter:
             "total_once_handlers": once,
             "wildcard_handlers": wildcard,
             "event_types": sum(key is not EVERY_EVENT for key in types),
-            "history_size": len(self.__history),
-            "queued_events": len(self.__queue),
+            "history_size": len(self.__history or ()),
+            "queued_events": len(self.__queue or ()),
             "paused": self.__is_paused,
         }
 
@@ -262,8 +265,8 @@ class EventEmitter:
         """
         self.__is_closed = True
         self.__table.clear()
-        self.__queue.clear()
-        self.__history.clear()
+        self.__queue = None
+        self.__history = None
         for future in self.__waiting:
             if not future.done():
                 future.set_exception(_closed_error())
@@ -302,13 +305,16 @@ class EventEmitter:
         if (not route and event_type in _ONLY_IF_HEARD) or self.__is_closed:
             return None
         event = Event(type=event_type, data=data, source=source)
+        if self.__history is None:
+            self.__history = deque(maxlen=_HISTORY_SIZE)
         self.__history.append(event)
         # While the queue of a pause is being worked off, what comes now has to stand in line.
-        if self.__is_paused or self.__queue:
-            if len(self.__queue) >= _MAX_QUEUED_EVENTS:
-                self.__queue.popleft()
+        queue = self.__queue
+        if queue is not None and (self.__is_paused or queue):
+            if len(queue) >= _MAX_QUEUED_EVENTS:
+                queue.popleft()
                 self.__lost += 1
-            self.__queue.append(event)
+            queue.append(event)
             return None
         return event if route else None
 
