@@ -1,0 +1,1 @@
+"""Benchmarks of the kernels, both twins side by side: ``python -m perf.kernels``."""
