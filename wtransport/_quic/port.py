@@ -58,6 +58,14 @@ class StreamReset:
 
 
 @dataclass(slots=True)
+class StreamDiscarded:
+    """A stream that we stopped reading came to its end; `final_size` counts all the bytes the peer sent."""
+
+    stream_id: int
+    final_size: int
+
+
+@dataclass(slots=True)
 class StreamStopped:
     """The peer asked us to stop sending (STOP_SENDING); the transport answers with RESET_STREAM by itself."""
 
@@ -97,6 +105,7 @@ QuicEvent: TypeAlias = (
     | Terminated
     | StreamBytes
     | StreamReset
+    | StreamDiscarded
     | StreamStopped
     | StreamDrained
     | DatagramReceived

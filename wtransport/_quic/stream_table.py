@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ..constants import ErrorCodes
 from .flow import ReceiveWindow, StreamLimit
 from .limits import PeerLimits, TransportLimits
-from .port import QuicEvent, StreamBytes, StreamCreditRaised, StreamDrained, StreamReset, StreamStopped
+from .port import QuicEvent, StreamBytes, StreamCreditRaised, StreamDiscarded, StreamDrained, StreamReset, StreamStopped
 from .streams import FinalSizeError, QuicStream, ReceiveHalf, SendHalf, TooManyGapsError
 from .violations import TransportViolation
 
@@ -111,7 +111,11 @@ class StreamTable:
             self.receive_window.received += new_bytes
             if receive.is_stopped:
                 self.consume(stream_id, new_bytes)
-        if ready is not None:
+        if ready is None:
+            return
+        if receive.is_stopped:
+            self._emit(StreamDiscarded(stream_id, end if receive.final_size is None else receive.final_size))
+        else:
             self._emit(StreamBytes(stream_id, ready, receive.is_finished))
         if receive.is_finished and stream.send.is_finished:
             self._forget(stream)

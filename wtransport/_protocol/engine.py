@@ -1,0 +1,521 @@
+"""WebTransport over HTTP/3 on one QUIC connection, sans I/O.
+
+Calling order, for the driver: after `receive_datagram`, `handle_timeout` or any command, pull `next_event` until it is
+None, send `datagrams_to_send(now)`, pull events again, and call `handle_timeout` at `next_deadline`. Times are seconds
+of one monotonic clock. Commands that leave something to send call the port's `request_flush` by themselves.
+
+The engine finds out whom an event concerns and forwards it; the rules live with sessions, streams and readers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .._quic import port as quic
+from .._speedups import decode_datagram, encode_frame
+from ..config import ClientConfig, ServerConfig
+from ..constants import (
+    H3_FRAME_TYPE_HEADERS,
+    SETTINGS_WT_INITIAL_MAX_DATA,
+    SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI,
+    SETTINGS_WT_INITIAL_MAX_STREAMS_UNI,
+    ErrorCodes,
+)
+from ..exceptions import SessionError
+from ..types import SessionState
+from . import control, events, fields, handshake, limits, subprotocols
+from .early import EarlyArrivals, EarlyStream
+from .flow_control import ReceiveAllowance, SendAllowance, SessionFlow
+from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
+from .profiles import Profile, choose_profile
+from .qpack import FieldDecoder, FieldEncoder
+from .readers import StreamReader
+from .requests import RequestReader, ResponseReader
+from .routing import StreamRouter
+from .session import SessionCore
+from .settings import local_settings
+from .stream import StreamCore
+from .violations import ConnectionViolation, ProtocolViolation, SessionViolation, StreamViolation
+
+__all__ = ["Engine"]
+
+_CLOSE_PROBE_TIMEOUTS = 3
+"""How many probe timeouts the end of the CONNECT streams is waited for before the connection closes (draft-16, 6)."""
+
+
+class Engine:
+    """One end of a connection; see the module's docstring."""
+
+    def __init__(
+        self, *, config: ClientConfig | ServerConfig, port: quic.QuicPort, is_client: bool
+    ) -> None:
+        """Begin on a port whose handshake has not finished."""
+        self.port = port
+        self.is_client = is_client
+        self.is_strict = config.strict
+        self.max_datagram_size_configured = config.max_datagram_size
+        self.profile: Profile | None = None
+        self.has_settings = False
+        self.sessions: dict[int, SessionCore] = {}
+        self.streams: dict[int, StreamCore] = {}
+        self.encoder = FieldEncoder()
+        self.decoder = FieldDecoder()
+        self.is_closed = False
+        self._events: deque[events.EngineEvent] = deque()
+        self.emit: Callable[[events.EngineEvent], None] = self._events.append
+        self._config = config
+        self._early = EarlyArrivals(
+            max_per_session=config.max_pending_events_per_session,
+            max_total=config.max_total_pending_events,
+            ttl=config.pending_event_ttl,
+        )
+        self._router = StreamRouter(self, self._early)
+        self._critical = CriticalStreamTypes(self, self.decoder, self.encoder)
+        self._local_settings = _local_settings(config, is_client=is_client)
+        self._remote_settings: dict[int, int] = {}
+        self._control_id: int | None = None
+        self._next_request_id = 0
+        self._goaway_sent: int | None = None
+        self._goaway_received = False
+        self._closing: tuple[int, str] | None = None
+        self._close_deadline: float | None = None
+        self._has_failed = False
+        self._now = 0.0
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            quic.HandshakeStarted: self._on_handshake_started,
+            quic.StreamBytes: self._on_stream_bytes,
+            quic.StreamReset: self._on_stream_reset,
+            quic.StreamStopped: self._on_stream_stopped,
+            quic.StreamDiscarded: self._on_stream_discarded,
+            quic.StreamDrained: self._on_stream_drained,
+            quic.DatagramReceived: self._on_datagram,
+            quic.DatagramsDrained: self._on_datagrams_drained,
+            quic.StreamCreditRaised: self._on_stream_credit,
+            quic.Terminated: self._on_terminated,
+        }
+
+    # The driver's side.
+
+    def receive_datagram(self, data: bytes, addr: quic.NetworkAddress, now: float) -> None:
+        """Take one UDP payload."""
+        self._now = now
+        self.port.receive_datagram(data, addr, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due at `now`."""
+        self._now = now
+        self.port.handle_timeout(now)
+        self._router.expire(now)
+        if self._close_deadline is not None and now >= self._close_deadline:
+            self._finish_close()
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, quic.NetworkAddress]]:
+        """Return the UDP payloads to send now, with their destinations."""
+        if self._closing is not None and self._close_deadline is None:
+            self._close_deadline = now + _CLOSE_PROBE_TIMEOUTS * self.port.probe_timeout
+        return self.port.datagrams_to_send(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` must be called, or None."""
+        deadline = self.port.next_deadline()
+        for other in (self._early.next_deadline(), self._close_deadline):
+            if other is not None and (deadline is None or other < deadline):
+                deadline = other
+        return None if self.port.is_terminated else deadline
+
+    def next_event(self) -> events.EngineEvent | None:
+        """Return the next event, or None."""
+        pending = self._events
+        while not pending:
+            event = self.port.next_event()
+            if event is None:
+                return None
+            self._handle(event)
+        return pending.popleft()
+
+    # State.
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether the peer's SETTINGS arrived and allow sessions."""
+        return self.profile is not None and not self.is_closed
+
+    @property
+    def draft(self) -> int | None:
+        """Return the draft in force, 2, 7, 14 or 16, or None."""
+        return None if self.profile is None else self.profile.draft
+
+    @property
+    def max_datagram_size(self) -> int:
+        """Return the largest datagram that a first session could send now, in bytes."""
+        return max(min(self.port.max_datagram_payload - 1, self.max_datagram_size_configured), 0)
+
+    @property
+    def remote_max_datagram_frame_size(self) -> int:
+        """Return the peer's max_datagram_frame_size transport parameter, in bytes."""
+        return self.port.remote_max_datagram_frame_size
+
+    @property
+    def remote_address(self) -> quic.NetworkAddress | None:
+        """Return where packets are sent to now."""
+        return self.port.remote_address
+
+    @property
+    def round_trip_time(self) -> float:
+        """Return the smoothed round-trip time, in seconds; 0.0 before the first measurement."""
+        return self.port.round_trip_time
+
+    # Commands.
+
+    def open_session(
+        self, *, authority: str, path: str, headers: Mapping[str, str], protocols: Sequence[str] = ()
+    ) -> SessionCore:
+        """Client: send a CONNECT; `SessionOpened` or `SessionRejected` follows.
+
+        Args:
+            authority: host and port as in the URL.
+            path: path and query, escaped.
+            headers: more fields of the request.
+            protocols: subprotocols offered, in order of preference.
+
+        Raises:
+            SessionError: the connection takes no new session now.
+            ValueError: authority, path, a header or a protocol cannot be sent.
+            TypeError: a header is not made of strings.
+        """
+        profile = self.profile
+        if not self.is_client or profile is None or self.is_closed or self._closing is not None:
+            raise SessionError("the connection is not ready for sessions")
+        if self._goaway_received:
+            raise SessionError("the server takes no new sessions on this connection (GOAWAY)")
+        if profile.single_session and self.sessions:
+            raise SessionError("without flow control a connection holds one session only")
+        checked = fields.check_user_headers(headers)
+        subprotocols.check_protocols(protocols)
+        section = handshake.request_fields(
+            profile=profile, authority=authority, path=path, headers=checked, protocols=protocols
+        )
+        stream_id = self.port.open_stream(unidirectional=False)
+        if stream_id is None:
+            raise SessionError("the server's limit of streams allows no new session now")
+        session = SessionCore(
+            self, stream_id, authority=authority, path=path, headers=checked, available_protocols=list(protocols)
+        )
+        self.sessions[stream_id] = session
+        self._router.read(stream_id, ResponseReader(self, session))
+        self._send_headers(stream_id, section, end_stream=False)
+        return session
+
+    def close(self, error_code: int = 0, reason: str = "") -> None:
+        """Close the connection, after its sessions have told their ends; without effect when it is closing.
+
+        Code 0 goes out as H3_NO_ERROR.
+        """
+        if self.is_closed or self._closing is not None:
+            return
+        self._closing = (error_code or int(ErrorCodes.H3_NO_ERROR), reason)
+        for session in list(self.sessions.values()):
+            session.close()
+        self._finish_close_if_quiet()
+        self.port.request_flush()
+
+    def shutdown(self) -> None:
+        """Announce that no new sessions are taken (GOAWAY), and ask every session to wind down (DRAIN)."""
+        if self.is_closed or self._control_id is None or self._goaway_sent is not None:
+            return
+        # A client's GOAWAY names a push id, of which there are none (RFC 9114, 5.2).
+        self._goaway_sent = 0 if self.is_client else self._next_request_id
+        self.port.send_stream(self._control_id, control.goaway(self._goaway_sent), False)
+        for session in self.sessions.values():
+            if session.is_open:
+                session.drain()
+
+    def _finish_close_if_quiet(self) -> None:
+        """Close once no CONNECT stream is open: CONNECTION_CLOSE would overtake a CLOSE capsule (draft-16, 6)."""
+        if self._closing is not None and not self._router.connects:
+            self._finish_close()
+
+    def _finish_close(self) -> None:
+        self._close_deadline = None
+        if self._closing is not None and not self.is_closed:
+            code, reason = self._closing
+            self.port.close(code, reason)
+
+    # QUIC events.
+
+    def _handle(self, event: quic.QuicEvent) -> None:
+        handler = self._handlers.get(event.__class__)
+        if handler is None or (self._has_failed and event.__class__ is not quic.Terminated):
+            return
+        try:
+            handler(event)
+        except ConnectionViolation as violation:
+            self._fail_connection(violation)
+        except (StreamViolation, SessionViolation) as violation:
+            self._fail_stream(getattr(event, "stream_id", -1), violation)
+
+    def _on_handshake_started(self, event: quic.HandshakeStarted) -> None:
+        self._control_id = self.port.open_stream(unidirectional=True)
+        if self._control_id is None:
+            raise ConnectionViolation(ErrorCodes.H3_STREAM_CREATION_ERROR, "the peer allows no control stream")
+        self._router.read(self._control_id, OwnCriticalStream())
+        self.port.send_stream(self._control_id, control.control_stream_opening(self._local_settings), False)
+
+    def _on_stream_bytes(self, event: quic.StreamBytes) -> None:
+        stream_id = event.stream_id
+        reader = self._router.readers.get(stream_id) or self._new_reader(stream_id)
+        if reader is None:
+            self.port.consume(stream_id, len(event.data))
+        else:
+            reader.on_data(event.data, event.end_stream)
+
+    def _new_reader(self, stream_id: int) -> StreamReader | None:
+        """Return the reader of a stream that the peer just opened; None for one of ours that is over."""
+        if bool(stream_id & 1) != self.is_client:
+            return None
+        reader: StreamReader
+        if stream_id & 2:
+            reader = IncomingUniReader(self, stream_id, self._critical)
+        else:
+            reader = IncomingBidiReader(self, stream_id)
+        self._router.readers[stream_id] = reader
+        return reader
+
+    def _on_stream_reset(self, event: quic.StreamReset) -> None:
+        reader = self._router.readers.get(event.stream_id) or self._new_reader(event.stream_id)
+        if reader is not None:
+            reader.on_reset(event.error_code, event.final_size)
+
+    def _on_stream_stopped(self, event: quic.StreamStopped) -> None:
+        reader = self._router.readers.get(event.stream_id)
+        if reader is not None:
+            reader.on_stopped(event.error_code)
+
+    def _on_stream_discarded(self, event: quic.StreamDiscarded) -> None:
+        reader = self._router.readers.get(event.stream_id)
+        if reader is not None:
+            reader.on_discarded(event.final_size)
+
+    def _on_stream_drained(self, event: quic.StreamDrained) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:
+            stream.on_drained()
+
+    def _on_datagram(self, event: quic.DatagramReceived) -> None:
+        data = event.data
+        try:
+            decoded = decode_datagram(data)
+        except ValueError:
+            decoded = None
+        if decoded is None:
+            raise ConnectionViolation(ErrorCodes.H3_DATAGRAM_ERROR, "datagram without a valid quarter stream id")
+        quarter_id, start = decoded
+        session = self.sessions.get(quarter_id << 2)
+        if session is not None and session.is_open:
+            session.on_datagram(data[start:])
+        else:
+            self._router.early_datagram(quarter_id << 2, data[start:], self._now)
+
+    def _on_datagrams_drained(self, event: quic.DatagramsDrained) -> None:
+        for session in list(self.sessions.values()):
+            session.on_datagram_room()
+
+    def _on_stream_credit(self, event: quic.StreamCreditRaised) -> None:
+        for session in list(self.sessions.values()):
+            session.on_stream_credit(unidirectional=event.unidirectional)
+
+    def _on_terminated(self, event: quic.Terminated) -> None:
+        self.is_closed = True
+        self._closing = self._close_deadline = None
+        message = f"the connection was closed by the {'peer' if event.by_peer else 'local end'}"
+        if event.reason:
+            message = f"{message}: {event.reason}"
+        for session in list(self.sessions.values()):
+            if self.is_client and session.state is SessionState.CONNECTING:
+                self.emit(events.SessionRejected(session, None, message))
+            error = SessionError(message, error_code=event.error_code, session_state=session.state)
+            session.on_connection_lost(error, by_peer=event.by_peer)
+        self._router.readers.clear()
+        self._router.connects.clear()
+        self.emit(events.ConnectionClosed(event.error_code, event.reason, event.by_peer, event.is_application))
+
+    # Violations.
+
+    def guard(self, session: SessionCore, action: Callable[..., Any], *args: Any) -> bool:
+        """Run what may raise a violation outside of the reading of frames; False when it did, and was dealt with."""
+        try:
+            action(*args)
+        except ConnectionViolation as violation:
+            self._fail_connection(violation)
+        except ProtocolViolation as violation:
+            session.abort(
+                violation.error_code, SessionError(violation.reason, error_code=violation.error_code), by_peer=True
+            )
+        else:
+            return True
+        return False
+
+    def _fail_connection(self, violation: ConnectionViolation) -> None:
+        self._has_failed = True
+        self.port.close(violation.error_code, violation.reason)
+
+    def _fail_stream(self, stream_id: int, violation: ProtocolViolation) -> None:
+        """Let a violation end what it concerns: the session of a data stream, or the stream it came on."""
+        connect = self._router.connects.get(stream_id)
+        stream = self.streams.get(stream_id)
+        if connect is not None:
+            connect.fail(violation)
+        elif stream is not None:
+            error = SessionError(violation.reason, error_code=violation.error_code)
+            stream.session.abort(violation.error_code, error, by_peer=True)
+        else:
+            self._router.discard(stream_id, violation.error_code, has_ended=False)
+
+    # What readers and sessions ask for, see `EngineHost`.
+
+    def read_stream(self, stream_id: int, reader: StreamReader) -> None:
+        """Let a reader take what arrives on a stream from now on."""
+        self._router.read(stream_id, reader)
+
+    def forget_stream(self, stream_id: int) -> None:
+        """Take note that nothing more will come on a stream."""
+        self._router.forget(stream_id)
+        self._finish_close_if_quiet()
+
+    def discard_stream(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
+        """Reset and stop a stream; unless its end has come, wait for that."""
+        self._router.discard(stream_id, wire_code, has_ended=has_ended)
+        self._finish_close_if_quiet()
+
+    def route_data_stream(self, stream_id: int, session_id: int, header_size: int) -> StreamReader:
+        """Return who reads a data stream whose header was read."""
+        return self._router.route_data_stream(stream_id, session_id, header_size, self._now)
+
+    def take_early(self, session_id: int) -> tuple[list[EarlyStream], list[bytes]]:
+        """Hand out what arrived for a session before it was open."""
+        return self._early.take(session_id)
+
+    def check_early_capsules(self, nbytes: int) -> None:
+        """Raise a violation when so many bytes before the answer are too many."""
+        if nbytes > limits.MAX_EARLY_CAPSULE_BYTES:
+            raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too many capsule bytes before the answer")
+
+    def stream_registered(self, stream: StreamCore) -> None:
+        """Take note of a new data stream."""
+        self.streams[stream.stream_id] = stream
+        self._router.readers[stream.stream_id] = stream
+
+    def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
+        """Take note that a data stream is over; its last bytes may be `still_arriving`."""
+        self.streams.pop(stream.stream_id, None)
+        self._router.stream_forgotten(stream.stream_id, still_arriving=still_arriving)
+
+    def session_requested(self, session: SessionCore) -> None:
+        """Take a new session of the peer."""
+        self.sessions[session.stream_id] = session
+        self.emit(events.SessionRequested(session))
+
+    def session_ended(self, session: SessionCore) -> None:
+        """Take note that a session is over."""
+        self.sessions.pop(session.stream_id, None)
+        self._router.session_ended(session.stream_id)
+
+    def is_request_refused(self, stream_id: int) -> bool:
+        """Refuse a request that comes too late (GOAWAY) or is one too many; True when it was."""
+        self._next_request_id = max(self._next_request_id, stream_id + 4)
+        too_late = self._goaway_sent is not None and stream_id >= self._goaway_sent
+        if too_late or self._closing is not None or (self.profile and self.profile.single_session and self.sessions):
+            self.discard_stream(stream_id, ErrorCodes.H3_REQUEST_REJECTED, has_ended=False)
+            return True
+        if len(self.sessions) >= self._config.max_sessions:
+            self.refuse_request(stream_id, 429)
+            return True
+        return False
+
+    def refuse_request(self, stream_id: int, status: int) -> None:
+        """Answer a request that is no session with a status, and end the stream."""
+        self._send_headers(stream_id, handshake.response_fields(status=status, headers={}), end_stream=True)
+        self.port.stop_stream(stream_id, ErrorCodes.H3_NO_ERROR)
+
+    def send_response(
+        self, session: SessionCore, status: int, headers: Mapping[str, str], protocol: str | None
+    ) -> None:
+        """Send the answer to a CONNECT; a refusal ends the stream."""
+        opens = 200 <= status < 300
+        section = handshake.response_fields(
+            status=status,
+            headers=fields.check_user_headers(headers, opens_session=opens),
+            protocol=protocol,
+            draft02=handshake.has_draft02_header(session.headers),
+        )
+        connect = self._router.connects.get(session.stream_id)
+        if connect is not None and opens:
+            connect.tunnel()
+        self._send_headers(session.stream_id, section, end_stream=not opens)
+        if not opens:
+            self.port.stop_stream(session.stream_id, ErrorCodes.H3_NO_ERROR)
+
+    def _send_headers(self, stream_id: int, section: list[tuple[bytes, bytes]], *, end_stream: bool) -> None:
+        frame = encode_frame(H3_FRAME_TYPE_HEADERS, self.encoder.encode(stream_id, section))
+        self.port.send_stream(stream_id, frame, end_stream)
+
+    def new_flow(self) -> SessionFlow:
+        """Return the flow control of a new session."""
+        enabled = self.profile is not None and self.profile.flow_control
+        ours, theirs, config = self._local_settings, self._remote_settings, self._config
+        send = SendAllowance(
+            enabled=enabled,
+            max_data=theirs.get(SETTINGS_WT_INITIAL_MAX_DATA, 0),
+            max_streams_bidi=theirs.get(SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI, 0),
+            max_streams_uni=theirs.get(SETTINGS_WT_INITIAL_MAX_STREAMS_UNI, 0),
+        )
+        receive = ReceiveAllowance(
+            enabled=enabled,
+            auto=config.flow_control_window_auto_scale,
+            data_window=ours[SETTINGS_WT_INITIAL_MAX_DATA],
+            stream_windows=(ours[SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI], ours[SETTINGS_WT_INITIAL_MAX_STREAMS_UNI]),
+            increments=(config.stream_flow_control_increment_bidi, config.stream_flow_control_increment_uni),
+        )
+        return SessionFlow(send, receive)
+
+    def on_settings(self, settings: dict[int, int]) -> None:
+        """Take the peer's SETTINGS: choose the draft, and let the requests in that came before."""
+        self.has_settings = True
+        self._remote_settings = settings
+        self.profile = choose_profile(
+            local=self._local_settings,
+            remote=settings,
+            is_client=self.is_client,
+            strict=self.is_strict,
+            remote_has_datagrams=self.port.remote_max_datagram_frame_size > 0,
+            remote_has_reset_stream_at=False,
+        )
+        if self.profile is None and self.is_client:
+            raise ConnectionViolation(ErrorCodes.WT_REQUIREMENTS_NOT_MET, "the server does not offer WebTransport")
+        self.emit(events.ConnectionReady())
+        for reader in list(self._router.connects.values()):
+            if isinstance(reader, RequestReader):
+                try:
+                    reader.release()
+                except (StreamViolation, SessionViolation) as violation:
+                    reader.fail(violation)
+
+    def on_goaway(self, identifier: int) -> None:
+        """Take the peer's GOAWAY."""
+        if not self._goaway_received:
+            self._goaway_received = True
+            self.emit(events.GoawayReceived())
+        for session in list(self.sessions.values()):
+            session.on_drain()
+
+
+def _local_settings(config: ClientConfig | ServerConfig, *, is_client: bool) -> dict[int, int]:
+    return local_settings(
+        is_client=is_client,
+        max_sessions=config.max_sessions,
+        initial_max_data=config.initial_max_data or limits.SESSION_WINDOW_FACTOR * config.flow_control_window_size,
+        initial_max_streams_uni=config.initial_max_streams_uni or limits.DEFAULT_SESSION_STREAMS,
+        initial_max_streams_bidi=config.initial_max_streams_bidi or limits.DEFAULT_SESSION_STREAMS,
+    )

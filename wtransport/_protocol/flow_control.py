@@ -1,0 +1,232 @@
+"""Session flow control: what each side may send and open in one session (draft-16, section 5).
+
+`SendAllowance` holds the limits the peer set for us, `ReceiveAllowance` those we set for the peer. Both count even
+while flow control is off, because the counts are shown in diagnostics; only limits are then without effect.
+"""
+
+from __future__ import annotations
+
+from ..constants import MAX_PROTOCOL_STREAMS_LIMIT, ErrorCodes
+from .violations import SessionViolation
+
+__all__ = ["ReceiveAllowance", "SendAllowance", "SessionFlow"]
+
+
+class SendAllowance:
+    """The peer's limits on us."""
+
+    __slots__ = ("blocked_data_at", "blocked_streams_at", "data_sent", "enabled", "max_data", "max_streams",
+                 "streams_opened")  # fmt: skip
+
+    def __init__(self, *, enabled: bool, max_data: int, max_streams_bidi: int, max_streams_uni: int) -> None:
+        """Begin with the peer's SETTINGS; a limit that is absent there is 0 (draft-16, 5.1)."""
+        self.enabled = enabled
+        self.max_data = max_data
+        self.data_sent = 0
+        self.max_streams = [max_streams_bidi, max_streams_uni]
+        self.streams_opened = [0, 0]
+        self.blocked_data_at = -1
+        self.blocked_streams_at = [-1, -1]
+
+    @property
+    def data_credit(self) -> int:
+        """Return how many body bytes may be sent now."""
+        return self.max_data - self.data_sent
+
+    def can_open(self, *, unidirectional: bool) -> bool:
+        """Tell whether one more stream may be opened."""
+        return not self.enabled or self.streams_opened[unidirectional] < self.max_streams[unidirectional]
+
+    def raise_max_data(self, limit: int) -> bool:
+        """Take a limit from a WT_MAX_DATA capsule; True when it is higher than before."""
+        if limit <= self.max_data:
+            return False
+        self.max_data = limit
+        return True
+
+    def raise_max_streams(self, limit: int, *, unidirectional: bool) -> bool:
+        """Take a limit from a WT_MAX_STREAMS capsule; True when it is higher than before."""
+        if limit <= self.max_streams[unidirectional]:
+            return False
+        self.max_streams[unidirectional] = limit
+        return True
+
+    def should_report_blocked_data(self) -> bool:
+        """Tell, once for each limit, that the limit on data holds us back."""
+        if not self.enabled or self.blocked_data_at == self.max_data:
+            return False
+        self.blocked_data_at = self.max_data
+        return True
+
+    def should_report_blocked_streams(self, *, unidirectional: bool) -> bool:
+        """Tell, once for each limit, that a limit on streams holds us back."""
+        limit = self.max_streams[unidirectional]
+        if not self.enabled or self.blocked_streams_at[unidirectional] == limit:
+            return False
+        self.blocked_streams_at[unidirectional] = limit
+        return True
+
+
+class ReceiveAllowance:
+    """Our limits on the peer, which follow what the program reads and the streams that end."""
+
+    __slots__ = ("auto", "data_consumed", "data_received", "data_window", "enabled", "increments", "max_data",
+                 "max_streams", "stream_windows", "streams_closed", "streams_opened")  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        enabled: bool,
+        auto: bool,
+        data_window: int,
+        stream_windows: tuple[int, int],
+        increments: tuple[int, int] = (1, 1),
+    ) -> None:
+        """Begin with the windows of our SETTINGS.
+
+        Args:
+            enabled: flow control is in force.
+            auto: limits extend by themselves; otherwise only by `grant_data` and `grant_streams`.
+            data_window: bytes that may be unread.
+            stream_windows: bidirectional and unidirectional streams that may be open at a time.
+            increments: how many ended streams of each direction are worth a capsule.
+        """
+        self.enabled = enabled
+        self.auto = auto
+        self.data_window = self.max_data = data_window
+        self.data_received = 0
+        self.data_consumed = 0
+        self.stream_windows = stream_windows
+        self.increments = increments
+        self.max_streams = list(stream_windows)
+        self.streams_opened = [0, 0]
+        self.streams_closed = [0, 0]
+
+    def receive(self, nbytes: int) -> None:
+        """Count body bytes of the peer.
+
+        Raises:
+            SessionViolation: the peer sent more than it may.
+        """
+        self.data_received += nbytes
+        if self.enabled and self.data_received > self.max_data:
+            raise SessionViolation(ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer sent over {self.max_data} bytes")
+
+    def open_stream(self, *, unidirectional: bool) -> None:
+        """Count a stream that the peer opened.
+
+        Raises:
+            SessionViolation: the peer opened more than it may.
+        """
+        self.streams_opened[unidirectional] += 1
+        if self.enabled and self.streams_opened[unidirectional] > self.max_streams[unidirectional]:
+            raise SessionViolation(
+                ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer opened over {self.max_streams[unidirectional]} streams"
+            )
+
+    def consume(self, nbytes: int) -> int | None:
+        """Count bytes as read; return the new limit when it is worth announcing (half a window was read)."""
+        self.data_consumed += nbytes
+        if not (self.enabled and self.auto) or self.max_data - self.data_consumed > self.data_window // 2:
+            return None
+        return self.grant_data(self.data_consumed + self.data_window)
+
+    def close_stream(self, *, unidirectional: bool) -> int | None:
+        """Count a stream of the peer as ended; return the new limit when it is worth announcing."""
+        self.streams_closed[unidirectional] += 1
+        if not (self.enabled and self.auto):
+            return None
+        window = self.stream_windows[unidirectional]
+        limit = self.streams_closed[unidirectional] + window
+        step = max(1, min(self.increments[unidirectional], window // 2))
+        if limit - self.max_streams[unidirectional] < step:
+            return None
+        return self.grant_streams(limit, unidirectional=unidirectional)
+
+    def grant_data(self, limit: int) -> int | None:
+        """Raise the limit on data; None when it is no raise (limits never shrink)."""
+        if limit <= self.max_data:
+            return None
+        self.max_data = limit
+        return limit
+
+    def grant_streams(self, limit: int, *, unidirectional: bool) -> int | None:
+        """Raise the limit on streams; None when it is no raise."""
+        limit = min(limit, MAX_PROTOCOL_STREAMS_LIMIT)
+        if limit <= self.max_streams[unidirectional]:
+            return None
+        self.max_streams[unidirectional] = limit
+        return limit
+
+
+class SessionFlow:
+    """Both directions of one session; the properties are named as in `SessionDiagnostics`.
+
+    "local" is what this end may send and open, "peer" what the other end may.
+    """
+
+    __slots__ = ("receive", "send")
+
+    def __init__(self, send: SendAllowance, receive: ReceiveAllowance) -> None:
+        self.send = send
+        self.receive = receive
+
+    @property
+    def local_max_data(self) -> int:
+        """Bytes we may send in all."""
+        return self.send.max_data
+
+    @property
+    def local_data_sent(self) -> int:
+        """Bytes we sent."""
+        return self.send.data_sent
+
+    @property
+    def peer_max_data(self) -> int:
+        """Bytes the peer may send in all."""
+        return self.receive.max_data
+
+    @property
+    def peer_data_sent(self) -> int:
+        """Bytes the peer sent."""
+        return self.receive.data_received
+
+    @property
+    def local_max_streams_bidi(self) -> int:
+        """Bidirectional streams we may open in all."""
+        return self.send.max_streams[0]
+
+    @property
+    def local_streams_bidi_opened(self) -> int:
+        """Bidirectional streams we opened."""
+        return self.send.streams_opened[0]
+
+    @property
+    def peer_max_streams_bidi(self) -> int:
+        """Bidirectional streams the peer may open in all."""
+        return self.receive.max_streams[0]
+
+    @property
+    def peer_streams_bidi_opened(self) -> int:
+        """Bidirectional streams the peer opened."""
+        return self.receive.streams_opened[0]
+
+    @property
+    def local_max_streams_uni(self) -> int:
+        """Unidirectional streams we may open in all."""
+        return self.send.max_streams[1]
+
+    @property
+    def local_streams_uni_opened(self) -> int:
+        """Unidirectional streams we opened."""
+        return self.send.streams_opened[1]
+
+    @property
+    def peer_max_streams_uni(self) -> int:
+        """Unidirectional streams the peer may open in all."""
+        return self.receive.max_streams[1]
+
+    @property
+    def peer_streams_uni_opened(self) -> int:
+        """Unidirectional streams the peer opened."""
+        return self.receive.streams_opened[1]

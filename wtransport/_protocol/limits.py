@@ -1,0 +1,36 @@
+"""Named limits of everything that a peer can make the engine keep, and what happens when one is hit."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DEFAULT_SESSION_STREAMS",
+    "MAX_EARLY_CAPSULE_BYTES",
+    "MAX_QUEUED_DATAGRAMS",
+    "MAX_QUEUED_DATAGRAM_BYTES",
+    "MAX_REMEMBERED_SESSIONS",
+    "MAX_UNREAD_HEADERS",
+    "SESSION_WINDOW_FACTOR",
+]
+
+MAX_QUEUED_DATAGRAMS = 4096
+"""Received datagrams of one session that nobody took yet; beyond, the oldest are dropped and counted."""
+
+MAX_QUEUED_DATAGRAM_BYTES = 4 * 1024 * 1024
+"""Bytes of the same queue; 4096 datagrams of the usual size fit."""
+
+MAX_EARLY_CAPSULE_BYTES = 64 * 1024
+"""Bytes a client may send on a CONNECT stream before it is answered; beyond, the request is reset
+(H3_EXCESSIVE_LOAD). A CLOSE capsule takes 1 KiB at most, so this is ample."""
+
+MAX_REMEMBERED_SESSIONS = 256
+"""Ended sessions of a connection that are remembered, so that a stream which comes late for one is reset with
+WT_SESSION_GONE at once; for one forgotten it waits as for an unknown session."""
+
+MAX_UNREAD_HEADERS = 16
+"""Bytes of a stream header: two varints (draft-16, 4.2)."""
+
+DEFAULT_SESSION_STREAMS = 256
+"""Streams of one direction that the peer may have open in a session when the configuration says 0."""
+
+SESSION_WINDOW_FACTOR = 4
+"""A session's data window as a multiple of a stream's when the configuration says 0, as for the connection."""

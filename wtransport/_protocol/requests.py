@@ -1,0 +1,193 @@
+"""The two ends of a CONNECT stream: the request on a server, the response on a client (draft-16, section 3.2)."""
+
+from __future__ import annotations
+
+from ..constants import WT_AVAILABLE_PROTOCOLS_HEADER, WT_PROTOCOL_HEADER, ErrorCodes
+from ..exceptions import SessionError
+from . import fields, handshake, limits, subprotocols
+from .events import SessionRejected
+from .handshake import ResponseOutcome
+from .host import EngineHost
+from .messages import DataRead, HeadersRead, MessageEnded, MessageItem, MessageReader
+from .readers import StreamReader
+from .session import SessionCore
+from .violations import ProtocolViolation, StreamViolation
+
+__all__ = ["ConnectReader", "RequestReader", "ResponseReader"]
+
+
+class ConnectReader(StreamReader):
+    """What both ends have in common: frames in, capsules to the session, abnormal ends."""
+
+    __slots__ = ("_has_ended", "_host", "_message", "session", "stream_id")
+
+    def __init__(self, host: EngineHost, stream_id: int) -> None:
+        """Begin before the first frame."""
+        self._host = host
+        self._message = MessageReader(is_client=host.is_client)
+        self._has_ended = False
+        self.stream_id = stream_id
+        self.session: SessionCore | None = None
+
+    def on_data(self, data: bytes, end_stream: bool) -> None:
+        """Take bytes of the stream; none are kept for flow control, so their credit is given back at once."""
+        if data:
+            self._host.port.consume(self.stream_id, len(data))
+        self._has_ended |= end_stream
+        self._read(data, end_stream)
+
+    def _read(self, data: bytes, end_stream: bool) -> None:
+        for item in self._message.feed(data, end_stream):
+            self._on_item(item)
+        if end_stream:
+            self._host.forget_stream(self.stream_id)
+
+    def _on_item(self, item: MessageItem) -> None:
+        match item:
+            case HeadersRead(payload, is_trailers):
+                section = self._host.decoder.decode(self.stream_id, payload)
+                if not is_trailers:
+                    self._on_headers(section)
+            case DataRead(data):
+                if self.session is not None:
+                    self.session.on_capsule_bytes(data)
+            case MessageEnded():
+                if self.session is not None:
+                    self.session.on_fin()
+
+    def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
+        raise NotImplementedError
+
+    def tunnel(self) -> None:
+        """Note that the CONNECT succeeded: only DATA may follow (RFC 9114, 4.4)."""
+        self._message.tunnel()
+
+    def on_reset(self, wire_code: int, final_size: int) -> None:
+        """Take the peer's reset."""
+        self._host.forget_stream(self.stream_id)
+        self._end_abnormally(wire_code)
+
+    def on_stopped(self, wire_code: int) -> None:
+        """Take the peer's STOP_SENDING: after CLOSE it is no news, before it an abnormal end."""
+        self._end_abnormally(wire_code)
+
+    def _end_abnormally(self, wire_code: int) -> None:
+        if self.session is not None:
+            self.session.on_connect_reset(wire_code)
+
+    def fail(self, violation: ProtocolViolation) -> None:
+        """Reset the stream for a violation of the peer's; ends the session, if there is one."""
+        code = violation.error_code
+        self._host.discard_stream(self.stream_id, code, has_ended=self._has_ended)
+        if self.session is not None:
+            self.session.abort(code, SessionError(violation.reason, error_code=code), by_peer=True)
+
+
+class RequestReader(ConnectReader):
+    """The server's end."""
+
+    __slots__ = ("_held", "_held_fin")
+
+    def __init__(self, host: EngineHost, stream_id: int) -> None:
+        """Begin before the request."""
+        super().__init__(host, stream_id)
+        self._held = bytearray()
+        self._held_fin = False
+
+    def _read(self, data: bytes, end_stream: bool) -> None:
+        if self._host.has_settings:
+            super()._read(data, end_stream)
+            return
+        # "The server MUST NOT process any incoming WebTransport requests until the client's SETTINGS" (draft-16, 3.1).
+        self._held += data
+        self._held_fin |= end_stream
+        if len(self._held) > limits.MAX_EARLY_CAPSULE_BYTES:
+            raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too much before SETTINGS")
+
+    def release(self) -> None:
+        """Read what was held until SETTINGS arrived."""
+        held, self._held = bytes(self._held), bytearray()
+        if held or self._held_fin:
+            super()._read(held, self._held_fin)
+
+    def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
+        host = self._host
+        request = fields.parse_request(section)
+        profile = host.profile
+        if profile is None:
+            if isinstance(request, fields.ConnectRequest):
+                # The client lacks what the draft requires: "malformed" (draft-16, 3.1).
+                raise StreamViolation(ErrorCodes.H3_MESSAGE_ERROR, "the client's settings do not allow sessions")
+            host.refuse_request(self.stream_id, 404)
+            return
+        status = handshake.check_request(request, profile=profile, strict=host.is_strict)
+        if status is not None or not isinstance(request, fields.ConnectRequest):
+            host.refuse_request(self.stream_id, status or 404)
+            return
+        if host.is_request_refused(self.stream_id):
+            return
+        self.session = SessionCore(
+            host,
+            self.stream_id,
+            authority=request.authority,
+            path=request.path,
+            headers=request.headers,
+            available_protocols=subprotocols.parse_protocols(
+                request.headers.get(WT_AVAILABLE_PROTOCOLS_HEADER), accepts_tokens=profile.accepts_protocol_tokens
+            ),
+        )
+        host.session_requested(self.session)
+
+
+class ResponseReader(ConnectReader):
+    """The client's end."""
+
+    __slots__ = ("_is_answered",)
+
+    def __init__(self, host: EngineHost, session: SessionCore) -> None:
+        """Begin before the response."""
+        super().__init__(host, session.stream_id)
+        self.session = session
+        self._is_answered = False
+
+    def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
+        session, profile = self.session, self._host.profile
+        if session is None or profile is None:
+            return
+        status, headers = fields.parse_response(section)
+        outcome = handshake.accept_response(status, headers)
+        if outcome is ResponseOutcome.INTERIM:
+            self._message.interim()
+            return
+        self._is_answered = True
+        if outcome is ResponseOutcome.REJECTED:
+            self._reject(session, status, headers)
+            return
+        protocol = subprotocols.negotiated_protocol(
+            headers.get(WT_PROTOCOL_HEADER), offered=session.available_protocols, profile=profile
+        )
+        self._message.tunnel()
+        session.on_accepted(status, headers, protocol)
+
+    def _reject(self, session: SessionCore, status: int, headers: dict[str, str]) -> None:
+        session.response_status = status
+        session.response_headers = headers
+        self.session = None
+        self._host.port.send_stream(self.stream_id, b"", True)
+        self._host.emit(SessionRejected(session, status, f"the server answered with status {status}"))
+        session.on_rejected(f"rejected with status {status}")
+
+    def _end_abnormally(self, wire_code: int) -> None:
+        session = self.session
+        if session is not None and not self._is_answered:
+            self.session = None
+            self._host.emit(SessionRejected(session, None, f"the server reset the request with code {wire_code:#x}"))
+        if session is not None:
+            session.on_connect_reset(wire_code)
+
+    def fail(self, violation: ProtocolViolation) -> None:
+        """Reset the stream; a violation before or in the answer means that the session never opened."""
+        session = self.session
+        if session is not None and session.response_status is None:
+            self._host.emit(SessionRejected(session, None, violation.reason))
+        super().fail(violation)

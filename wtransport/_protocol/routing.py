@@ -1,0 +1,105 @@
+"""Which reader takes what arrives on which stream, and where streams go whose session is not there."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from ..constants import ErrorCodes
+from . import limits
+from .early import EarlyArrivals, EarlyStream
+from .host import EngineHost
+from .readers import DiscardingReader, StreamReader
+from .requests import ConnectReader
+from .violations import ConnectionViolation
+
+__all__ = ["StreamRouter"]
+
+
+class StreamRouter:
+    """The readers of a connection's streams."""
+
+    def __init__(self, host: EngineHost, early: EarlyArrivals) -> None:
+        """Begin without streams."""
+        self.readers: dict[int, StreamReader] = {}
+        self.connects: dict[int, ConnectReader] = {}
+        self._host = host
+        self._early = early
+        self._ended_sessions: OrderedDict[int, None] = OrderedDict()
+
+    def read(self, stream_id: int, reader: StreamReader) -> None:
+        """Let a reader take what arrives on a stream from now on."""
+        self.readers[stream_id] = reader
+        if isinstance(reader, ConnectReader):
+            self.connects[stream_id] = reader
+
+    def forget(self, stream_id: int) -> None:
+        """Drop a stream whose end has come."""
+        self.readers.pop(stream_id, None)
+        self.connects.pop(stream_id, None)
+
+    def discard(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
+        """Reset and stop a stream; unless its end has come, wait for that."""
+        self.forget(stream_id)
+        self._host.port.reset_stream(stream_id, wire_code)
+        if not has_ended:
+            self._host.port.stop_stream(stream_id, wire_code)
+            self.readers[stream_id] = DiscardingReader(self._host, stream_id)
+
+    def stream_forgotten(self, stream_id: int, *, still_arriving: bool) -> None:
+        """Drop a data stream, or wait for the end of one that was stopped."""
+        if still_arriving:
+            self.readers[stream_id] = DiscardingReader(self._host, stream_id)
+        else:
+            self.readers.pop(stream_id, None)
+
+    def route_data_stream(self, stream_id: int, session_id: int, header_size: int, now: float) -> StreamReader:
+        """Return who reads a data stream whose header was read (draft-16, 4.6)."""
+        session = self._host.sessions.get(session_id)
+        if session is not None and session.is_open:
+            session.on_stream_opened(stream_id, header_size)
+        elif session is None and (self._host.is_client or session_id in self._ended_sessions):
+            self.discard(stream_id, ErrorCodes.WT_SESSION_GONE, has_ended=False)
+        else:
+            if session is None:
+                self.check_session_id(session_id)
+            early = EarlyStream(stream_id, session_id, header_size)
+            if self._early.add_stream(early, now, is_known=session is not None):
+                self.readers[stream_id] = early
+            else:
+                self.discard(stream_id, ErrorCodes.WT_BUFFERED_STREAM_REJECTED, has_ended=False)
+        return self.readers[stream_id]
+
+    def check_session_id(self, session_id: int) -> None:
+        """Refuse an id that the client cannot have opened under our stream limit (RFC 9297, 2.1)."""
+        if session_id >> 2 >= self._host.port.local_max_streams_bidi:
+            raise ConnectionViolation(ErrorCodes.H3_ID_ERROR, f"session id {session_id} is beyond the stream limit")
+
+    def early_datagram(self, session_id: int, data: bytes, now: float) -> None:
+        """Keep a datagram whose session is not open yet; drop it when there will be none."""
+        session = self._host.sessions.get(session_id)
+        if session is None:
+            if self._host.is_client or session_id in self._ended_sessions:
+                return
+            self.check_session_id(session_id)
+        self._early.add_datagram(session_id, data, now)
+
+    def session_ended(self, session_id: int) -> None:
+        """Remember that a session is over, and reset what still waited for it."""
+        self._ended_sessions[session_id] = None
+        if len(self._ended_sessions) > limits.MAX_REMEMBERED_SESSIONS:
+            self._ended_sessions.popitem(last=False)
+        self._reject_early(session_id, ErrorCodes.WT_SESSION_GONE)
+
+    def expire(self, now: float) -> None:
+        """Give up what waited too long for a CONNECT that did not come."""
+        for session_id in self._early.expired(now):
+            if session_id in self._host.sessions:
+                self._early.postpone(session_id, now)
+            else:
+                self._reject_early(session_id, ErrorCodes.WT_BUFFERED_STREAM_REJECTED)
+
+    def _reject_early(self, session_id: int, wire_code: int) -> None:
+        streams, _ = self._early.take(session_id)
+        for stream in streams:
+            self._host.port.consume(stream.stream_id, stream.nbytes)
+            self.discard(stream.stream_id, wire_code, has_ended=stream.has_ended)

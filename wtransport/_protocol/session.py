@@ -1,0 +1,493 @@
+"""One WebTransport session: its life from CONNECT to CLOSE, its streams, datagrams and credit (draft-16, 3 to 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._speedups import DatagramQueue, encode_datagram, encode_stream_header, varint_size
+from ..constants import (
+    H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
+    H3_STREAM_TYPE_WEBTRANSPORT,
+    ErrorCodes,
+)
+from ..exceptions import SessionError, StreamError, datagram_too_large
+from ..types import SessionState
+from . import capsules, limits
+from .events import (
+    DatagramsReceived,
+    DatagramsWritable,
+    SessionBlocked,
+    SessionCreditRaised,
+    SessionDraining,
+    SessionEnded,
+    SessionOpened,
+    StreamCreditAvailable,
+    StreamFinished,
+    StreamOpened,
+)
+from .stream import StreamCore
+
+if TYPE_CHECKING:
+    from .early import EarlyStream
+    from .host import EngineHost
+
+__all__ = ["SessionCore"]
+
+_SIGNALS = (H3_FRAME_TYPE_WEBTRANSPORT_STREAM, H3_STREAM_TYPE_WEBTRANSPORT)
+"""What a stream of either direction begins with."""
+
+_OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
+
+
+class SessionCore:
+    """The engine's side of a session."""
+
+    __slots__ = (
+        "_blocked_streams",
+        "_capsules",
+        "_early_capsules",
+        "_fin_received",
+        "_host",
+        "_quarter_id",
+        "_wants_datagram_room",
+        "_wants_streams",
+        "authority",
+        "available_protocols",
+        "close_code",
+        "close_reason",
+        "datagram_bytes_received",
+        "datagram_bytes_sent",
+        "datagrams",
+        "datagrams_received",
+        "datagrams_sent",
+        "emit",
+        "end_error",
+        "ended_by_peer",
+        "flow",
+        "handle",
+        "headers",
+        "is_client",
+        "path",
+        "port",
+        "protocol",
+        "response_headers",
+        "response_status",
+        "state",
+        "stream_id",
+        "streams",
+    )
+
+    def __init__(
+        self,
+        host: EngineHost,
+        stream_id: int,
+        *,
+        authority: str,
+        path: str,
+        headers: Mapping[str, str],
+        available_protocols: list[str],
+    ) -> None:
+        """Begin a session whose CONNECT was sent or has arrived; `stream_id` is the stream of that."""
+        profile = host.profile
+        if profile is None:
+            raise SessionError("the connection is not ready for sessions")
+        self._host = host
+        self.port = host.port
+        self.emit = host.emit
+        self.stream_id = stream_id
+        self.is_client = host.is_client
+        self.authority = authority
+        self.path = path
+        self.headers = dict(headers)
+        self.available_protocols = available_protocols
+        self.protocol: str | None = None
+        self.response_status: int | None = None
+        self.response_headers: dict[str, str] = {}
+        self.state = SessionState.CONNECTING
+        self.flow = host.new_flow()
+        self.streams: dict[int, StreamCore] = {}
+        self.datagrams = DatagramQueue(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
+        self.datagrams_sent = 0
+        self.datagram_bytes_sent = 0
+        self.datagrams_received = 0
+        self.datagram_bytes_received = 0
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        self.ended_by_peer = False
+        self.end_error: SessionError | None = None
+        self.handle: Any = None
+        self._quarter_id = stream_id >> 2
+        self._capsules = capsules.CapsuleReader(profile)
+        self._early_capsules: bytearray | None = bytearray()
+        self._fin_received = False
+        self._blocked_streams: dict[StreamCore, None] = {}
+        self._wants_streams = [False, False]
+        self._wants_datagram_room = False
+
+    # Opening.
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether streams and datagrams may be used."""
+        return self.state in _OPEN_STATES
+
+    def accept(self, headers: Mapping[str, str] | None = None, protocol: str | None = None) -> None:
+        """Server: answer the CONNECT with 200.
+
+        Args:
+            headers: more fields of the response.
+            protocol: the subprotocol chosen, one of `available_protocols`; None sends no choice.
+
+        Raises:
+            SessionError: the request is already answered or gone.
+            ValueError: the protocol was not offered, or a header is not allowed.
+        """
+        self._check_undecided()
+        if protocol is not None and protocol not in self.available_protocols:
+            raise ValueError(f"protocol {protocol!r} is not among those the client offered")
+        self._host.send_response(self, 200, headers or {}, protocol)
+        self.protocol = protocol
+        self.response_status = 200
+        self.response_headers = dict(headers or {})
+        self._enter_open()
+
+    def reject(self, status: int, headers: Mapping[str, str] | None = None) -> None:
+        """Server: refuse the CONNECT with an HTTP status from 300 to 599.
+
+        Raises:
+            SessionError: the request is already answered or gone.
+            ValueError: the status or a header is not allowed.
+        """
+        self._check_undecided()
+        if not 300 <= status <= 599:
+            raise ValueError(f"status must be from 300 to 599 to refuse a session, not {status}")
+        self._host.send_response(self, status, headers or {}, None)
+        self.response_status = status
+        self._end(code=None, reason=f"rejected with status {status}", by_peer=False)
+
+    def on_rejected(self, reason: str) -> None:
+        """Client: take the refusal, whose status is in `response_status`."""
+        self._end(code=None, reason=reason, by_peer=True)
+
+    def _check_undecided(self) -> None:
+        if self.is_client or self.state is not SessionState.CONNECTING:
+            raise SessionError("the session is not waiting for an answer of ours", session_state=self.state)
+
+    def on_accepted(self, status: int, headers: Mapping[str, str], protocol: str | None) -> None:
+        """Client: take the 2xx response."""
+        self.response_status = status
+        self.response_headers = dict(headers)
+        self.protocol = protocol
+        self.emit(SessionOpened(self))
+        self._enter_open()
+
+    def _enter_open(self) -> None:
+        self.state = SessionState.CONNECTED
+        early, self._early_capsules = self._early_capsules, None
+        streams, datagrams = self._host.take_early(self.stream_id)
+        for stream in streams:
+            self.adopt(stream)
+        for data in datagrams:
+            self.on_datagram(data)
+        if early:
+            self._host.guard(self, self.on_capsule_bytes, bytes(early))
+        if self._fin_received and self.is_open:
+            self._host.guard(self, self.on_fin)
+
+    # Ending.
+
+    def close(self, code: int = 0, reason: str = "") -> None:
+        """End the session with a code (32 bits) and a text, cut to 1024 bytes. Without effect when it is over.
+
+        Raises:
+            ValueError: code is out of range.
+        """
+        if not 0 <= code <= 0xFFFFFFFF:
+            raise ValueError(f"error_code must be from 0 to 2**32-1, not {code}")
+        if self.state is SessionState.CLOSED:
+            return
+        if self.state is SessionState.CONNECTING:
+            if self.is_client:
+                self.abort(ErrorCodes.H3_REQUEST_CANCELLED, None)
+            else:
+                self.reject(403)
+            return
+        capsule = capsules.encode_close(code, reason)
+        self.port.send_stream(self.stream_id, capsules.data_frame(capsule), True)
+        self._end(code=code, reason=reason, by_peer=False)
+
+    def drain(self) -> None:
+        """Ask the peer to wind the session down (DRAIN capsule); everything stays allowed (draft-16, 4.7).
+
+        Raises:
+            SessionError: the session is not open.
+        """
+        self._check_open()
+        if self.state is SessionState.CONNECTED:
+            self._send_capsule(capsules.encode_drain())
+            self.state = SessionState.DRAINING
+
+    def abort(self, wire_code: int, error: SessionError | None, *, by_peer: bool = False) -> None:
+        """End the session abnormally: both directions of the CONNECT stream are reset with an HTTP/3 code."""
+        if self.state is SessionState.CLOSED:
+            return
+        self.port.reset_stream(self.stream_id, wire_code)
+        self.port.stop_stream(self.stream_id, wire_code)
+        self.end_error = error
+        reason = "" if error is None else error.message
+        self._end(code=None, reason=reason, by_peer=by_peer)
+
+    def on_connection_lost(self, error: SessionError, *, by_peer: bool) -> None:
+        """End the session because the connection is gone."""
+        if self.state is not SessionState.CLOSED:
+            self.end_error = error
+            self._end(code=None, reason=error.message, by_peer=by_peer)
+
+    def _end(self, *, code: int | None, reason: str, by_peer: bool) -> None:
+        self.state = SessionState.CLOSED
+        self.close_code = code
+        self.close_reason = reason
+        self.ended_by_peer = by_peer
+        self._early_capsules = None
+        self._blocked_streams.clear()
+        self._host.session_ended(self)
+        if self.streams:
+            error_code = code if self.end_error is None else self.end_error.error_code
+            gone = StreamError("the session is closed", error_code=error_code)
+            for stream in list(self.streams.values()):
+                still_arriving = stream.is_receiving
+                stream.abandon(gone, ErrorCodes.WT_SESSION_GONE)
+                self.stream_finished(stream, still_arriving=still_arriving)
+        if self._wants_streams[0] or self._wants_streams[1]:
+            self.emit(StreamCreditAvailable(self))  # whoever waits finds the session closed
+        if self._wants_datagram_room:
+            self.emit(DatagramsWritable(self))
+        self.emit(SessionEnded(self))
+
+    # What arrives on the CONNECT stream.
+
+    def on_capsule_bytes(self, data: bytes) -> None:
+        """Take the payload of DATA frames; before the answer it is kept, within bounds (draft-16, 3.2).
+
+        Raises:
+            StreamViolation: malformed capsules.
+            SessionViolation: a capsule that breaks a rule of the session.
+        """
+        if self._early_capsules is not None:
+            self._host.check_early_capsules(len(self._early_capsules) + len(data))
+            self._early_capsules += data
+            return
+        if self.state is SessionState.CLOSED:
+            return
+        for item in self._capsules.feed(data):
+            if self.state is not SessionState.CLOSED:
+                self._on_capsule(item)
+
+    def on_fin(self) -> None:
+        """Take the end of the CONNECT stream: a clean one means CLOSE with code 0 (draft-16, section 6).
+
+        Raises:
+            StreamViolation: it comes inside a capsule.
+        """
+        self._fin_received = True
+        if self.state is SessionState.CONNECTING or self.state is SessionState.CLOSED:
+            return
+        self._capsules.finish()
+        self._answer_end(0, "")
+
+    def on_connect_reset(self, wire_code: int) -> None:
+        """Take a reset or STOP_SENDING of the CONNECT stream: an abnormal end (draft-16, section 6)."""
+        error = SessionError(
+            f"the peer aborted the session with code {wire_code:#x}", error_code=wire_code, session_state=self.state
+        )
+        self.abort(ErrorCodes.H3_REQUEST_CANCELLED, error, by_peer=True)
+
+    def _answer_end(self, code: int, reason: str) -> None:
+        self.port.send_stream(self.stream_id, b"", True)
+        self._end(code=code, reason=reason, by_peer=True)
+
+    def _on_capsule(self, item: capsules.CapsuleItem) -> None:
+        match item:
+            case capsules.CloseRead(code, reason):
+                self._answer_end(code, reason)
+            case capsules.DrainRead():
+                self.on_drain()
+            case capsules.MaxDataRead(limit):
+                if self.flow.send.raise_max_data(limit):
+                    self._flush_blocked_streams()
+                    self.emit(SessionCreditRaised(self, "data"))
+            case capsules.MaxStreamsRead(limit, unidirectional):
+                if self.flow.send.raise_max_streams(limit, unidirectional=unidirectional):
+                    self.emit(SessionCreditRaised(self, "uni" if unidirectional else "bidi"))
+                    self.on_stream_credit(unidirectional=unidirectional)
+            case capsules.DataBlockedRead():
+                self.emit(SessionBlocked(self, "data"))
+            case capsules.StreamsBlockedRead(_, unidirectional):
+                self.emit(SessionBlocked(self, "uni" if unidirectional else "bidi"))
+            case capsules.DatagramRead(payload):
+                self.on_datagram(payload)
+
+    def on_drain(self) -> None:
+        """Take the peer's wish to wind down."""
+        if self.state is SessionState.CONNECTED:
+            self.state = SessionState.DRAINING
+            self.emit(SessionDraining(self))
+
+    def _send_capsule(self, capsule: bytes) -> None:
+        self.port.send_stream(self.stream_id, capsules.data_frame(capsule), False)
+
+    # Streams.
+
+    def open_stream(self, *, unidirectional: bool) -> StreamCore | None:
+        """Open a stream; None when credit lacks, and `StreamCreditAvailable` follows when there is some.
+
+        Raises:
+            SessionError: the session is not open.
+        """
+        self._check_open()
+        allowance = self.flow.send
+        if not allowance.can_open(unidirectional=unidirectional):
+            if allowance.should_report_blocked_streams(unidirectional=unidirectional):
+                limit = allowance.max_streams[unidirectional]
+                self._send_capsule(capsules.encode_streams_blocked(limit, unidirectional=unidirectional))
+            self._wants_streams[unidirectional] = True
+            return None
+        stream_id = self.port.open_stream(unidirectional=unidirectional)
+        if stream_id is None:
+            self._wants_streams[unidirectional] = True
+            return None
+        allowance.streams_opened[unidirectional] += 1
+        # The header goes out even if nothing is written: the peer may be waiting for the stream alone.
+        self.port.send_stream(stream_id, encode_stream_header(_SIGNALS[unidirectional], self.stream_id), False)
+        return self._register(StreamCore(stream_id, self, is_local=True))
+
+    def on_stream_credit(self, *, unidirectional: bool) -> None:
+        """Tell whoever waits that a stream may be opened now."""
+        if self._wants_streams[unidirectional]:
+            self._wants_streams[unidirectional] = False
+            self.emit(StreamCreditAvailable(self))
+
+    def adopt(self, early: EarlyStream) -> None:
+        """Take over a stream of the peer, with what arrived on it so far."""
+        stream = self.on_stream_opened(early.stream_id, early.header_size)
+        if stream is not None:
+            self._host.guard(self, early.replay, stream)
+
+    def on_stream_opened(self, stream_id: int, header_size: int) -> StreamCore | None:
+        """Take a stream that the peer opened; None when the peer may not, which ends the session."""
+        unidirectional = bool(stream_id & 2)
+        stream = StreamCore(stream_id, self, is_local=False, header_size=header_size)
+        self._register(stream)
+        if not self._host.guard(self, self._count_stream, unidirectional):
+            return None
+        self.emit(StreamOpened(stream))
+        return stream
+
+    def _count_stream(self, unidirectional: bool) -> None:
+        self.flow.receive.open_stream(unidirectional=unidirectional)
+
+    def _register(self, stream: StreamCore) -> StreamCore:
+        self.streams[stream.stream_id] = stream
+        self._host.stream_registered(stream)
+        return stream
+
+    def stream_finished(self, stream: StreamCore, *, still_arriving: bool = False) -> None:
+        """Drop a stream whose directions are both over, for us at least."""
+        if self.streams.pop(stream.stream_id, None) is None:
+            return
+        self._blocked_streams.pop(stream, None)
+        self._host.stream_forgotten(stream, still_arriving=still_arriving)
+        if not stream.is_local:
+            limit = self.flow.receive.close_stream(unidirectional=stream.is_unidirectional)
+            if limit is not None and self.is_open:
+                self._send_capsule(capsules.encode_max_streams(limit, unidirectional=stream.is_unidirectional))
+        self.emit(StreamFinished(stream))
+
+    # Credit.
+
+    def wait_for_data_credit(self, stream: StreamCore) -> None:
+        """Remember a stream whose bytes the session's credit does not cover, and tell the peer once."""
+        self._blocked_streams[stream] = None
+        if self.flow.send.should_report_blocked_data():
+            self._send_capsule(capsules.encode_data_blocked(self.flow.send.max_data))
+
+    def _flush_blocked_streams(self) -> None:
+        blocked, self._blocked_streams = self._blocked_streams, {}
+        for stream in blocked:
+            stream.flush()
+
+    def consume(self, nbytes: int) -> None:
+        """Count body bytes as read, and extend the peer's credit when that is due."""
+        limit = self.flow.receive.consume(nbytes)
+        if limit is not None and self.is_open:
+            self._send_capsule(capsules.encode_max_data(limit))
+
+    def grant_data(self, max_data: int) -> None:
+        """Let the peer send up to `max_data` bytes in all; without effect below the current limit.
+
+        Raises:
+            SessionError: the session is not open.
+        """
+        self._check_open()
+        limit = self.flow.receive.grant_data(max_data)
+        if limit is not None and self.flow.receive.enabled:
+            self._send_capsule(capsules.encode_max_data(limit))
+
+    def grant_streams(self, max_streams: int, *, unidirectional: bool) -> None:
+        """Let the peer open up to `max_streams` streams in all; without effect below the current limit.
+
+        Raises:
+            SessionError: the session is not open.
+        """
+        self._check_open()
+        limit = self.flow.receive.grant_streams(max_streams, unidirectional=unidirectional)
+        if limit is not None and self.flow.receive.enabled:
+            self._send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
+
+    # Datagrams.
+
+    @property
+    def max_datagram_size(self) -> int:
+        """Return the largest datagram that can be sent now, in bytes; 0 when none can."""
+        room = self.port.max_datagram_payload - varint_size(self._quarter_id)
+        return max(min(room, self._host.max_datagram_size_configured), 0)
+
+    def send_datagram(self, data: bytes) -> bool:
+        """Queue a datagram; False, with nothing queued, when the queue is full: `DatagramsWritable` follows.
+
+        Raises:
+            SessionError: the session is not open.
+            DatagramError: it is larger than `max_datagram_size` (also a ValueError).
+        """
+        if self.state not in _OPEN_STATES:
+            self._check_open()
+        size = len(data)
+        if size > self.max_datagram_size:
+            raise datagram_too_large(size=size, max_size=self.max_datagram_size)
+        if not self.port.send_datagram(encode_datagram(self._quarter_id, data)):
+            self._wants_datagram_room = True
+            return False
+        self.datagrams_sent += 1
+        self.datagram_bytes_sent += size
+        return True
+
+    def on_datagram(self, data: bytes) -> None:
+        """Take a datagram of the peer; the oldest unread one gives way when too many pile up."""
+        self.datagrams_received += 1
+        self.datagram_bytes_received += len(data)
+        queue = self.datagrams
+        was_empty = not queue
+        queue.push(data)
+        if was_empty:
+            self.emit(DatagramsReceived(self))
+
+    def on_datagram_room(self) -> None:
+        """Tell whoever waits that a datagram may be sent now."""
+        if self._wants_datagram_room:
+            self._wants_datagram_room = False
+            self.emit(DatagramsWritable(self))
+
+    def _check_open(self) -> None:
+        if self.state not in _OPEN_STATES:
+            raise SessionError(f"the session is {self.state.value}", session_state=self.state)

@@ -1,0 +1,407 @@
+"""One WebTransport data stream: what it may still do, and the bytes that wait on it (draft-16, sections 4.2 to 4.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._speedups import ChunkQueue
+from ..exceptions import StreamError, stream_closed
+from ..types import StreamDirection, StreamState
+from . import error_codes
+from .events import StreamReadable, StreamWritable
+from .readers import StreamReader
+
+if TYPE_CHECKING:
+    from .session import SessionCore
+
+__all__ = ["StreamCore"]
+
+
+class StreamCore(StreamReader):
+    """The engine's side of a stream.
+
+    Bytes the program has not read stay in a queue and keep their flow-control credit; bytes that the session's credit
+    does not cover yet wait before they reach QUIC. Commands raise `StreamError` when the stream cannot do them any more.
+    """
+
+    __slots__ = (
+        "_credited",
+        "_expected",
+        "_has_pending_fin",
+        "_header_size",
+        "_inbox",
+        "_low_water",
+        "_outbox",
+        "_receiving_over",
+        "_reset_received",
+        "_reset_sent",
+        "_sending_over",
+        "bytes_received",
+        "bytes_sent",
+        "handle",
+        "is_local",
+        "receive_error",
+        "reset_code",
+        "send_error",
+        "session",
+        "stop_code",
+        "stream_id",
+        "wants_readable",
+        "wants_writable",
+    )
+
+    def __init__(self, stream_id: int, session: SessionCore, *, is_local: bool, header_size: int = 0) -> None:
+        """`header_size` is that of the header the peer wrote, 0 for a stream of ours."""
+        self.stream_id = stream_id
+        self.session = session
+        self.is_local = is_local
+        self.handle: Any = None
+        self.wants_readable = False
+        self.wants_writable = False
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.reset_code: int | None = None
+        self.stop_code: int | None = None
+        self.send_error: StreamError | None = None
+        self.receive_error: StreamError | None = None
+        one_way = bool(stream_id & 2)
+        self._sending_over = one_way and not is_local
+        self._receiving_over = one_way and is_local
+        self._reset_sent = False
+        self._reset_received = False
+        self._header_size = header_size
+        self._inbox = ChunkQueue()
+        self._credited = 0  # bytes of the inbox whose credit was given back before they were read
+        self._expected = 0
+        self._outbox = ChunkQueue()  # bytes that session credit does not cover yet
+        self._has_pending_fin = False
+        self._low_water = 0
+
+    # What it is and what it may do.
+
+    @property
+    def is_unidirectional(self) -> bool:
+        """Tell whether only the opener may send."""
+        return bool(self.stream_id & 2)
+
+    @property
+    def direction(self) -> StreamDirection:
+        """Return the direction as seen from this end."""
+        if not self.is_unidirectional:
+            return StreamDirection.BIDIRECTIONAL
+        return StreamDirection.SEND_ONLY if self.is_local else StreamDirection.RECEIVE_ONLY
+
+    @property
+    def can_send(self) -> bool:
+        """Tell whether more may be written."""
+        return not (self._sending_over or self._has_pending_fin)
+
+    @property
+    def can_receive(self) -> bool:
+        """Tell whether more may come, or something is left to read."""
+        return not self._receiving_over or len(self._inbox) > 0
+
+    @property
+    def is_receiving(self) -> bool:
+        """Tell whether the end of the peer's sending side has not come yet."""
+        return not self._receiving_over
+
+    @property
+    def state(self) -> StreamState:
+        """Return the state that the public API shows."""
+        if self._reset_received:
+            return StreamState.RESET_RECEIVED
+        if self._reset_sent:
+            return StreamState.RESET_SENT
+        if not self.can_send and self._receiving_over:
+            return StreamState.CLOSED
+        if self.is_unidirectional or (self.can_send and not self._receiving_over):
+            return StreamState.OPEN
+        return StreamState.HALF_CLOSED_REMOTE if self.can_send else StreamState.HALF_CLOSED_LOCAL
+
+    # Reading.
+
+    @property
+    def buffered(self) -> int:
+        """Return how many bytes can be read now."""
+        return len(self._inbox)
+
+    @property
+    def at_eof(self) -> bool:
+        """Tell whether the peer's FIN was reached and nothing is left to read."""
+        return self._receiving_over and self.receive_error is None and not self._inbox
+
+    @property
+    def receiving_over(self) -> bool:
+        """Tell whether nothing more will come (FIN or reset); some of it may not have been read yet."""
+        return self._receiving_over
+
+    def peek(self) -> bytes:
+        """Return a copy of the bytes that can be read, which stay; for diagnostics."""
+        data = self._inbox.take()
+        self._inbox.append(data)
+        return data
+
+    def find(self, separator: bytes, start: int = 0) -> int:
+        """Return the index of a separator in the bytes that can be read, or -1."""
+        return self._inbox.find(separator, start)
+
+    def read(self, max_bytes: int = -1) -> bytes | None:
+        """Take what is there, at most `max_bytes`; ``b""`` after the FIN, None when nothing is there yet.
+
+        Raises:
+            StreamError: the peer reset the stream, or reading was given up here, and nothing is left.
+        """
+        inbox = self._inbox
+        if inbox:
+            data = inbox.take(max_bytes)
+            size = len(data)
+            if self._credited:
+                ahead = min(self._credited, size)
+                self._credited -= ahead
+                size -= ahead
+            if size:
+                self._give_credit(size)
+            return data
+        if self.receive_error is not None:
+            raise self.receive_error
+        return b"" if self._receiving_over else None
+
+    def expect(self, nbytes: int) -> None:
+        """Let credit grow as far as a reader that needs `nbytes` at once requires; 0 ends it."""
+        self._expected = nbytes
+        if nbytes:
+            self._credit_ahead()
+
+    def _credit_ahead(self) -> None:
+        held = len(self._inbox)
+        if held < self._expected and held > self._credited:
+            self._give_credit(held - self._credited)
+            self._credited = held
+
+    def _give_credit(self, nbytes: int) -> None:
+        session = self.session
+        session.port.consume(self.stream_id, nbytes)
+        session.consume(nbytes)
+
+    def stop(self, code: int) -> None:
+        """Give up reading: the peer is asked to stop with an application code (STOP_SENDING).
+
+        Raises:
+            ValueError: code is out of range.
+            StreamError: the stream cannot be read from.
+        """
+        wire_code = error_codes.to_wire(code)
+        if self.is_unidirectional and self.is_local:
+            raise StreamError("the stream is send-only", stream_id=self.stream_id, stream_state=self.state)
+        self._discard_inbox()
+        if not self._receiving_over and self.receive_error is None:
+            self.receive_error = stream_closed(stream_id=self.stream_id, reason="reading was stopped here")
+            self.session.port.stop_stream(self.stream_id, wire_code)
+        self._wake_reader()
+
+    def _discard_inbox(self) -> None:
+        unread = len(self._inbox) - self._credited
+        self._inbox.clear()
+        self._credited = 0
+        if unread > 0:
+            self._give_credit(unread)
+
+    # Writing.
+
+    @property
+    def unsent(self) -> int:
+        """Return how many written bytes have not been put into packets."""
+        return self.session.port.unsent_bytes(self.stream_id) + len(self._outbox)
+
+    def write(self, data: bytes, *, end_stream: bool = False) -> None:
+        """Queue bytes, all of them, and the FIN.
+
+        Raises:
+            StreamError: the sending side is over; with the peer's code when it asked to stop.
+        """
+        if self._sending_over or self._has_pending_fin:
+            raise self.send_error or self._closed_for_sending()
+        size = len(data)
+        self.bytes_sent += size
+        allowance = self.session.flow.send
+        if self._outbox or (allowance.enabled and size > allowance.data_credit):
+            if data:
+                self._outbox.append(data)
+            self._has_pending_fin = end_stream
+            self.flush()
+            return
+        allowance.data_sent += size
+        self.session.port.send_stream(self.stream_id, data, end_stream)
+        if end_stream:
+            self._end_sending()
+
+    def _closed_for_sending(self) -> StreamError:
+        return StreamError(
+            "the stream is closed for writing", stream_id=self.stream_id, stream_state=self.state
+        )
+
+    def flush(self) -> None:
+        """Pass on what the session's credit covers by now; called again when it rises."""
+        allowance, port = self.session.flow.send, self.session.port
+        credit = allowance.data_credit
+        if credit > 0 and self._outbox:
+            data = self._outbox.take(credit)
+            allowance.data_sent += len(data)
+            port.send_stream(self.stream_id, data, self._has_pending_fin and not self._outbox)
+        elif self._has_pending_fin and not self._outbox:
+            port.send_stream(self.stream_id, b"", True)
+        if self._outbox:
+            self.session.wait_for_data_credit(self)
+        elif self._has_pending_fin:
+            self._has_pending_fin = False
+            self._end_sending()
+        if self.wants_writable:
+            self.watch_writable(self._low_water)
+
+    def watch_writable(self, low_water: int) -> None:
+        """Have `StreamWritable` sent once at most `low_water` bytes are unsent."""
+        self.wants_writable = True
+        self._low_water = low_water
+        if self.unsent <= low_water:
+            self._wake_writer()
+        elif len(self._outbox) <= low_water:
+            self.session.port.watch_unsent(self.stream_id, low_water - len(self._outbox))
+
+    def on_drained(self) -> None:
+        """Take the port's word that the unsent bytes fell to the mark."""
+        if self.wants_writable:
+            self.watch_writable(self._low_water)
+
+    def reset(self, code: int) -> None:
+        """Abort the sending side with an application code (RESET_STREAM); what was not sent is dropped.
+
+        Raises:
+            ValueError: code is out of range.
+            StreamError: the stream cannot be written to.
+        """
+        wire_code = error_codes.to_wire(code)
+        if self.is_unidirectional and not self.is_local:
+            raise StreamError("the stream is receive-only", stream_id=self.stream_id, stream_state=self.state)
+        # Also after the FIN was written, as long as QUIC has not delivered everything.
+        self._drop_unsent()
+        self.session.port.reset_stream(self.stream_id, wire_code)
+        if not self._sending_over:
+            self._reset_sent = True
+            self._end_sending()
+        self._wake_writer()
+
+    def _drop_unsent(self) -> None:
+        """Forget bytes that will never go out: they do not count against the session's credit (draft-16, 5.4)."""
+        self._outbox.clear()
+        self._has_pending_fin = False
+        if not self._sending_over:
+            self.session.flow.send.data_sent -= self.session.port.unsent_bytes(self.stream_id)
+
+    # What the engine tells.
+
+    def on_data(self, data: bytes, end_stream: bool) -> None:
+        """Take bytes in order, without the header."""
+        if data:
+            self.bytes_received += len(data)
+            self.session.flow.receive.receive(len(data))
+            if self.receive_error is not None:
+                self._give_credit(len(data))  # on its way when reading was given up
+            else:
+                self._inbox.append(data)
+                if self._expected:
+                    self._credit_ahead()
+        if end_stream:
+            self._end_receiving()
+        if self.wants_readable:
+            self._wake_reader()
+
+    def on_reset(self, wire_code: int, final_size: int) -> None:
+        """Take the peer's reset; what arrived before it can still be read."""
+        self.reset_code = error_codes.from_wire(wire_code)
+        self._reset_received = True
+        self._settle_size(final_size)
+        if self.receive_error is None:
+            self.receive_error = self._peer_error("the peer reset the stream", wire_code, self.reset_code)
+        # Credit no longer depends on the program: it may well drop a stream that was reset.
+        unread = len(self._inbox) - self._credited
+        if unread > 0:
+            self._credited += unread
+            self._give_credit(unread)
+        self._end_receiving()
+        self._wake_reader()
+
+    def on_discarded(self, final_size: int) -> None:
+        """Take the end of a stream whose reading was given up."""
+        self._settle_size(final_size)
+        self._end_receiving()
+
+    def on_stopped(self, wire_code: int) -> None:
+        """Take the peer's STOP_SENDING; QUIC has already answered with a reset."""
+        self.stop_code = error_codes.from_wire(wire_code)
+        if self._sending_over:
+            return
+        self._drop_unsent()
+        self.send_error = self._peer_error("the peer stopped reading the stream", wire_code, self.stop_code)
+        self._reset_sent = True
+        self._end_sending()
+        self._wake_writer()
+
+    def abandon(self, error: StreamError, wire_code: int) -> None:
+        """End both directions because the session is over (draft-16, section 6)."""
+        port = self.session.port
+        if not self._sending_over:
+            self._outbox.clear()
+            self._has_pending_fin = False
+            self.send_error = self.send_error or error
+            port.reset_stream(self.stream_id, wire_code)
+            self._sending_over = True
+        if not self._receiving_over:
+            if self.receive_error is None:
+                port.stop_stream(self.stream_id, wire_code)
+                self.receive_error = error
+            self._receiving_over = True
+        unread = len(self._inbox) - self._credited
+        if unread > 0:
+            self._credited += unread
+            port.consume(self.stream_id, unread)
+        self._wake_reader()
+        self._wake_writer()
+
+    def _settle_size(self, final_size: int) -> None:
+        """Count bytes that the peer sent but that were not, or not in order, received (draft-16, 5.4)."""
+        missing = final_size - self._header_size - self.bytes_received
+        if missing > 0:
+            self.bytes_received += missing
+            self.session.flow.receive.receive(missing)
+            self.session.consume(missing)
+
+    def _peer_error(self, message: str, wire_code: int, application_code: int | None) -> StreamError:
+        return StreamError(
+            message,
+            stream_id=self.stream_id,
+            error_code=wire_code if application_code is None else application_code,
+            stream_state=self.state,
+            application_code=application_code,
+        )
+
+    def _end_sending(self) -> None:
+        self._sending_over = True
+        if self._receiving_over:
+            self.session.stream_finished(self)
+
+    def _end_receiving(self) -> None:
+        if not self._receiving_over:
+            self._receiving_over = True
+            if self._sending_over:
+                self.session.stream_finished(self)
+
+    def _wake_reader(self) -> None:
+        if self.wants_readable:
+            self.wants_readable = False
+            self.session.emit(StreamReadable(self))
+
+    def _wake_writer(self) -> None:
+        if self.wants_writable:
+            self.wants_writable = False
+            self.session.emit(StreamWritable(self))
