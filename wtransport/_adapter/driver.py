@@ -19,6 +19,9 @@ from .timer import DeadlineTimer, clock_of
 CLOSE_WAIT_LIMIT = 1.0
 """Seconds that `wait_closed` waits at most; CONNECTION_CLOSE normally leaves at once."""
 
+INTERNAL_FAILURE = "internal error"
+"""What the peer is told when the engine raised; the exception is for our log alone."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -97,10 +100,11 @@ class ConnectionDriver:
         """Tell whether the connection is over and its draining period as well."""
         return self._is_finished
 
-    def abort(self, error: Exception) -> None:
-        """End the connection at once because of a local error, which `error` then tells.
+    def abort(self, error: Exception, *, reason: str | None = None) -> None:
+        """End the connection at once because of a local error, which the attribute `error` then tells.
 
-        CONNECTION_CLOSE is sent if possible, the handle gets its events, and nothing is left behind.
+        CONNECTION_CLOSE is sent if possible, the handle gets its events, and nothing is left behind. The peer and the
+        handle are told `reason`; None means the text of the error.
         """
         if self._is_finished or self._aborting:
             return
@@ -109,7 +113,7 @@ class ConnectionDriver:
             self.error = error
         engine = self._engine
         if engine is not None:
-            reason = str(error)
+            reason = str(error) if reason is None else reason
             try:
                 engine.close(ErrorCodes.H3_INTERNAL_ERROR, reason)
             except Exception:
@@ -238,7 +242,7 @@ class ConnectionDriver:
         """Give up a connection whose engine raised: its state can no longer be trusted."""
         if not self._aborting:
             _logger.error("%r failed", self, exc_info=exc)
-            self.abort(exc)
+            self.abort(exc, reason=INTERNAL_FAILURE)
 
     def _hand_over(self, event: Any) -> None:
         try:

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._quic.factory import create_server_configuration, create_server_port
-from .._quic.port import NetworkAddress
+from .._quic.port import NetworkAddress, QuicPort
 from ..config import ServerConfig
 from ..types import Address
 from .addresses import resolve, to_address
@@ -30,9 +30,6 @@ from .protocol import AdapterProtocol
 from .server_socket import ServerSocket
 from .sockets import bind_sockets, open_transport
 from .timer import DeadlineTimer, clock_of
-
-if TYPE_CHECKING:
-    from aioquic.quic.configuration import QuicConfiguration
 
 __all__ = ["Listener", "ListenerCounters", "listen"]
 
@@ -72,15 +69,16 @@ class Listener:
     def __init__(
         self,
         *,
-        config: ServerConfig,
-        quic_configuration: QuicConfiguration,
+        make_port: Callable[[bytes], QuicPort],
+        supported_versions: list[int],
         on_connection: OnConnection,
         may_accept: Callable[[Address], bool],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        """See `listen`; `make_port` gets the connection id that the client made up for the server."""
         self.counters = ListenerCounters()
-        self._config = config
-        self._quic_configuration = quic_configuration
+        self._make_port = make_port
+        self._supported_versions = supported_versions
         self._on_connection = on_connection
         self._may_accept = may_accept
         self._loop = loop
@@ -176,13 +174,11 @@ class Listener:
     def _meet(self, data: bytes, header: LongHeader, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
         """Take the first packet of somebody unknown. No answer is larger than the packet, so forgeries gain nothing."""
         counters = self.counters
-        if header.version not in self._quic_configuration.supported_versions:
+        if header.version not in self._supported_versions:
             # A version negotiation packet (version 0) is never answered: two servers would go on for ever.
             if header.version and len(data) >= MIN_INITIAL_DATAGRAM and self._accepting:
                 counters.versions_negotiated += 1
-                self._answer(
-                    encode_version_negotiation(header, self._quic_configuration.supported_versions), addr, outlet
-                )
+                self._answer(encode_version_negotiation(header, self._supported_versions), addr, outlet)
             else:
                 counters.malformed += 1
             return None
@@ -215,11 +211,7 @@ class Listener:
             return False
 
     def _accept(self, header: LongHeader, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
-        port = create_server_port(
-            config=self._config,
-            quic_configuration=self._quic_configuration,
-            original_destination_connection_id=header.destination_cid,
-        )
+        port = self._make_port(header.destination_cid)
         connection = AdapterProtocol(port=port, loop=self._loop)
         connection.share_outlet(outlet, owner=self, peer=addr)
         self._table.add(connection, port=port, original_cid=header.destination_cid)
@@ -302,9 +294,18 @@ async def listen(
         CertificateError, ConfigurationError: the configuration cannot be used; nothing is bound then.
         OSError: the host is unknown, or an address cannot be bound.
     """
+    quic_configuration = create_server_configuration(config)
+
+    def make_port(original_cid: bytes) -> QuicPort:
+        return create_server_port(
+            config=config,
+            quic_configuration=quic_configuration,
+            original_destination_connection_id=original_cid,
+        )
+
     listener = Listener(
-        config=config,
-        quic_configuration=create_server_configuration(config),
+        make_port=make_port,
+        supported_versions=quic_configuration.supported_versions,
         on_connection=on_connection,
         may_accept=may_accept,
         loop=asyncio.get_running_loop(),

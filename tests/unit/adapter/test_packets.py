@@ -1,0 +1,83 @@
+"""Packets of a server without a connection, judged by aioquic."""
+
+import pytest
+from aioquic.buffer import Buffer
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.events import ConnectionTerminated
+from aioquic.quic.packet import QuicPacketType, QuicProtocolVersion, pull_quic_header
+
+from wtransport._adapter.packets import (
+    CONNECTION_ID_SIZE,
+    MIN_INITIAL_DATAGRAM,
+    encode_refusal,
+    encode_version_negotiation,
+    is_initial,
+    read_long_header,
+)
+
+SERVER = ("192.0.2.9", 443)
+
+
+def begin(version=QuicProtocolVersion.VERSION_1):
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=["h3"], supported_versions=[version], server_name="localhost"
+    )
+    client = QuicConnection(configuration=configuration)
+    client.connect(SERVER, now=0.0)
+    return client, client.datagrams_to_send(0.0)[0][0]
+
+
+@pytest.mark.parametrize("version", [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2])
+def test_the_header_of_a_first_packet(version):
+    client, data = begin(version)
+    theirs = pull_quic_header(Buffer(data=data), host_cid_length=CONNECTION_ID_SIZE)
+    header = read_long_header(data)
+    assert header == (theirs.version, theirs.destination_cid, theirs.source_cid)
+    assert len(data) >= MIN_INITIAL_DATAGRAM
+    assert is_initial(data, header)
+
+
+@pytest.mark.parametrize("bits", [0xE0, 0xD0, 0xF0, 0x80])
+def test_other_packets_are_not_first_ones(bits):
+    data = bytes([bits]) + begin()[1][1:]
+    assert not is_initial(data, read_long_header(data))
+
+
+def test_a_truncated_header_is_none_and_never_an_error():
+    data = begin()[1]
+    end = 6 + data[5] + 1 + data[6 + data[5]]
+    for length in range(end):
+        assert read_long_header(data[:length]) is None
+    assert read_long_header(data[:end]) is not None
+
+
+def test_version_negotiation_echoes_both_connection_ids_of_any_length():
+    data = bytes([0xC0]) + (0x0A0A0A0A).to_bytes(4, "big") + bytes([30]) + b"d" * 30 + bytes([255]) + b"s" * 255
+    header = read_long_header(data.ljust(1200, b"\0"))
+    answer = encode_version_negotiation(header, [QuicProtocolVersion.VERSION_1])
+    assert read_long_header(answer) == (0, b"s" * 255, b"d" * 30)
+    assert answer.endswith(bytes([0, 0, 0, 1]))
+    assert len(answer) <= MIN_INITIAL_DATAGRAM
+
+
+def test_a_client_takes_version_negotiation_to_heart():
+    client, data = begin(QuicProtocolVersion.VERSION_2)
+    client.receive_datagram(encode_version_negotiation(read_long_header(data), [0x1A2A3A4A]), SERVER, now=0.1)
+    assert client._close_event is not None or isinstance(client.next_event(), ConnectionTerminated)
+
+
+@pytest.mark.parametrize("version", [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2])
+def test_a_refused_client_learns_the_reason(version):
+    client, data = begin(version)
+    refusal = encode_refusal(read_long_header(data))
+    assert len(refusal) <= len(data)
+    assert pull_quic_header(Buffer(data=refusal)).packet_type is QuicPacketType.INITIAL
+    client.receive_datagram(refusal, SERVER, now=0.1)
+    client.handle_timer(client.get_timer())
+    events = []
+    while (event := client.next_event()) is not None:
+        events.append(event)
+    end = events[-1]
+    assert isinstance(end, ConnectionTerminated)
+    assert end.error_code == 2

@@ -1,0 +1,168 @@
+"""Binding and connecting UDP sockets."""
+
+import asyncio
+import errno
+import socket
+import sys
+
+import pytest
+
+from wtransport._adapter.addresses import Endpoint
+from wtransport._adapter.sockets import MAX_UDP_PAYLOAD, bind_sockets, connect_socket, open_transport
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+
+
+def endpoint(host, port=0):
+    return Endpoint(V6, (host, port, 0, 0)) if ":" in host else Endpoint(V4, (host, port))
+
+
+@pytest.fixture
+def bind():
+    opened = []
+
+    def call(*endpoints):
+        opened.extend(sockets := bind_sockets(list(endpoints)))
+        return sockets
+
+    yield call
+    for sock in opened:
+        sock.close()
+
+
+def port_of(sock):
+    return sock.getsockname()[1]
+
+
+def test_every_address_gets_the_same_port(bind, has_ipv6):
+    sockets = bind(endpoint("127.0.0.1"), endpoint("::1"), endpoint("127.0.0.2"))
+    assert [sock.getsockname()[0] for sock in sockets] == ["127.0.0.1", "::1", "127.0.0.2"]
+    assert len({port_of(sock) for sock in sockets}) == 1
+    assert port_of(sockets[0])
+
+
+def test_a_port_that_is_taken_on_a_later_address_is_not_chosen(bind, monkeypatch):
+    blocker = bind(endpoint("127.0.0.2"))[0]
+    taken = port_of(blocker)
+    real_bind = socket.socket.bind
+    asked = []
+
+    class FirstChoosesTaken(socket.socket):
+        def bind(self, address):
+            if address == ("127.0.0.1", 0):
+                asked.append(address)
+                if len(asked) == 1:
+                    address = ("127.0.0.1", taken)
+            real_bind(self, address)
+
+    monkeypatch.setattr(socket, "socket", FirstChoosesTaken)
+    sockets = bind(endpoint("127.0.0.1"), endpoint("127.0.0.2"))
+    assert len(asked) == 2
+    assert port_of(sockets[0]) == port_of(sockets[1]) != taken
+
+
+def test_a_port_in_use_is_an_error_and_nothing_stays_bound(bind):
+    blocker = bind(endpoint("127.0.0.2"))[0]
+    port = port_of(blocker)
+    with pytest.raises(OSError) as caught:
+        bind(endpoint("127.0.0.1", port), endpoint("127.0.0.2", port))
+    assert caught.value.errno == errno.EADDRINUSE
+    bind(endpoint("127.0.0.1", port))
+
+
+def test_an_address_family_that_is_absent_is_left_out(bind, monkeypatch):
+    class OnlyIPv4(socket.socket):
+        def __init__(self, family=-1, *args, **kwargs):
+            if family == V6:
+                raise OSError(errno.EAFNOSUPPORT, "no IPv6 here")
+            super().__init__(family, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "socket", OnlyIPv4)
+    sockets = bind(endpoint("::1"), endpoint("127.0.0.1"))
+    assert [sock.getsockname()[0] for sock in sockets] == ["127.0.0.1"]
+    with pytest.raises(OSError, match="no IPv6 here"):
+        bind(endpoint("::1"))
+
+
+def test_an_address_that_this_host_has_not_is_an_error_when_alone(bind):
+    with pytest.raises(OSError) as caught:
+        bind(endpoint("192.0.2.123", 4433))
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_both_wildcards_share_a_port(bind, has_ipv6):
+    ipv4, ipv6 = bind(endpoint("0.0.0.0"), endpoint("::"))
+    assert port_of(ipv4) == port_of(ipv6)
+    assert ipv6.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+def test_the_ipv6_wildcard_alone_is_dual_stack_as_the_system_has_it(bind, has_ipv6):
+    with socket.socket(V6, socket.SOCK_DGRAM) as plain:
+        default = plain.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    assert bind(endpoint("::"))[0].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == default
+
+
+def test_no_address_at_all_is_an_error():
+    with pytest.raises(OSError):
+        bind_sockets([])
+
+
+def test_buffers_are_larger_than_the_default(bind):
+    with socket.socket(V4, socket.SOCK_DGRAM) as plain:
+        default = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    sock = bind(endpoint("127.0.0.1"))[0]
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= default
+    assert not sock.getblocking()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux option numbers")
+def test_packets_are_not_fragmented(bind, has_ipv6):
+    ipv4, ipv6 = bind(endpoint("127.0.0.1"), endpoint("::1"))
+    assert ipv4.getsockopt(socket.IPPROTO_IP, 10) == 3
+    assert ipv6.getsockopt(socket.IPPROTO_IPV6, 23) == 3
+
+
+def test_a_connected_socket_knows_its_peer(bind):
+    server = bind(endpoint("127.0.0.1"))[0]
+    with connect_socket(Endpoint(V4, server.getsockname())) as sock:
+        assert sock.getpeername() == server.getsockname()
+
+
+def test_an_address_without_a_route_is_an_error_at_once():
+    with pytest.raises(OSError):
+        connect_socket(endpoint("255.255.255.255", 9))
+
+
+class Closing(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc):
+        self.lost.set_result(exc)
+
+
+async def test_asyncio_reads_datagrams_into_a_small_buffer(bind):
+    # asyncio's 256 KiB cost 11 µs a datagram; it must keep reading that attribute.
+    sock = bind(endpoint("127.0.0.1"))[0]
+    protocol = Closing()
+    transport, readable = await open_transport(protocol, sock)
+    try:
+        assert readable is sock
+        assert transport.max_size == MAX_UDP_PAYLOAD
+        assert "self.max_size" in _source_of_read_ready(transport)
+    finally:
+        transport.close()
+        await protocol.lost
+
+
+def _source_of_read_ready(transport):
+    import inspect
+
+    return inspect.getsource(type(transport)._read_ready)
+
+
+async def test_a_socket_that_the_loop_refuses_is_closed():
+    sock = socket.socket(V4, socket.SOCK_STREAM)
+    with pytest.raises(ValueError):
+        await open_transport(asyncio.DatagramProtocol(), sock)
+    assert sock.fileno() == -1
