@@ -214,7 +214,7 @@ class SessionCore:
                 self.reject(403)
             return
         capsule = capsules.encode_close(code, reason)
-        self.port.send_stream(self.stream_id, capsules.data_frame(capsule), True)
+        self.port.send_stream(self.stream_id, capsule, True)
         self._end(code=code, reason=reason, by_peer=False)
 
     def drain(self) -> None:
@@ -335,7 +335,8 @@ class SessionCore:
             self.emit(SessionDraining(self))
 
     def _send_capsule(self, capsule: bytes) -> None:
-        self.port.send_stream(self.stream_id, capsules.data_frame(capsule), False)
+        """Send a capsule, already in its DATA frame."""
+        self.port.send_stream(self.stream_id, capsule, False)
 
     # Streams.
 
