@@ -55,7 +55,7 @@ def decode_stream_header(data: Buffer, signal: int) -> tuple[int, int, int] | No
     session_id = decode_varint(data, stream_type[1])
     if session_id is None:
         return None
-    return signal, session_id[0], session_id[1]
+    return stream_type[0], session_id[0], session_id[1]
 
 
 def encode_frame_header(frame_type: int, length: int) -> bytes:
