@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ def random_cuts(data: bytes) -> st.SearchStrategy[list[bytes]]:
 
     def cut(places: list[int]) -> list[bytes]:
         bounds = [0, *sorted(places), len(data)]
-        return [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [data[start:end] for start, end in pairwise(bounds)]
 
     return st.lists(st.integers(0, len(data)), max_size=8).map(cut)
 

@@ -116,6 +116,7 @@ def _check_ordinary(method: str, headers: Mapping[str, str]) -> None:
         _malformed(":protocol in a request that is no CONNECT")
     if ":scheme" not in headers or ":path" not in headers:
         _malformed("request without :scheme or :path")
+    content_length(headers)
     if headers[":scheme"].lower() in ("http", "https"):
         if not (headers.get(":authority") or headers.get("host")):
             _malformed("request without an authority")

@@ -212,7 +212,12 @@ def test_unknown_capsules_are_skipped_without_keeping_them() -> None:
 
 
 def test_a_datagram_over_the_limit_is_dropped_and_the_next_one_read() -> None:
-    wire = encode_capsule(0x00, b"12345") + encode_capsule(0x00, b"123456") + encode_capsule(0x00, b"7")
+    wire = (
+        encode_capsule(0x00, b"12345")
+        + encode_capsule(0x00, b"123456")
+        + encode_capsule(0x00, bytes(9))
+        + encode_capsule(0x00, b"7")
+    )
     for pieces in every_cut(wire):
         reader = CapsuleReader(OFF, max_datagram_size=5)
         items, error = read_pieces(reader.feed, pieces, ProtocolViolation)

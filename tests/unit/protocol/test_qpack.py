@@ -93,8 +93,7 @@ def test_undecodable_sections(wire: str) -> None:
 def test_any_section_decodes_or_fails(payload: bytes) -> None:
     try:
         fields = FieldDecoder().decode(0, payload)
-    except ConnectionViolation as error:
-        assert error.error_code == ErrorCodes.QPACK_DECOMPRESSION_FAILED
+    except ConnectionViolation:
         return
     assert FieldDecoder().decode(4, FieldEncoder().encode(4, fields)) == fields
 
@@ -130,7 +129,14 @@ def test_encoder_stream_instructions_that_change_nothing(wire: str) -> None:
 @pytest.mark.parametrize(
     "wire",
     ["21", "3f e1 1f", "c0 01 61", "41 61 01 61", "00", "80 01 61"],
-    ids=["capacity 1", "capacity 4096", "insert with static name", "insert literal", "duplicate", "insert with dynamic name"],
+    ids=[
+        "capacity 1",
+        "capacity 4096",
+        "insert with static name",
+        "insert literal",
+        "duplicate",
+        "insert with dynamic name",
+    ],
 )
 def test_encoder_stream_instructions_that_need_a_table(wire: str) -> None:
     with pytest.raises(ConnectionViolation) as caught:
