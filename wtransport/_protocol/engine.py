@@ -16,26 +16,20 @@ from typing import Any
 from .._quic import port as quic
 from .._speedups import decode_datagram, encode_frame
 from ..config import ClientConfig, ServerConfig
-from ..constants import (
-    H3_FRAME_TYPE_HEADERS,
-    SETTINGS_WT_INITIAL_MAX_DATA,
-    SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI,
-    SETTINGS_WT_INITIAL_MAX_STREAMS_UNI,
-    ErrorCodes,
-)
+from ..constants import H3_FRAME_TYPE_HEADERS, ErrorCodes
 from ..exceptions import SessionError
 from ..types import SessionState
 from . import control, events, fields, handshake, limits, subprotocols
 from .early import EarlyArrivals, EarlyStream
-from .flow_control import ReceiveAllowance, SendAllowance, SessionFlow
+from .flow_control import SessionFlow
 from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
+from .parameters import new_session_flow, settings_of
 from .profiles import Profile, choose_profile
 from .qpack import FieldDecoder, FieldEncoder
 from .readers import StreamReader
 from .requests import RequestReader, ResponseReader
 from .routing import StreamRouter
 from .session import SessionCore
-from .settings import local_settings
 from .stream import StreamCore
 from .violations import ConnectionViolation, ProtocolViolation, SessionViolation, StreamViolation
 
@@ -48,9 +42,7 @@ _CLOSE_PROBE_TIMEOUTS = 3
 class Engine:
     """One end of a connection; see the module's docstring."""
 
-    def __init__(
-        self, *, config: ClientConfig | ServerConfig, port: quic.QuicPort, is_client: bool
-    ) -> None:
+    def __init__(self, *, config: ClientConfig | ServerConfig, port: quic.QuicPort, is_client: bool) -> None:
         """Begin on a port whose handshake has not finished."""
         self.port = port
         self.is_client = is_client
@@ -73,7 +65,7 @@ class Engine:
         )
         self._router = StreamRouter(self, self._early)
         self._critical = CriticalStreamTypes(self, self.decoder, self.encoder)
-        self._local_settings = _local_settings(config, is_client=is_client)
+        self._local_settings = settings_of(config, is_client=is_client)
         self._remote_settings: dict[int, int] = {}
         self._control_id: int | None = None
         self._next_request_id = 0
@@ -463,22 +455,12 @@ class Engine:
 
     def new_flow(self) -> SessionFlow:
         """Return the flow control of a new session."""
-        enabled = self.profile is not None and self.profile.flow_control
-        ours, theirs, config = self._local_settings, self._remote_settings, self._config
-        send = SendAllowance(
-            enabled=enabled,
-            max_data=theirs.get(SETTINGS_WT_INITIAL_MAX_DATA, 0),
-            max_streams_bidi=theirs.get(SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI, 0),
-            max_streams_uni=theirs.get(SETTINGS_WT_INITIAL_MAX_STREAMS_UNI, 0),
+        return new_session_flow(
+            enabled=self.profile is not None and self.profile.flow_control,
+            local=self._local_settings,
+            remote=self._remote_settings,
+            config=self._config,
         )
-        receive = ReceiveAllowance(
-            enabled=enabled,
-            auto=config.flow_control_window_auto_scale,
-            data_window=ours[SETTINGS_WT_INITIAL_MAX_DATA],
-            stream_windows=(ours[SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI], ours[SETTINGS_WT_INITIAL_MAX_STREAMS_UNI]),
-            increments=(config.stream_flow_control_increment_bidi, config.stream_flow_control_increment_uni),
-        )
-        return SessionFlow(send, receive)
 
     def on_settings(self, settings: dict[int, int]) -> None:
         """Take the peer's SETTINGS: choose the draft, and let the requests in that came before."""
@@ -509,13 +491,3 @@ class Engine:
             self.emit(events.GoawayReceived())
         for session in list(self.sessions.values()):
             session.on_drain()
-
-
-def _local_settings(config: ClientConfig | ServerConfig, *, is_client: bool) -> dict[int, int]:
-    return local_settings(
-        is_client=is_client,
-        max_sessions=config.max_sessions,
-        initial_max_data=config.initial_max_data or limits.SESSION_WINDOW_FACTOR * config.flow_control_window_size,
-        initial_max_streams_uni=config.initial_max_streams_uni or limits.DEFAULT_SESSION_STREAMS,
-        initial_max_streams_bidi=config.initial_max_streams_bidi or limits.DEFAULT_SESSION_STREAMS,
-    )

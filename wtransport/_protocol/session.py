@@ -278,10 +278,8 @@ class SessionCore:
             self._host.check_early_capsules(len(self._early_capsules) + len(data))
             self._early_capsules += data
             return
-        if self.state is SessionState.CLOSED:
-            return
         for item in self._capsules.feed(data):
-            if self.state is not SessionState.CLOSED:
+            if self.is_open:
                 self._on_capsule(item)
 
     def on_fin(self) -> None:

@@ -21,7 +21,7 @@ class StreamCore(StreamReader):
     """The engine's side of a stream.
 
     Bytes the program has not read stay in a queue and keep their flow-control credit; bytes that the session's credit
-    does not cover yet wait before they reach QUIC. Commands raise `StreamError` when the stream cannot do them any more.
+    does not cover yet wait before they reach QUIC. Commands raise `StreamError` when the stream cannot do them.
     """
 
     __slots__ = (
@@ -237,9 +237,7 @@ class StreamCore(StreamReader):
             self._end_sending()
 
     def _closed_for_sending(self) -> StreamError:
-        return StreamError(
-            "the stream is closed for writing", stream_id=self.stream_id, stream_state=self.state
-        )
+        return StreamError("the stream is closed for writing", stream_id=self.stream_id, stream_state=self.state)
 
     def flush(self) -> None:
         """Pass on what the session's credit covers by now; called again when it rises."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["ConnectionViolation", "ProtocolViolation", "SessionViolation", "StreamViolation"]
 
 
-class ProtocolViolation(Exception):  # noqa: N818 - "violation" is what the peer did
+class ProtocolViolation(Exception):
     """The peer broke a rule of the protocol.
 
     Args:

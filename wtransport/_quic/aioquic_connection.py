@@ -1,4 +1,4 @@
-"""aioquic's connection with streams, flow control and datagrams of our own. The only file that knows aioquic's privates.
+"""aioquic's connection with streams, limits and datagrams of our own. The only file that knows aioquic's privates.
 
 aioquic keeps TLS, packet protection, loss recovery, congestion control, connection ids and paths. Replaced, because
 stock aioquic 1.7 scans every stream for every packet, gives credit on receipt instead of on reading, and queues
@@ -8,8 +8,11 @@ packet in which order. The rules of those are in `stream_table` and `frame_write
 
 from __future__ import annotations
 
+from collections import deque
+
 import aioquic
-from aioquic.buffer import Buffer
+from aioquic._buffer import Buffer
+from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
     QuicConnection,
@@ -18,14 +21,13 @@ from aioquic.quic.connection import (
     QuicNetworkPath,
     QuicReceiveContext,
 )
-from aioquic.quic.events import ConnectionTerminated
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder, QuicPacketBuilderStop
 from aioquic.tls import Epoch, Group
 
 from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
-from .port import DatagramReceived, DatagramsDrained
+from .port import DatagramReceived, DatagramsDrained, QuicEvent
 from .stream_table import StreamTable
 from .violations import TransportViolation
 
@@ -50,7 +52,9 @@ class StreamingConnection(QuicConnection):
         super().__init__(
             configuration=configuration, original_destination_connection_id=original_destination_connection_id
         )
-        self.table = StreamTable(is_client=self._is_client, limits=limits, emit=self._events.append)
+        # Our events go into the queue of aioquic's own, so that all stay in order; `AioquicPort` tells them apart.
+        self._queue: deque[QuicEvent | aioquic_events.QuicEvent] = self._events  # type: ignore[assignment]
+        self.table = StreamTable(is_client=self._is_client, limits=limits, emit=self._queue.append)
         self.closed_by_peer = False
         self._writer = FrameWriter(self.table)
         self._max_queued_datagrams = limits.max_queued_datagrams
@@ -63,8 +67,12 @@ class StreamingConnection(QuicConnection):
         self._local_max_streams_bidi.value = limits.max_streams_bidi
         self._local_max_streams_uni.value = limits.max_streams_uni
 
+    def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
+        """Return the next event, ours or aioquic's, or None."""
+        return self._queue.popleft() if self._queue else None
+
     @property
-    def close_event(self) -> ConnectionTerminated | None:
+    def close_event(self) -> aioquic_events.ConnectionTerminated | None:
         """Return why the connection ends, as soon as that is decided."""
         return self._close_event
 
@@ -195,7 +203,7 @@ class StreamingConnection(QuicConnection):
             raise QuicConnectionError(
                 QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "DATAGRAM frame larger than was announced"
             )
-        self._events.append(DatagramReceived(data))
+        self._queue.append(DatagramReceived(data))
 
     def _handle_connection_close_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         self.closed_by_peer = self._close_event is None
@@ -209,7 +217,8 @@ class StreamingConnection(QuicConnection):
             return
         space, pacer, writer = self._spaces[Epoch.ONE_RTT], self._loss._pacer, self._writer
         while True:
-            if space.ack_at is None or space.ack_at >= now:
+            ack_at: float | None = space.ack_at
+            if ack_at is None or ack_at >= now:
                 # Acknowledgements that are due are not paced (RFC 9002, 7.7).
                 self._pacing_at = pacer.next_send_time(now=now)
                 if self._pacing_at is not None:
@@ -217,7 +226,7 @@ class StreamingConnection(QuicConnection):
             builder.start_packet(QuicPacketType.ONE_RTT, crypto)
             try:
                 # An acknowledgement that is not due yet rides along with whatever goes out anyway.
-                if space.ack_at is not None and (space.ack_at <= now or writer.has_work):
+                if ack_at is not None and (ack_at <= now or writer.has_work):
                     self._write_ack_frame(builder=builder, space=space, now=now)
                 if self._handshake_complete:
                     self._write_connection_frames(builder, network_path, now)
@@ -231,7 +240,7 @@ class StreamingConnection(QuicConnection):
             pacer.update_after_send(now=now)
         if self._datagrams_refused and len(writer.datagrams) <= self._max_queued_datagrams // 2:
             self._datagrams_refused = False
-            self._events.append(DatagramsDrained())
+            self._queue.append(DatagramsDrained())
 
     def _write_connection_frames(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
         """Write what concerns the connection as a whole; all of it is rare."""

@@ -90,10 +90,9 @@ class AioquicPort:
     def next_event(self) -> QuicEvent | None:
         """Return the next event, or None."""
         connection = self._connection
-        while (event := connection.next_event()) is not None:
+        while (event := connection.pop_event()) is not None:
             if not isinstance(event, aioquic_events.QuicEvent):
-                ours: QuicEvent = event
-                return ours
+                return event
             translated = self._translate(event)
             if translated is not None:
                 return translated

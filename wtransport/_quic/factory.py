@@ -53,9 +53,7 @@ def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
         quic.load_verify_locations(cafile=config.ca_certs)
     if config.certfile:
         _load_certificate(quic, config.certfile, config.keyfile)
-    return AioquicPort(
-        configuration=quic, limits=_limits(config), keep_alive_interval=_keep_alive_interval(config)
-    )
+    return AioquicPort(configuration=quic, limits=_limits(config), keep_alive_interval=_keep_alive_interval(config))
 
 
 def create_server_configuration(config: ServerConfig) -> QuicConfiguration:
