@@ -32,9 +32,7 @@ def _extensions() -> list[Extension]:
         return []
     paths = sorted((_ROOT / _SOURCE_DIRECTORY).glob("*.pyx"))
     # `optional` keeps setuptools from copying, in an editable install, what could not be built.
-    return [
-        Extension(f"{_PACKAGE}.{path.stem}", [str(_SOURCE_DIRECTORY / path.name)], optional=True) for path in paths
-    ]
+    return [Extension(f"{_PACKAGE}.{path.stem}", [str(_SOURCE_DIRECTORY / path.name)], optional=True) for path in paths]
 
 
 def _translate() -> dict[str, list[str]]:

@@ -48,7 +48,12 @@ class Case:
 
 
 def _varint_cases() -> list[Case]:
-    encodings = {"1 B": b"\x25", "2 B": b"\x7b\xbd", "4 B": b"\x9d\x7f\x3e\x7d", "8 B": b"\xc2\x19\x7c\x5e\xff\x14\xe8\x8c"}
+    encodings = {
+        "1 B": b"\x25",
+        "2 B": b"\x7b\xbd",
+        "4 B": b"\x9d\x7f\x3e\x7d",
+        "8 B": b"\xc2\x19\x7c\x5e\xff\x14\xe8\x8c",
+    }
     values = {"1 B": 37, "2 B": 15293, "4 B": 494878333, "8 B": 151288809941952652}
     cases = [
         Case("decode_varint", size, "parsing", "f(data)", "f = k.decode_varint", values={"data": data})
@@ -100,8 +105,12 @@ def _header_cases() -> list[Case]:
             "f(data)",
             f"f = k.decode_datagram; data = k.encode_datagram(1, bytes({SMALL}))",
         ),
-        Case("encode_datagram", f"{SMALL} B", "encoding", "f(1, data)", f"f = k.encode_datagram; data = bytes({SMALL})"),
-        Case("encode_datagram", f"{PACKET} B", "encoding", "f(1, data)", f"f = k.encode_datagram; data = bytes({PACKET})"),
+        Case(
+            "encode_datagram", f"{SMALL} B", "encoding", "f(1, data)", f"f = k.encode_datagram; data = bytes({SMALL})"
+        ),
+        Case(
+            "encode_datagram", f"{PACKET} B", "encoding", "f(1, data)", f"f = k.encode_datagram; data = bytes({PACKET})"
+        ),
     ]
 
 

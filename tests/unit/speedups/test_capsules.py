@@ -49,7 +49,7 @@ def test_over_its_limit_fails_at_its_header(kernels: ModuleType) -> None:
 
 def test_what_came_before_an_error_comes_first(kernels: ModuleType) -> None:
     parser = kernels.CapsuleParser(LIMITS)
-    assert parser.feed(bytes.fromhex("800078ae00" "800078ae0100")) == [(DRAIN, b"")]
+    assert parser.feed(bytes.fromhex("800078ae00800078ae0100")) == [(DRAIN, b"")]
     assert parser.failed
     assert not parser.at_boundary
     with pytest.raises(ValueError, match="the limit is 0"):

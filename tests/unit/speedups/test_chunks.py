@@ -70,7 +70,18 @@ def test_finds_within_and_across_chunks(kernels: ModuleType) -> None:
     data = b"first\r\n\r\nsecond\r\n\r\n\r"
     for size in range(1, len(data) + 1):
         queue = filled(kernels, *(data[index : index + size] for index in range(0, len(data), size)))
-        for separator in (b"\r", b"\r\n", b"\r\n\r\n", b"st", b"second", b"d\r\n\r\n\r", b"\r\r", b"x", data, data + b"x"):
+        for separator in (
+            b"\r",
+            b"\r\n",
+            b"\r\n\r\n",
+            b"st",
+            b"second",
+            b"d\r\n\r\n\r",
+            b"\r\r",
+            b"x",
+            data,
+            data + b"x",
+        ):
             for start in range(len(data) + 2):
                 assert queue.find(separator, start) == data.find(separator, start), (size, separator, start)
 

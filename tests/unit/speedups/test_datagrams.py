@@ -31,9 +31,16 @@ def test_id_of_no_stream_is_refused(kernels: ModuleType, data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("quarter_stream_id", "error"),
-    [(-1, ValueError), (2**60, ValueError), (2**62, ValueError), (2**64, ValueError), (None, TypeError), (1.0, TypeError)],
+    [
+        (-1, ValueError),
+        (2**60, ValueError),
+        (2**62, ValueError),
+        (2**64, ValueError),
+        (None, TypeError),
+        (1.0, TypeError),
+    ],
 )
-def test_refuses_to_encode_an_id_of_no_stream(kernels: ModuleType, quarter_stream_id: Any, error: type[Exception]) -> None:
+def test_refuses_to_encode_a_bad_id(kernels: ModuleType, quarter_stream_id: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="quarter_stream_id"):
         kernels.encode_datagram(quarter_stream_id, b"")
 
@@ -41,7 +48,11 @@ def test_refuses_to_encode_an_id_of_no_stream(kernels: ModuleType, quarter_strea
 @pytest.mark.parametrize("data", [None, "text", 7])
 def test_refuses_what_is_no_buffer(kernels: ModuleType, data: Any) -> None:
     queue = kernels.DatagramQueue(1)
-    for call in (lambda: kernels.encode_datagram(0, data), lambda: kernels.decode_datagram(data), lambda: queue.push(data)):
+    for call in (
+        lambda: kernels.encode_datagram(0, data),
+        lambda: kernels.decode_datagram(data),
+        lambda: queue.push(data),
+    ):
         with pytest.raises(TypeError, match="data must be bytes"):
             call()
     assert len(queue) == 0

@@ -71,7 +71,9 @@ def test_stream_of_another_type_has_no_session(kernels: ModuleType) -> None:
     assert kernels.decode_stream_header(b"\x40\x54", 0x41) == (0x54, -1, 2)
 
 
-@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), (2**62, ValueError), (None, TypeError), ("1", TypeError)])
+@pytest.mark.parametrize(
+    ("value", "error"), [(-1, ValueError), (2**62, ValueError), (None, TypeError), ("1", TypeError)]
+)
 def test_refuses_what_no_header_can_carry(kernels: ModuleType, value: Any, error: type[Exception]) -> None:
     for call in (
         lambda: kernels.encode_stream_header(value, 0),

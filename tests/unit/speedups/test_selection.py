@@ -132,4 +132,6 @@ def test_something_else_missing_is_loud(without_extensions: Path) -> None:
 def test_this_run_uses_the_side_it_should() -> None:
     from wtransport import _speedups  # late, so that a failing import fails this test and not the collection
 
-    assert _speedups.BACKEND == ("python" if PURE_RUN else "cython")
+    expected = "python" if PURE_RUN else "cython"
+    backend = _speedups.BACKEND
+    assert backend == expected

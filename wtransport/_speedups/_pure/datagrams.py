@@ -88,9 +88,7 @@ class DatagramQueue:
         "pushed",
     )
 
-    def __init__(
-        self, max_items: int, max_bytes: int = 0, max_age: float = 0.0, drop_newest: bool = False
-    ) -> None:
+    def __init__(self, max_items: int, max_bytes: int = 0, max_age: float = 0.0, drop_newest: bool = False) -> None:
         """Create an empty queue."""
         check_int("max_items", max_items)
         check_int("max_bytes", max_bytes)
