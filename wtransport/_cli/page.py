@@ -1,4 +1,4 @@
-"""The page of the ``serve`` command: one HTML document without outside parts, made for one server and its certificate."""
+"""The page of the ``serve`` command: one HTML document without outside parts, made for one server."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ REQUEST_LIMIT = 16 * 1024
 REQUEST_TIMEOUT = 10.0
 """Seconds for a request head to arrive, so that silent connections do not pile up."""
 
-LOOPBACK_HOSTS = frozenset({"", "0.0.0.0", "::", "localhost"})
+LOOPBACK_HOSTS = frozenset({"", "0.0.0.0", "::", "localhost"})  # noqa: S104 - compared with, not bound
 """Bind hosts for which the page connects to 127.0.0.1: a browser cannot connect to a wildcard address, and one that
 tries ::1 first for ``localhost`` waits for a time-out where IPv6 is off."""
 

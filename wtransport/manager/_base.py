@@ -30,6 +30,7 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
 
     _RESOURCE_NAME: ClassVar[str]
     _END_EVENTS: ClassVar[tuple[EventType, ...]]
+    _limit: int
 
     def __init__(self, *, limit: int) -> None:
         """Create a manager of at most `limit` resources at a time.
@@ -38,9 +39,7 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
             ValueError: `limit` is less than 1.
 
         """
-        if limit < 1:
-            raise ValueError(f"max_{self._RESOURCE_NAME}s must be at least 1, not {limit}")
-        self._limit = limit
+        self.set_limit(limit)
         self._resources: dict[ResourceId, tuple[ResourceType, Callable[[Event], None]]] = {}
         self._is_entered = False
         self._is_shutting_down = False
@@ -75,6 +74,17 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
         """Do what entering the manager does, for owners that are not in a coroutine."""
         self._is_entered = True
         self._is_shutting_down = False
+
+    def set_limit(self, limit: int) -> None:
+        """Change the limit; what is held over it stays.
+
+        Raises:
+            ValueError: `limit` is less than 1.
+
+        """
+        if limit < 1:
+            raise ValueError(f"max_{self._RESOURCE_NAME}s must be at least 1, not {limit}")
+        self._limit = limit
 
     def register(self, *, resource: ResourceType) -> ResourceId:
         """Take a resource and return its id; one that is held already stays as it is.

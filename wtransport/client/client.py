@@ -1,0 +1,225 @@
+"""`WebTransportClient`: opens sessions, each on a connection of its own, and keeps count of both."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from ..config import ClientConfig
+from ..connection import WebTransportConnection
+from ..events import Event, EventEmitter
+from ..exceptions import ClientError, ConfigurationError, ConnectionError, TimeoutError
+from ..session import WebTransportSession
+from ..types import URL, ConnectionState, EventType, Headers, URLParts
+from ..utils import apply_log_level, get_logger
+from .attempt import ConnectAttempt
+from .diagnostics import ClientDiagnostics, ClientStats
+from .url import parse_url
+
+__all__ = ["WebTransportClient"]
+
+logger = get_logger(name=__name__)
+
+
+class WebTransportClient(EventEmitter):
+    """Opens WebTransport sessions.
+
+    Every `connect` makes a QUIC connection of its own, which is closed soon after its session has ended. Use it as
+    ``async with``, or call `close` at the end: it closes all connections that are left.
+    """
+
+    def __init__(self, *, config: ClientConfig | None = None) -> None:
+        """Create a client; without a configuration the defaults of `ClientConfig` hold.
+
+        Raises:
+            ConfigurationError: a value of the configuration is not valid.
+            CertificateError: a file that the configuration names does not exist.
+
+        """
+        super().__init__()
+        self._config = ClientConfig() if config is None else config
+        self._config.validate()
+        apply_log_level(level=self._config.log_level, debug=self._config.debug)
+        self._default_headers: Headers = {}
+        self._stats = ClientStats()
+        self._attempts: set[ConnectAttempt] = set()
+        self._connections: dict[WebTransportConnection, None] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    async def __aenter__(self) -> Self:
+        """Return the client; there is nothing to prepare."""
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Close the client, see `close`."""
+        await self.close()
+
+    @property
+    def config(self) -> ClientConfig:
+        """Return the configuration."""
+        return self._config
+
+    @property
+    def is_closed(self) -> bool:
+        """Return True once `close` was called."""
+        return self._is_closed
+
+    def set_default_headers(self, *, headers: Headers) -> None:
+        """Send these headers with every request from now on; they replace those set before.
+
+        A header of the same name in `connect` wins over one given here, and this one over the configuration's.
+        """
+        self._default_headers = _lower(headers)
+
+    async def connect(
+        self,
+        *,
+        url: URL,
+        timeout: float | None = None,
+        headers: Headers | None = None,
+        wt_available_protocols: list[str] | None = None,
+    ) -> WebTransportSession:
+        """Open a session.
+
+        With ``auto_reconnect`` in the configuration an attempt that failed for want of an answer is repeated, at most
+        ``max_retries`` times (negative: for ever), first after ``retry_delay`` seconds.
+
+        Args:
+            url: ``https://host[:port]/path?query``; the port is 443 by default.
+            timeout: seconds for the whole call; by default each attempt has the configuration's ``connect_timeout``.
+            headers: further request headers, which win over the defaults of the same name.
+            wt_available_protocols: subprotocols to offer, the preferred one first; the configuration's by default.
+
+        Returns:
+            The session, open. Its connection is ``session.connection``.
+
+        Raises:
+            ClientError: the client is closed, has ``max_connections`` connections, the URL is not usable (the cause is
+                a ConfigurationError), or the server rejected the session (``details["status"]`` has the status).
+            TimeoutError: no session in time; says which stage was not over.
+            ConnectionError: the server cannot be reached, refused or closed the connection, or has no valid
+                certificate.
+            CertificateError: a certificate file of the configuration cannot be read.
+            ValueError: `timeout` is not positive.
+
+        """
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be positive, not {timeout}")
+        self._check_open(url)
+        try:
+            target = parse_url(url=url)
+        except ConfigurationError as error:
+            raise ClientError(f"cannot connect: {error.message}", target_url=url) from error
+        request_headers = self._merge_headers(headers)
+        config = self._config
+        if wt_available_protocols is not None:
+            config = replace(config, wt_available_protocols=wt_available_protocols)
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        retries_left = config.max_retries if config.auto_reconnect else 0
+        delay = config.retry_delay
+        while True:
+            time_limit = config.connect_timeout if deadline is None else deadline - time.monotonic()
+            try:
+                return await self._connect_once(url, target, request_headers, config, time_limit)
+            except (ConnectionError, TimeoutError) as error:
+                is_late = deadline is not None and time.monotonic() + delay >= deadline
+                if retries_left == 0 or is_late or self._is_closed:
+                    raise
+                logger.info("connecting to %s failed, next attempt in %.2f s: %s", url, delay, error)
+            await asyncio.sleep(delay)
+            retries_left -= 1
+            delay = min(delay * config.retry_backoff, config.max_retry_delay)
+
+    async def close(self) -> None:
+        """Close every connection and end every attempt to connect; closing again does nothing.
+
+        Returns within about the configuration's ``close_timeout``.
+        """
+        if not self._is_closed:
+            self._is_closed = True
+            attempts = [attempt.abandon() for attempt in self._attempts]
+            connections = [connection.close() for connection in self._connections]
+            for result in await asyncio.gather(*attempts, *connections, return_exceptions=True):
+                if isinstance(result, Exception):
+                    logger.error("closing a connection failed: %s", result)
+        if self._closing:
+            await asyncio.wait(self._closing)
+        await super().close()
+
+    async def diagnostics(self) -> ClientDiagnostics:
+        """Return a snapshot of counters and connection states."""
+        states: Counter[ConnectionState] = Counter(connection.state for connection in self._connections)
+        return ClientDiagnostics(stats=replace(self._stats), connection_states=dict(states))
+
+    async def _connect_once(
+        self, url: URL, target: URLParts, headers: Headers, config: ClientConfig, time_limit: float
+    ) -> WebTransportSession:
+        self._check_open(url)
+        if len(self._attempts) + len(self._connections) >= config.max_connections:
+            raise ClientError(f"max_connections is reached: {config.max_connections} are open", target_url=url)
+        host, port, path = target
+        attempt = ConnectAttempt(config=config, url=url, host=host, port=port, path=path, headers=headers)
+        self._attempts.add(attempt)
+        self._stats.connections_attempted += 1
+        began = time.perf_counter()
+        try:
+            session = await attempt.run(time_limit=time_limit)
+        except BaseException:
+            self._stats.connections_failed += 1
+            raise
+        finally:
+            self._attempts.discard(attempt)
+        self._stats.record_success(connect_time=time.perf_counter() - began)
+        self._keep(session)
+        return session
+
+    def _keep(self, session: WebTransportSession) -> None:
+        """Hold the connection until it is over, and see to it that it does not outlive its session."""
+        connection = session.connection
+        if not connection.is_closed:
+            self._connections[connection] = None
+            on_connection_end = partial(self._on_connection_end, connection)
+            for event_type in (EventType.CONNECTION_CLOSED, EventType.CONNECTION_LOST, EventType.CONNECTION_FAILED):
+                connection.events.once(event_type=event_type, handler=on_connection_end)
+        on_session_end = partial(self._on_session_end, connection)
+        if session.is_closed:
+            self._close_soon(connection)
+        else:
+            session.events.once(event_type=EventType.SESSION_CLOSED, handler=on_session_end)
+
+    def _on_connection_end(self, connection: WebTransportConnection, _event: Event) -> None:
+        self._connections.pop(connection, None)
+
+    def _on_session_end(self, connection: WebTransportConnection, _event: Event) -> None:
+        self._close_soon(connection)
+
+    def _close_soon(self, connection: WebTransportConnection) -> None:
+        if connection.is_closed or connection.is_closing or self._is_closed:
+            return
+        task = asyncio.get_running_loop().create_task(connection.close(reason="session is over"))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _check_open(self, url: URL) -> None:
+        if self._is_closed:
+            raise ClientError("client is closed", target_url=url)
+
+    def _merge_headers(self, headers: Headers | None) -> Headers:
+        merged = {"user-agent": self._config.user_agent} if self._config.user_agent else {}
+        return merged | _lower(self._config.headers) | self._default_headers | _lower(headers or {})
+
+
+def _lower(headers: Headers) -> Headers:
+    return {name.lower(): value for name, value in headers.items()}
