@@ -217,7 +217,7 @@ class StreamingConnection(QuicConnection):
             return
         space, pacer, writer = self._spaces[Epoch.ONE_RTT], self._loss._pacer, self._writer
         while True:
-            ack_at: float | None = space.ack_at
+            ack_at: float | None = space.ack_at  # mypy: aioquic types the pacer as always having a time
             if ack_at is None or ack_at >= now:
                 # Acknowledgements that are due are not paced (RFC 9002, 7.7).
                 self._pacing_at = pacer.next_send_time(now=now)
@@ -226,7 +226,7 @@ class StreamingConnection(QuicConnection):
             builder.start_packet(QuicPacketType.ONE_RTT, crypto)
             try:
                 # An acknowledgement that is not due yet rides along with whatever goes out anyway.
-                if ack_at is not None and (ack_at <= now or writer.has_work):
+                if ack_at is not None and (ack_at <= now or writer.has_work):  # type: ignore[redundant-expr]
                     self._write_ack_frame(builder=builder, space=space, now=now)
                 if self._handshake_complete:
                     self._write_connection_frames(builder, network_path, now)
