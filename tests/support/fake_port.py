@@ -18,9 +18,16 @@ class FakePort:
         self.on_cid_retired = lambda cid: None
         self.remote_address = None
         self.connects: list[tuple] = []
+        self.closes: list[tuple[int, str]] = []
+        self.on_close = lambda: None
 
     def connect(self, addr, now) -> None:
         self.connects.append((addr, now))
+        self.request_flush()
+
+    def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
+        self.closes.append((error_code, reason))
+        self.on_close()
         self.request_flush()
 
 
@@ -35,9 +42,9 @@ class FakeEngine:
         self.deadline: float | None = None
         self.is_ready = False
         self.is_closed = False
-        self.closes: list[tuple[int, str]] = []
         self.echo = False
         self.fail_on: set[str] = set()
+        port.on_close = self._closed
 
     def _called(self, name: str, *details) -> None:
         self.log.append((name, *details))
@@ -65,11 +72,9 @@ class FakeEngine:
             raise LookupError("event")
         return self.events.popleft() if self.events else None
 
-    def close(self, error_code: int = 0, reason: str = "") -> None:
+    def _closed(self) -> None:
         self._called("close")
-        self.closes.append((error_code, reason))
         self.is_closed = True
-        self.port.request_flush()
 
     def names(self) -> list[str]:
         return [entry[0] for entry in self.log]

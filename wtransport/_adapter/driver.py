@@ -17,7 +17,7 @@ from .ports import DrivenEngine
 from .timer import DeadlineTimer, clock_of
 
 CLOSE_WAIT_LIMIT = 1.0
-"""Seconds that `wait_closed` waits at most; CONNECTION_CLOSE normally leaves at once."""
+"""Seconds that `wait_closed` waits at most: for sessions to tell their ends (3 probe timeouts), for a full socket."""
 
 INTERNAL_FAILURE = "internal error"
 """What the peer is told when the engine raised; the exception is for our log alone."""
@@ -115,19 +115,20 @@ class ConnectionDriver:
         if engine is not None:
             reason = str(error) if reason is None else reason
             try:
-                engine.close(ErrorCodes.H3_INTERNAL_ERROR, reason)
+                # Not the engine's own way of closing, which first lets the sessions tell their ends.
+                self.port.close(ErrorCodes.H3_INTERNAL_ERROR, reason)
             except Exception:
                 _logger.exception("closing a failed connection failed as well")
             self._flush_now()
             if not engine.is_closed and not self._delivering:  # the engine is in no state to tell the handle
-                self._hand_over(ConnectionClosed(ErrorCodes.H3_INTERNAL_ERROR, reason, False, False))
+                self._hand_over(ConnectionClosed(ErrorCodes.H3_INTERNAL_ERROR, reason, False, True))
         self._finish()
 
     async def wait_closed(self) -> None:
         """Return when the connection is closed and CONNECTION_CLOSE has been handed to the operating system.
 
-        To be called after the engine was told to close. A client may then close its socket (RFC 9000, 10.2); a server's
-        connection drains on its own. Gives up after `CLOSE_WAIT_LIMIT` seconds.
+        To be called after the engine was told to close, which can take it some round trips. A client may then close
+        its socket (RFC 9000, 10.2); a server's connection drains on its own. Gives up after `CLOSE_WAIT_LIMIT` seconds.
         """
         if not self._is_closed:
             self._flush_now()

@@ -28,9 +28,6 @@ class DrivenEngine(Protocol):
     def next_event(self) -> Any | None:
         """Return the next event, or None."""
 
-    def close(self, error_code: int = 0, reason: str = "") -> None:
-        """Close the connection."""
-
     @property
     def is_ready(self) -> bool:
         """Tell whether both ends can begin sessions."""

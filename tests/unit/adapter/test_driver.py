@@ -198,7 +198,7 @@ def test_a_full_socket_stops_the_production_of_packets(rig):
 def test_a_full_socket_does_not_keep_connection_close_back(rig):
     rig.protocol.pause_writing()
     rig.engine.outgoing = [(b"close", PEER)]
-    rig.engine.close(0, "")
+    rig.port.close(0, "")
     rig.loop.run_until_idle()
     assert rig.transport.sent == [(b"close", None)]
 
@@ -214,7 +214,7 @@ def test_an_engine_that_raises_is_closed_and_the_handle_told(rig, caplog, call):
         rig.receive()
         rig.loop.run_until_idle()
     assert isinstance(rig.protocol.error, LookupError)
-    assert [reason for _, reason in rig.engine.closes] == [INTERNAL_FAILURE]
+    assert [reason for _, reason in rig.port.closes] == [INTERNAL_FAILURE]
     assert rig.protocol.is_finished
     assert rig.transport.closed
     assert rig.loop.live_timers() == []
@@ -243,7 +243,7 @@ def test_abort_sends_connection_close_and_leaves_nothing(rig):
     assert rig.loop.live_timers() == []
     rig.protocol.abort(OSError("again"))
     assert rig.protocol.error is error
-    assert len(rig.engine.closes) == 1
+    assert len(rig.port.closes) == 1
 
 
 def test_abort_from_within_an_event_lets_the_rest_of_the_events_through(rig):
@@ -316,7 +316,7 @@ async def test_waiting_for_the_close_sends_it_and_needs_no_waiting():
     protocol, engine, transport = make_live()
     engine.outgoing = [(b"close", PEER)]
     engine.deadline = protocol.now() + 60
-    engine.close(0, "")
+    engine.port.close(0, "")
     waiting = protocol.wait_closed()
     with pytest.raises(StopIteration):
         waiting.send(None)

@@ -215,7 +215,7 @@ def test_a_closed_connection_keeps_its_ids_until_it_has_drained(rig):
     connection = rig.route(data)
     engine = rig.engines[0]
     engine.deadline = rig.loop.time() + 0.3
-    engine.close(0, "")
+    engine.port.close(0, "")
     rig.loop.run_until_idle()
     assert rig.listener.connections == []
     assert rig.route(data) is connection

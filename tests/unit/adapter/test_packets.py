@@ -30,7 +30,7 @@ def begin(version=QuicProtocolVersion.VERSION_1):
 
 @pytest.mark.parametrize("version", [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2])
 def test_the_header_of_a_first_packet(version):
-    client, data = begin(version)
+    _, data = begin(version)
     theirs = pull_quic_header(Buffer(data=data), host_cid_length=CONNECTION_ID_SIZE)
     header = read_long_header(data)
     assert header == (theirs.version, theirs.destination_cid, theirs.source_cid)

@@ -252,7 +252,7 @@ def test_the_owner_hears_of_each_step_once_and_the_socket_stays(server, owner, e
         loop.run_until_idle()
     assert owner.calls == ["ready"]
     engine.deadline = loop.time() + 1
-    engine.close(0, "")
+    engine.port.close(0, "")
     loop.run_until_idle()
     assert owner.calls == ["ready", "closed"]
     server.close_transport()
@@ -285,7 +285,7 @@ def test_a_pause_of_the_shared_socket_stops_every_connection_and_resumes_each_on
         engine.port.request_flush()
     loop.run_until_idle()
     assert [engine.names() for engine in engines] == [[], [], []]
-    engines[2].close(0, "")
+    engines[2].port.close(0, "")
     loop.run_until_idle()
     engines[2].log.clear()
     shared.resume()
