@@ -46,7 +46,9 @@ class ConnectReader(StreamReader):
         match item:
             case HeadersRead(payload, is_trailers):
                 section = self._host.decoder.decode(self.stream_id, payload)
-                if not is_trailers:
+                if is_trailers:
+                    fields.parse_trailers(section)
+                else:
                     self._on_headers(section)
             case DataRead(data):
                 if self.session is not None:
@@ -57,6 +59,11 @@ class ConnectReader(StreamReader):
 
     def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
         raise NotImplementedError
+
+    def _expect_content(self, headers: dict[str, str]) -> None:
+        length = fields.content_length(headers)
+        if length is not None:
+            self._message.expect_content(length)
 
     def tunnel(self) -> None:
         """Note that the CONNECT succeeded: only DATA may follow (RFC 9114, 4.4)."""
@@ -113,6 +120,7 @@ class RequestReader(ConnectReader):
     def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
         host = self._host
         request = fields.parse_request(section)
+        self._expect_content(request.headers)
         profile = host.profile
         if profile is None:
             if isinstance(request, fields.ConnectRequest):
@@ -160,6 +168,7 @@ class ResponseReader(ConnectReader):
             self._message.interim()
             return
         self._is_answered = True
+        self._expect_content(headers)
         if outcome is ResponseOutcome.REJECTED:
             self._reject(session, status, headers)
             return
