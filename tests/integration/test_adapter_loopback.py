@@ -288,7 +288,7 @@ async def test_a_client_that_is_given_up_leaves_no_socket(server: Server, config
 @on_both_loops
 async def test_bulk_data_arrives_whole_through_batches(server: Server, config: ClientConfig) -> None:
     size = 3_000_000
-    async with server.running() as running, client_end(HOST, running.port, config) as (end, session):
+    async with server.running() as running, client_end(HOST, running.port, config) as (end, _):
         received = bytearray()
         done = asyncio.Event()
 

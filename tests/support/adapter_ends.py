@@ -62,7 +62,7 @@ class Server:
     @contextlib.asynccontextmanager
     async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Server]:
         self.listener = await listen(
-            host=host, port=port, config=self.config, on_connection=self._accept, may_accept=lambda a: self.welcome(a)
+            host=host, port=port, config=self.config, on_connection=self._accept, may_accept=self._may_accept
         )
         try:
             yield self
@@ -76,6 +76,9 @@ class Server:
         address = self.listener.local_address
         assert address is not None
         return address[1]
+
+    def _may_accept(self, address: Any) -> bool:
+        return self.welcome(address)
 
     def _accept(self, protocol: AdapterProtocol, transport: asyncio.DatagramTransport) -> None:
         assert not transport.is_closing()

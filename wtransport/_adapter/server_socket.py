@@ -90,7 +90,7 @@ class ServerSocket(asyncio.DatagramProtocol):
             for connection in touched:
                 connection.end_batch()
 
-    def error_received(self, exc: Exception) -> None:  # noqa: ARG002 - asyncio's signature
+    def error_received(self, exc: Exception) -> None:
         """Count an error of sending. No connection can be told: the error does not say whose datagram it was."""
         self.send_errors += 1
 
