@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..exceptions import TimeoutError
+from .. import exceptions
 
 __all__ = ["WaitLine", "sleep_on", "timed_out", "wake"]
 
@@ -28,20 +28,20 @@ def _expire(future: asyncio.Future[bool]) -> None:
         future.set_result(False)
 
 
-async def sleep_on(future: asyncio.Future[bool], timeout: float | None) -> bool:
-    """Sleep until `future` is woken (True) or `timeout` seconds have passed (False); None sleeps without end."""
-    if timeout is None:
+async def sleep_on(future: asyncio.Future[bool], seconds: float | None) -> bool:
+    """Sleep until `future` is woken (True) or so many seconds have passed (False); None sleeps without end."""
+    if seconds is None:
         return await future
-    timer = future.get_loop().call_later(timeout, _expire, future)
+    timer = future.get_loop().call_later(seconds, _expire, future)
     try:
         return await future
     finally:
         timer.cancel()
 
 
-def timed_out(operation: str, timeout: float | None, **details: Any) -> TimeoutError:
+def timed_out(operation: str, timeout: float | None, **details: Any) -> exceptions.TimeoutError:
     """Return the error for an `operation` that did not finish within `timeout` seconds."""
-    return TimeoutError(
+    return exceptions.TimeoutError(
         f"{operation} timed out after {timeout} s", timeout_duration=timeout, operation=operation, details=details
     )
 
@@ -96,7 +96,7 @@ class WaitLine:
         self,
         attempt: Callable[[], T | None],
         *,
-        timeout: float | None,
+        seconds: float | None,
         made_progress: Callable[[], bool] | None = None,
         subject: Any = None,
     ) -> T | None:
@@ -104,7 +104,7 @@ class WaitLine:
 
         Args:
             attempt: called in this task when it is woken, and a last time when the time is over; None means not yet.
-            timeout: seconds to wait; None waits without end.
+            seconds: how long to wait; None waits without end.
             made_progress: asked before giving up and after a fruitless attempt; True starts the time anew.
             subject: what `subjects` shows of this task.
 
@@ -115,7 +115,7 @@ class WaitLine:
             Exception: whatever `attempt` raises.
         """
         loop = asyncio.get_running_loop()
-        deadline = None if timeout is None else loop.time() + timeout
+        deadline = None if seconds is None else loop.time() + seconds
         place = _Place(subject)
         self._places.append(place)
         try:
@@ -125,8 +125,8 @@ class WaitLine:
                 result = attempt() if woken or place is self._places[0] else None
                 if result is not None:
                     return result
-                if timeout is not None and made_progress is not None and made_progress():
-                    deadline = loop.time() + timeout
+                if seconds is not None and made_progress is not None and made_progress():
+                    deadline = loop.time() + seconds
                 elif not woken:
                     return None
         finally:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..constants import MAX_APPLICATION_ERROR_CODE, ErrorCodes
-from ..events import EventEmitter
+from ..events import Event, EventEmitter
 from ..exceptions import StreamError
 from ..types import EventType, StreamDirection, StreamId, StreamState
 from ..utils import get_timestamp
@@ -142,7 +142,14 @@ class _BaseStream:
         if events is None:
             events = self._events = HandleEvents()
             if self._closed_at is not None:
-                events.remember(event_type=EventType.STREAM_CLOSED, data=self._closed_payload(), source=self)
+                events.remember(
+                    Event(
+                        type=EventType.STREAM_CLOSED,
+                        timestamp=self._closed_at,
+                        data=self._closed_payload(),
+                        source=self,
+                    )
+                )
         return events
 
     async def diagnostics(self) -> StreamDiagnostics:
@@ -200,6 +207,11 @@ class _BaseStream:
             "session_id": self._session.session_id,
             "direction": self._DIRECTION,
         }
+
+    def _on_announced(self) -> None:
+        """The session has told its handlers of this new stream."""
+        if self._events is not None:
+            self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=self._opened_payload(), source=self)
 
     def _on_readable(self) -> None:
         """Bytes, the FIN or a reset came while a reader waits."""

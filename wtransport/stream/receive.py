@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Self
 
 from ..constants import ErrorCodes
 from ..exceptions import StreamError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from copy import copy
 
 from ..constants import ErrorCodes
-from ..exceptions import StreamError, TimeoutError
+from ..exceptions import StreamError
 from ..types import Data, StreamDirection, StreamState
 from ..utils import ensure_bytes
 from ._waiter import WaitLine, timed_out
@@ -168,17 +168,14 @@ class WebTransportSendStream(_BaseStream):
         if not self._writers and advance():
             return
         done = await self._writers.until(
-            advance, timeout=timeout, made_progress=made_progress, subject=(payload, end_stream)
+            advance, seconds=timeout, made_progress=made_progress, subject=(payload, end_stream)
         )
         if not done:
-            raise self._write_timed_out(timeout, accepted)
+            raise timed_out(
+                f"write on stream {self.stream_id}", timeout, stream_id=self.stream_id, bytes_accepted=accepted
+            )
 
     def _interrupted(self, accepted: int) -> StreamError:
         error = self._not_writable()
         error.details = {**error.details, "bytes_accepted": accepted}
         return error
-
-    def _write_timed_out(self, timeout: float | None, accepted: int) -> TimeoutError:
-        return timed_out(
-            f"write on stream {self.stream_id}", timeout, stream_id=self.stream_id, bytes_accepted=accepted
-        )

@@ -1,0 +1,7 @@
+"""QUIC connections that carry WebTransport sessions, as a program sees them."""
+
+from __future__ import annotations
+
+from .connection import ConnectionDiagnostics, WebTransportConnection
+
+__all__ = ["ConnectionDiagnostics", "WebTransportConnection"]

@@ -1,0 +1,419 @@
+"""`WebTransportConnection`: a program's view of one connection, and the place where the engine's events become its own.
+
+The engine runs the protocol and the adapter moves the packets; this handle passes the engine's events on to the
+handles of sessions and streams, and waits for what the program wants to wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from .. import exceptions
+from .._adapter import AdapterProtocol
+from .._protocol.engine import Engine
+from .._protocol.events import ConnectionClosed
+from .._protocol.session import SessionCore
+from ..config import ClientConfig, ServerConfig
+from ..constants import ErrorCodes
+from ..events import EventEmitter
+from ..exceptions import ClientError
+from ..session import WebTransportSession
+from ..stream._events import HandleEvents
+from ..stream._waiter import WaitLine, timed_out
+from ..types import Address, ConnectionId, ConnectionState, EventType, Headers, SessionState
+from ..utils import get_logger, get_timestamp
+from ._dispatch import HANDLERS
+from .diagnostics import ConnectionDiagnostics
+
+__all__ = ["ConnectionDiagnostics", "WebTransportConnection"]
+
+ConnectionDiagnostics.__module__ = __name__  # where 0.9 programs see it, wherever the code is kept
+
+MAX_ERROR_CODE = 2**62 - 1
+"""Largest code of a CONNECTION_CLOSE frame: it is a QUIC varint (RFC 9000, 19.19)."""
+
+_OVER = frozenset({ConnectionState.CLOSED, ConnectionState.FAILED})
+_NOBODY_THERE = 404  # the status for a request on a connection whose program takes none
+
+_logger = get_logger(name=__name__)
+
+
+class WebTransportConnection:
+    """One QUIC connection, and the sessions on it. In `async with`, it is closed at the end of the block.
+
+    Clients and servers make it; a program reaches it by `session.connection`.
+
+    Args:
+        config: the settings of this end.
+        protocol: the asyncio side of the connection, not yet bound to an engine.
+        transport: the UDP transport below; it belongs to `protocol`.
+        is_client: this end begins the handshake.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: ClientConfig | ServerConfig,
+        protocol: AdapterProtocol,
+        transport: asyncio.DatagramTransport,
+        is_client: bool,
+    ) -> None:
+        self._config = config
+        self._protocol = protocol
+        self._transport = transport
+        self._is_client = is_client
+        self._connection_id: ConnectionId = str(uuid.uuid4())
+        self._state = ConnectionState.IDLE
+        self._events = HandleEvents()
+        self._connected_at: float | None = None
+        self._closed_at: float | None = None
+        self._end_error: exceptions.ConnectionError | None = None
+        self._sessions: dict[int, WebTransportSession] = {}
+        self._ready_line = WaitLine()
+        self._idle_line = WaitLine()
+        self.on_session_request: Callable[[WebTransportSession], None] | None = None
+        """The server's hook: gets each requested session, which it must accept or reject at some time."""
+        self._engine = Engine(config=config, port=protocol.port, is_client=is_client)
+        protocol.bind(engine=self._engine, deliver=self._deliver)
+        if not is_client:
+            self._state = ConnectionState.CONNECTING
+
+    def __repr__(self) -> str:
+        side = "client" if self._is_client else "server"
+        return f"<WebTransportConnection {side} {self._state} remote={self.remote_address}>"
+
+    # What it is.
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """Return the settings of this end."""
+        return self._config
+
+    @property
+    def connection_id(self) -> ConnectionId:
+        """Return the id of this connection at this end, a UUID."""
+        return self._connection_id
+
+    @property
+    def events(self) -> EventEmitter:
+        """Return the emitter of this connection's events."""
+        return self._events
+
+    @property
+    def is_client(self) -> bool:
+        """Tell whether this end began the connection."""
+        return self._is_client
+
+    @property
+    def state(self) -> ConnectionState:
+        """Return the state of the connection."""
+        return self._state
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the state is CONNECTED: sessions can be opened."""
+        return self._state is ConnectionState.CONNECTED
+
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether the state is CLOSING."""
+        return self._state is ConnectionState.CLOSING
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the state is CLOSED."""
+        return self._state is ConnectionState.CLOSED
+
+    @property
+    def local_address(self) -> Address | None:
+        """Return the ``(host, port)`` that packets come from, if there is one."""
+        return self._protocol.local_address
+
+    @property
+    def remote_address(self) -> Address | None:
+        """Return the ``(host, port)`` of the peer now; it follows the peer's migration."""
+        return self._protocol.remote_address
+
+    def get_all_sessions(self) -> list[WebTransportSession]:
+        """Return the sessions that are open, or being opened."""
+        return list(self._sessions.values())
+
+    async def diagnostics(self) -> ConnectionDiagnostics:
+        """Return a snapshot of the connection."""
+        engine = self._engine
+        return ConnectionDiagnostics(
+            connection_id=self._connection_id,
+            state=self._state,
+            is_client=self._is_client,
+            connected_at=self._connected_at,
+            closed_at=self._closed_at,
+            max_datagram_size=engine.max_datagram_size,
+            remote_max_datagram_frame_size=engine.remote_max_datagram_frame_size,
+            session_count=len(engine.sessions),
+            stream_count=len(engine.streams),
+            active_session_handles=len(self._sessions),
+            active_stream_handles=sum(stream.handle is not None for stream in engine.streams.values()),
+            draft=engine.draft,
+            round_trip_time=engine.round_trip_time,
+        )
+
+    # Its life.
+
+    async def initialize(self) -> None:
+        """Begin: a client starts the handshake, without waiting for its end; a server listens already.
+
+        Calling it again has no effect.
+
+        Raises:
+            ConnectionError: the connection is over.
+        """
+        if self._state is not ConnectionState.IDLE:
+            if self._state in _OVER:
+                raise self._over_error()
+            return
+        self._state = ConnectionState.CONNECTING
+        self._protocol.connect()
+
+    async def create_session(
+        self,
+        *,
+        path: str,
+        headers: Headers | None = None,
+        wt_available_protocols: list[str] | None = None,
+        authority: str | None = None,
+    ) -> WebTransportSession:
+        """Client: open a session, beginning with the handshake if that has not been done.
+
+        Args:
+            path: the path of the request, with its query.
+            headers: fields of the request; they win over those of the configuration.
+            wt_available_protocols: subprotocols to offer, in order of preference; None: the configuration's.
+            authority: host and port as in the URL; None: the address of the peer.
+
+        Returns:
+            The session, accepted by the server.
+
+        Raises:
+            ClientError: the server refused; its text and ``details["status"]`` have the HTTP status, which is None when
+                it gave no answer.
+            ConnectionError: this is a server's connection, or the connection is over.
+            SessionError: the connection takes no more sessions.
+            TimeoutError: the session was not there within `connect_timeout` seconds; says what was waited for.
+            ValueError: path, a field or a protocol cannot be sent.
+        """
+        config = self._config
+        if not isinstance(config, ClientConfig) or not self._is_client:
+            raise exceptions.ConnectionError("only the client's end of a connection can open sessions")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + config.connect_timeout
+        await self._wait_ready(config.connect_timeout)
+        core = self._engine.open_session(
+            authority=self._default_authority() if authority is None else authority,
+            path=path,
+            headers=_merged(config, headers),
+            protocols=config.wt_available_protocols if wt_available_protocols is None else wt_available_protocols,
+        )
+        session = WebTransportSession._adopt(self, core)
+        self._sessions[core.stream_id] = session
+        try:
+            answered = await session._wait_for_answer(deadline - loop.time())
+        except asyncio.CancelledError:
+            self._give_up(session)
+            raise
+        if not answered:
+            self._give_up(session)
+            raise timed_out("waiting for the server's answer to the session request", config.connect_timeout)
+        rejection = session._rejection
+        if rejection is not None and self._state not in _OVER:
+            status, reason = rejection
+            text = "gave no answer" if status is None else f"answered with status {status}"
+            raise ClientError(
+                f"the server refused the session: it {text}" + (f": {reason}" if reason else ""),
+                details={"status": status, "reason": reason},
+            )
+        if session._ready_at is None:
+            raise self._over_error()
+        return session
+
+    async def close(self, *, error_code: int = ErrorCodes.NO_ERROR, reason: str = "Closed by application") -> None:
+        """Close the connection; sessions that are left end with it. Closing twice is no error.
+
+        Returns within `close_timeout` seconds.
+
+        Args:
+            error_code: the code for the peer, 0..2**62-1; 0 is sent as H3_NO_ERROR.
+            reason: a text for the peer.
+
+        Raises:
+            ValueError: error_code is out of range.
+        """
+        if not 0 <= error_code <= MAX_ERROR_CODE:
+            raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
+        protocol = self._protocol
+        if self._state not in _OVER:
+            self._state = ConnectionState.CLOSING
+            self._engine.close(error_code, reason)
+            try:
+                async with asyncio.timeout(self._config.close_timeout):
+                    await protocol.wait_closed()
+            except TimeoutError:
+                _logger.warning("%r did not close in time", self)
+            finally:
+                protocol.close_transport()
+                if self._closed_at is None:
+                    self._on_closed(ConnectionClosed(error_code, reason, False, True))
+        else:
+            protocol.close_transport()
+        self._state = ConnectionState.CLOSED
+
+    async def graceful_shutdown(self) -> None:
+        """Take no more sessions (GOAWAY), ask those that are left to wind down, wait for them, and close.
+
+        Those that are still open after `close_timeout` seconds end with the connection.
+        """
+        if self._state in (ConnectionState.CONNECTED, ConnectionState.DRAINING):
+            self._state = ConnectionState.DRAINING
+            self._engine.shutdown()
+            if self._sessions:
+                await self._idle_line.until(lambda: not self._sessions or None, seconds=self._config.close_timeout)
+        await self.close(reason="Shut down")
+
+    async def __aenter__(self) -> Self:
+        """Begin, see `initialize`."""
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        await self.close()
+
+    async def _wait_ready(self, seconds: float) -> None:
+        """Wait until sessions can be opened.
+
+        Raises:
+            ConnectionError: the connection failed, or is over.
+            TimeoutError: not in time.
+        """
+        await self.initialize()
+        is_ready = self._ready_or_raise() or await self._ready_line.until(self._ready_or_raise, seconds=seconds)
+        if not is_ready:
+            raise timed_out("waiting for the QUIC handshake and the server's SETTINGS", seconds)
+
+    def _ready_or_raise(self) -> bool | None:
+        if self._state in _OVER or self._state is ConnectionState.CLOSING:
+            raise self._over_error()
+        return None if self._connected_at is None else True
+
+    def _over_error(self) -> exceptions.ConnectionError:
+        """Return why nothing can be done with this connection any more."""
+        error = self._end_error
+        if error is None:
+            return exceptions.ConnectionError("the connection is closed", remote_address=self.remote_address)
+        again = exceptions.ConnectionError(
+            error.message, error_code=error.error_code, remote_address=error.remote_address, details=error.details
+        )
+        again.__cause__ = error.__cause__
+        return again
+
+    def _default_authority(self) -> str:
+        address = self.remote_address
+        if address is None:
+            raise exceptions.ConnectionError("the connection has no remote address")
+        host, port = address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _give_up(self, session: WebTransportSession) -> None:
+        """Withdraw a request that nobody waits for any more."""
+        session._core.close()
+        self._drop(session)
+
+    def _drop(self, session: WebTransportSession) -> None:
+        self._sessions.pop(session._core.stream_id, None)
+        if not self._sessions:
+            self._idle_line.wake_all()
+
+    # What the engine tells.
+
+    def _deliver(self, event: Any) -> None:
+        """Take one event of the engine."""
+        HANDLERS[event.__class__](self, event)
+
+    def _on_ready(self) -> None:
+        if self._connected_at is not None or self._state in _OVER:
+            return
+        self._connected_at = get_timestamp()
+        if self._state is not ConnectionState.CLOSING:
+            self._state = ConnectionState.CONNECTED
+        self._events.emit_once(event_type=EventType.CONNECTION_ESTABLISHED, data=self._payload(), source=self)
+        self._ready_line.wake_all()
+
+    def _on_goaway(self) -> None:
+        if self._state is ConnectionState.CONNECTED:
+            self._state = ConnectionState.DRAINING
+
+    def _on_closed(self, event: ConnectionClosed) -> None:
+        """Take note of the end: tell the sessions that the engine did not, then the program."""
+        if self._closed_at is not None:
+            return
+        was_closing = self._state is ConnectionState.CLOSING
+        self._closed_at = get_timestamp()
+        self._end_error = self._error_of(event)
+        has_failed = self._connected_at is None and not was_closing
+        self._state = ConnectionState.FAILED if has_failed else ConnectionState.CLOSED
+        for session in list(self._sessions.values()):
+            session._on_ended()
+            self._drop(session)
+        self._ready_line.wake_all()
+        self._idle_line.wake_all()
+        data = {**self._payload(), "error_code": event.error_code, "reason": event.reason}
+        if has_failed:
+            self._events.emit_once(event_type=EventType.CONNECTION_FAILED, data=data, source=self)
+            return
+        if not was_closing and not (event.by_peer and event.is_application):
+            self._events.emit_once(event_type=EventType.CONNECTION_LOST, data=data, source=self)
+        self._events.emit_once(event_type=EventType.CONNECTION_CLOSED, data=data, source=self)
+
+    def _error_of(self, event: ConnectionClosed) -> exceptions.ConnectionError:
+        cause = self._protocol.error
+        began_by = "the peer" if event.by_peer else "this end"
+        verb = "failed" if self._connected_at is None else f"was closed by {began_by}"
+        text = event.reason or (str(cause) if cause is not None else f"code {event.error_code:#x}")
+        error = exceptions.ConnectionError(
+            f"the connection {verb}: {text}",
+            error_code=event.error_code,
+            remote_address=self.remote_address,
+            details={"by_peer": event.by_peer, "is_application": event.is_application},
+        )
+        error.__cause__ = cause
+        return error
+
+    def _on_session_requested(self, core: SessionCore) -> None:
+        if core.state is SessionState.CLOSED:
+            return  # it ended before anybody could hear of it
+        session = WebTransportSession._adopt(self, core)
+        self._sessions[core.stream_id] = session
+        session._on_requested()
+        hook = self.on_session_request
+        is_heard = hook is not None or self._events.has_listeners(event_type=EventType.SESSION_REQUEST)
+        self._events.emit_nowait(event_type=EventType.SESSION_REQUEST, data=session._request_payload(), source=self)
+        if hook is not None:
+            hook(session)
+        elif not is_heard:
+            core.reject(_NOBODY_THERE)
+
+    def _payload(self) -> dict[str, Any]:
+        return {"connection": self, "connection_id": self._connection_id}
+
+
+def _merged(config: ClientConfig, headers: Headers | None) -> Headers:
+    """Return the fields of a request: what the configuration says, unless the call says otherwise."""
+    merged = {"user-agent": config.user_agent} if config.user_agent else {}
+    for each in (config.headers, headers or {}):
+        merged.update({name.lower(): value for name, value in each.items()})
+    return merged

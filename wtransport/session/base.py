@@ -1,0 +1,392 @@
+"""What the engine says of a session, and the waiting of its handle.
+
+`WebTransportSession` has the public methods; this base has the state behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from ..exceptions import SessionError
+from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
+from ..stream._events import HandleEvents
+from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
+from ..stream.base import _BaseStream
+from ..types import EventType, Headers, SessionId, StreamId
+from ..utils import generate_session_id, get_timestamp
+from ._incoming import IncomingDatagrams, IncomingStreams
+
+if TYPE_CHECKING:
+    from .._protocol.session import SessionCore
+    from .._protocol.stream import StreamCore
+    from ..connection import WebTransportConnection
+    from .session import WebTransportSession
+
+__all__ = ["_BaseSession"]
+
+S = TypeVar("S", WebTransportStream, WebTransportReceiveStream)
+
+
+class _SessionOver(Exception):
+    """Nothing more will come: whoever waits for the peer's streams or datagrams is done."""
+
+
+@contextmanager
+def errors_of(session_id: SessionId) -> Iterator[None]:
+    """Name the session, which the engine knows by another id, in the errors that come from there."""
+    try:
+        yield
+    except SessionError as error:
+        error.session_id = session_id
+        raise
+
+
+class _BaseSession:
+    """The part of a session's handle that the connection talks to."""
+
+    __slots__ = (
+        "__weakref__",
+        "_arrivals",
+        "_closed_at",
+        "_closers",
+        "_config",
+        "_connection",
+        "_core",
+        "_created_at",
+        "_datagrams",
+        "_decision",
+        "_events",
+        "_headers",
+        "_incoming_bidi",
+        "_incoming_uni",
+        "_is_delivery_scheduled",
+        "_openers",
+        "_path",
+        "_ready_at",
+        "_rejection",
+        "_senders",
+        "_session_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        connection: WebTransportConnection,
+        session_id: SessionId,
+        path: str,
+        headers: Headers,
+        control_stream_id: StreamId | None,
+    ) -> None:
+        """Make the handle of a session that the engine knows and that has no handle yet.
+
+        Args:
+            connection: the connection of the session.
+            session_id: the id that the program sees.
+            path: the path of the request, with its query.
+            headers: the fields of the request.
+            control_stream_id: the QUIC stream of the CONNECT request.
+
+        Raises:
+            SessionError: the connection has no such session, or it has a handle.
+        """
+        core = None if control_stream_id is None else connection._engine.sessions.get(control_stream_id)
+        if core is None:
+            raise SessionError(f"the connection has no session on stream {control_stream_id}", session_id=session_id)
+        if core.handle is not None:
+            raise SessionError(f"the session on stream {control_stream_id} has a handle", session_id=session_id)
+        self._bind(connection, core, session_id, path, headers)
+
+    @classmethod
+    def _adopt(cls, connection: WebTransportConnection, core: SessionCore) -> Self:
+        """Make the handle of a core that may have left the engine's tables since the event that brought it."""
+        session = cls.__new__(cls)
+        session._bind(connection, core, generate_session_id(), core.path, core.headers)
+        return session
+
+    def _bind(
+        self,
+        connection: WebTransportConnection,
+        core: SessionCore,
+        session_id: SessionId,
+        path: str,
+        headers: Headers,
+    ) -> None:
+        self._connection = connection
+        self._config = connection.config
+        self._core = core
+        self._session_id = session_id
+        self._path = path
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._events = HandleEvents(on_listener=self._on_listener)
+        self._created_at = get_timestamp()
+        self._ready_at: float | None = None
+        self._closed_at: float | None = None
+        self._decision: asyncio.Future[bool] | None = None
+        self._rejection: tuple[int | None, str] | None = None
+        self._openers = (WaitLine(), WaitLine())  # by direction, bidirectional first
+        self._senders = WaitLine()
+        self._closers = WaitLine()
+        self._incoming_bidi: IncomingStreams[WebTransportStream] = IncomingStreams()
+        self._incoming_uni: IncomingStreams[WebTransportReceiveStream] = IncomingStreams()
+        self._datagrams = IncomingDatagrams(core)
+        self._arrivals = 0
+        self._is_delivery_scheduled = False
+        core.handle = self
+
+    # What the engine tells, by way of the connection.
+
+    def _on_requested(self) -> None:
+        """Server: the request arrived."""
+        self._events.emit_nowait(event_type=EventType.SESSION_REQUEST, data=self._request_payload(), source=self)
+
+    def _on_opened(self) -> None:
+        """The session was accepted, by the peer or here."""
+        self._ready_at = get_timestamp()
+        self._events.emit_once(
+            event_type=EventType.SESSION_READY, data={**self._payload(), "ready_at": self._ready_at}, source=self
+        )
+        wake(self._decision)
+
+    def _on_rejected(self, status: int | None, reason: str) -> None:
+        """Client: the server refused."""
+        self._rejection = (status, reason)
+        self._let_go()
+
+    def _on_draining(self) -> None:
+        """The peer wants to wind the session down."""
+        self._events.emit_once(event_type=EventType.SESSION_DRAINING, data=self._payload(), source=self)
+
+    def _on_ended(self) -> None:
+        """The session is over; its streams have been told before."""
+        if self._closed_at is not None:
+            return
+        self._let_go()
+        core = self._core
+        code = core.close_code
+        if code is None:
+            code = 0 if core.end_error is None else core.end_error.error_code
+        reason = core.close_reason or ""
+        self._events.emit_once(
+            event_type=EventType.SESSION_CLOSED,
+            data={**self._payload(), "code": code, "reason": reason, "error_code": code},
+            source=self,
+        )
+
+    def _let_go(self) -> None:
+        """Wake whoever waits, and let only the program hold this handle from here on."""
+        self._closed_at = get_timestamp()
+        self._core.handle = None
+        wake(self._decision)
+        for line in (
+            *self._openers,
+            self._senders,
+            self._closers,
+            self._incoming_bidi.line,
+            self._incoming_uni.line,
+            self._datagrams.line,
+        ):
+            line.wake_all()
+
+    def _on_credit_raised(self, kind: str) -> None:
+        """The peer lets this end send or open more."""
+        flow = self._core.flow
+        match kind:
+            case "data":
+                event_type, name, limit = EventType.SESSION_MAX_DATA_UPDATED, "max_data", flow.local_max_data
+            case "bidi":
+                event_type = EventType.SESSION_MAX_STREAMS_BIDI_UPDATED
+                name, limit = "max_streams_bidi", flow.local_max_streams_bidi
+            case _:
+                event_type = EventType.SESSION_MAX_STREAMS_UNI_UPDATED
+                name, limit = "max_streams_uni", flow.local_max_streams_uni
+        self._events.emit_nowait(event_type=event_type, data={"session_id": self._session_id, name: limit}, source=self)
+
+    def _on_blocked(self, kind: str) -> None:
+        """A limit of this end holds the peer back."""
+        data: dict[str, Any] = {"session_id": self._session_id}
+        event_type = EventType.SESSION_DATA_BLOCKED
+        if kind != "data":
+            event_type = EventType.SESSION_STREAMS_BLOCKED
+            data["is_unidirectional"] = kind == "uni"
+        self._events.emit_nowait(event_type=event_type, data=data, source=self)
+
+    def _on_stream_credit(self) -> None:
+        """Streams may be opened again."""
+        for line in self._openers:
+            line.wake_first()
+
+    def _on_stream_opened(self, core: StreamCore) -> None:
+        """The peer opened a stream."""
+        stream: WebTransportStream | WebTransportReceiveStream
+        self._arrivals += 1
+        if core.is_unidirectional:
+            stream = WebTransportReceiveStream._adopt(self._public, core)
+            is_for_handlers = self._keep(self._incoming_uni, stream)
+        else:
+            stream = WebTransportStream._adopt(self._public, core)
+            is_for_handlers = self._keep(self._incoming_bidi, stream)
+        if is_for_handlers:
+            self._announce(stream)
+
+    def _on_datagrams(self) -> None:
+        """Datagrams wait in the core's queue."""
+        events = self._events
+        take = self._datagrams.take_for_handlers
+        # Asked each time: what comes after the one event that a `wait_for` waited for is kept for its next call.
+        while events.has_listeners(event_type=EventType.DATAGRAM_RECEIVED):
+            data = take()
+            if data is None:
+                return
+            events.emit_nowait(
+                event_type=EventType.DATAGRAM_RECEIVED,
+                data={"session": self, "session_id": self._session_id, "data": data},
+                source=self,
+            )
+        self._datagrams.line.wake_first()
+
+    def _on_datagram_room(self) -> None:
+        """Datagrams may be sent again."""
+        self._senders.wake_first()
+
+    def _on_stream_finished(self, stream: _BaseStream) -> None:
+        """A stream is over; if the peer opened it, nobody may have taken it yet."""
+        stream_id = stream.stream_id
+        self._incoming_bidi.on_finished(stream_id)
+        self._incoming_uni.on_finished(stream_id)
+
+    # What is kept for handlers that come late.
+
+    def _on_listener(self, event_type: str | None) -> None:
+        """Somebody begins to listen."""
+        if event_type is None or event_type == EventType.STREAM_OPENED:
+            self._schedule_delivery()
+        if (event_type is None or event_type == EventType.DATAGRAM_RECEIVED) and self._core.datagrams:
+            asyncio.get_running_loop().call_soon(self._on_datagrams)
+
+    def _keep(self, incoming: IncomingStreams[S], stream: S) -> bool:
+        """Keep a stream for those who will take it; True when it goes to the handlers as well, or instead."""
+        is_heard = self._events.has_listeners(event_type=EventType.STREAM_OPENED)
+        if incoming.is_pulled:
+            incoming.keep(stream, self._arrivals)
+            return is_heard
+        if is_heard and self._oldest_kept() is None:
+            return True
+        incoming.keep(stream, self._arrivals)  # also behind kept ones that are on their way to the handlers
+        if is_heard:
+            self._schedule_delivery()
+        return False
+
+    def _oldest_kept(self) -> IncomingStreams[Any] | None:
+        """Return the queue whose first stream came first of all that the handlers may still get."""
+        waiting = [each for each in (self._incoming_bidi, self._incoming_uni) if each and not each.is_pulled]
+        return min(waiting, key=lambda each: each.first_arrival, default=None)
+
+    def _schedule_delivery(self) -> None:
+        if not self._is_delivery_scheduled and self._oldest_kept() is not None:
+            self._is_delivery_scheduled = True
+            asyncio.get_running_loop().call_soon(self._deliver_kept)
+
+    def _deliver_kept(self) -> None:
+        """Give the oldest kept stream to the handlers, and the next one in the next turn of the loop.
+
+        One in a turn, since a task that waits for one event must be able to wait for the next.
+        """
+        self._is_delivery_scheduled = False
+        incoming = self._oldest_kept()
+        if incoming is not None and self._events.has_listeners(event_type=EventType.STREAM_OPENED):
+            stream = incoming.take()
+            if stream is not None:
+                self._announce(stream)
+            self._schedule_delivery()
+
+    # Waiting.
+
+    async def _wait_for_answer(self, seconds: float | None) -> bool:
+        """Client: wait until the request is answered or over; False when so many seconds have passed."""
+        if self._ready_at is not None or self._closed_at is not None:
+            return True
+        self._decision = asyncio.get_running_loop().create_future()
+        try:
+            return await sleep_on(self._decision, seconds)
+        finally:
+            self._decision = None
+
+    async def _open_stream(self, *, unidirectional: bool) -> StreamCore:
+        core = self._core
+        line = self._openers[unidirectional]
+        with errors_of(self._session_id):
+            stream = None if line else core.open_stream(unidirectional=unidirectional)
+            if stream is None:
+                timeout = self._config.stream_creation_timeout
+                stream = await line.until(lambda: core.open_stream(unidirectional=unidirectional), seconds=timeout)
+        if stream is None:
+            kind = "unidirectional" if unidirectional else "bidirectional"
+            raise timed_out(f"create_{kind}_stream", timeout, session_id=self._session_id)
+        return stream
+
+    async def _next_stream(self, incoming: IncomingStreams[S]) -> S | None:
+        """Take a stream of the peer, waiting for it; None when the session is over."""
+
+        def take() -> S | None:
+            stream = incoming.take()
+            if stream is None and self._closed_at is not None:
+                raise _SessionOver
+            return stream
+
+        try:
+            stream = None if incoming.line else take()
+            return await incoming.line.until(take, seconds=None) if stream is None else stream
+        except _SessionOver:
+            return None
+
+    async def _next_datagram(self, seconds: float | None) -> bytes | None:
+        """Take a datagram of the peer, waiting for it; None when so many seconds have passed.
+
+        Raises:
+            _SessionOver: the session is over, and nothing is left.
+        """
+        inbox = self._datagrams
+
+        def take() -> bytes | None:
+            data = inbox.take()
+            if data is None and self._closed_at is not None:
+                raise _SessionOver
+            return data
+
+        inbox.is_pulled = True
+        data = None if inbox.line else take()
+        return await inbox.line.until(take, seconds=seconds) if data is None else data
+
+    async def _next_datagram_or_end(self) -> bytes | None:
+        try:
+            return await self._next_datagram(None)
+        except _SessionOver:
+            return None
+
+    # Payloads.
+
+    @property
+    def _public(self) -> WebTransportSession:
+        return cast("WebTransportSession", self)  # the only class that derives from this one
+
+    def _announce(self, stream: WebTransportStream | WebTransportReceiveStream | WebTransportSendStream) -> None:
+        """Emit STREAM_OPENED to whoever listens, on the session and on the stream."""
+        if self._events.has_listeners(event_type=EventType.STREAM_OPENED):
+            self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=stream._opened_payload(), source=self)
+        stream._on_announced()
+
+    def _payload(self) -> dict[str, Any]:
+        return {"session": self, "session_id": self._session_id}
+
+    def _request_payload(self) -> dict[str, Any]:
+        """Return the data of SESSION_REQUEST, on the session, the connection and the server."""
+        return {
+            **self._payload(),
+            "control_stream_id": self._core.stream_id,
+            "path": self._path,
+            "headers": dict(self._headers),
+            "connection": self._connection,
+        }
