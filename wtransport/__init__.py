@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from .exceptions import (
         ClientError,
         ConfigurationError,
-        ConnectionError,  # noqa: A004 - the 0.9 API fixes the name; it is a subclass of the built-in
+        ConnectionError,
         DatagramError,
         ProtocolError,
         ServerError,
         SessionError,
         StreamError,
-        TimeoutError,  # noqa: A004 - likewise
+        TimeoutError,
         WebTransportError,
     )
     from .server import ServerApp

@@ -277,6 +277,7 @@ def certificate_hash(path: str) -> bytes:
 
 
 def _self_signed(hostname: str, key: ec.EllipticCurvePrivateKey, days_valid: int) -> x509.Certificate:
+    # Late: see the module's docstring.
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID

@@ -153,7 +153,7 @@ class EventEmitter:
         self,
         *,
         event_type: EventType | str,
-        timeout: Timeout | None = None,  # noqa: ASYNC109 - the 0.9 API has it
+        timeout: Timeout | None = None,
         condition: Callable[[Event], bool] | None = None,
     ) -> Event:
         """Return the next event of this type for which `condition` is true.

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from ..exceptions import DatagramError, StreamError, TimeoutError, WebTransportError  # noqa: A004 - ours is meant
+from ..exceptions import DatagramError, StreamError, WebTransportError
 from ..types import EventData, EventType
 
 __all__ = ["Event"]
