@@ -1,0 +1,91 @@
+# Everything here sets itself up in .venv: git, make and a Python of at least 3.11 with venv are enough. A C compiler
+# is used if there is one; without it the kernels run as pure Python.
+#
+#   make demo          a server and a client in one process show what works
+#   make test          the test suite, on the compiled kernels and once more on the pure ones
+#   make setup-peers   other implementations, for the tests that talk to them (and browsers, if root)
+#   make lint          ruff and mypy
+#   make bench         benchmarks
+#   make clean         remove everything that was made here
+
+# The first of these that is new enough and can make environments; a name on the path may be a shim that cannot run.
+NAMES := python3 python3.14 python3.13 python3.12 python3.11 python
+SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in $(NAMES); do \
+	if "$$name" -c '$(SUITABLE)' >/dev/null 2>&1; then command -v "$$name"; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := $(VENV)/.installed
+LINTERS := $(VENV)/.linters
+
+# More for pytest: make test ARGS="-k datagrams"
+ARGS ?=
+
+.PHONY: demo test setup setup-peers build lint bench clean
+
+demo: build
+	@$(BIN)/python -m wtransport demo
+
+# The same interpreter and tools for all targets. The package itself is installed in place and nothing is compiled here:
+# `build` does that, again whenever a source changed.
+$(INSTALLED): pyproject.toml Makefile
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: python3 and python3-venv)"; exit 1; }
+	@echo "setting up $(VENV) with $(PYTHON)"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(PIP) install --quiet --upgrade "setuptools>=77" wheel "Cython>=3.1,<4"
+	@env -u WTRANSPORT_REQUIRE_EXTENSIONS WTRANSPORT_NO_EXTENSIONS=1 \
+		$(PIP) install --quiet --no-build-isolation --editable ".[test]"
+	@touch $@
+
+# Quick when nothing changed. Where nothing can be compiled it says so in one line and succeeds.
+build: $(INSTALLED)
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+
+setup: build
+
+# One run per side of the kernels. What drives browsers or other implementations runs once: it spends its time outside
+# of the kernels. Where nothing could be compiled the only run is the pure one.
+test: build
+	@if [ "$$($(BIN)/python -c 'from wtransport import _speedups; print(_speedups.BACKEND)')" = cython ]; then \
+		echo "== tests on the compiled kernels" && \
+		$(BIN)/python -m pytest $(ARGS) && \
+		echo "== tests on the pure kernels" && \
+		env -u WTRANSPORT_REQUIRE_EXTENSIONS WTRANSPORT_NO_EXTENSIONS=1 \
+			$(BIN)/python -m pytest -m "not browser and not peer" $(ARGS); \
+	else \
+		echo "== tests on the pure kernels (none are compiled here)" && \
+		WTRANSPORT_NO_EXTENSIONS=1 $(BIN)/python -m pytest $(ARGS); \
+	fi
+
+# The peers' environments go to .peers; what cannot be installed is named. Browsers come from the distribution.
+setup-peers:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: python3 and python3-venv)"; exit 1; }
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		for browser in chromium firefox-esr; do \
+			command -v $$browser >/dev/null || \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$browser >/dev/null; } || \
+			echo "$$browser could not be installed; its tests are skipped"; \
+		done; \
+	fi
+	@"$(PYTHON)" tests/peers/setup_peers.py
+
+$(LINTERS): $(INSTALLED)
+	@$(PIP) install --quiet "mypy>=1.15" "ruff>=0.11"
+	@touch $@
+
+lint: $(LINTERS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: build
+	$(BIN)/python -m perf.kernels
+	@if [ -e perf/engine/__main__.py ]; then $(BIN)/python -m perf.engine; fi
+
+# The extensions as well: an old one that is left lying in the tree would be imported.
+clean:
+	rm -rf $(VENV) .peers build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f wtransport/_speedups/_compiled/*.so wtransport/_speedups/_compiled/*.pyd wtransport/_speedups/_compiled/*.c
+	find wtransport tests perf -name __pycache__ -prune -exec rm -rf {} +
