@@ -48,7 +48,8 @@ async def test_it_hears_only_the_event_that_it_returns(emitter: EventEmitter) ->
 
 
 async def test_the_condition_chooses(emitter: EventEmitter) -> None:
-    task = asyncio.create_task(emitter.wait_for(event_type=READY, condition=lambda event: event.data in (2, 3), timeout=5))
+    wait = emitter.wait_for(event_type=READY, condition=lambda event: event.data in (2, 3), timeout=5)
+    task = asyncio.create_task(wait)
     await _waiting(task, emitter, READY)
     for number in range(4):
         emitter.emit_nowait(event_type=READY, data=number)
