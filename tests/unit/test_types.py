@@ -75,4 +75,5 @@ def test_handler_protocols_are_known_by_being_callable() -> None:
 
 
 def test_an_asyncio_datagram_protocol_is_a_transport_side() -> None:
-    assert isinstance(asyncio.DatagramProtocol(), WebTransportProtocol)
+    side: object = asyncio.DatagramProtocol()
+    assert isinstance(side, WebTransportProtocol)
