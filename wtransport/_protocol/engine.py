@@ -82,7 +82,7 @@ class Engine:
             quic.StreamStopped: self._on_stream_stopped,
             quic.StreamDiscarded: self._on_stream_discarded,
             quic.StreamDrained: self._on_stream_drained,
-            quic.DatagramReceived: self._on_datagram,
+            quic.DatagramsArrived: self._on_datagrams,
             quic.DatagramsDrained: self._on_datagrams_drained,
             quic.StreamCreditRaised: self._on_stream_credit,
             quic.Terminated: self._on_terminated,
@@ -295,20 +295,20 @@ class Engine:
         if stream is not None:
             stream.on_drained()
 
-    def _on_datagram(self, event: quic.DatagramReceived) -> None:
-        data = event.data
-        try:
-            decoded = decode_datagram(data)
-        except ValueError:
-            decoded = None
-        if decoded is None:
-            raise ConnectionViolation(ErrorCodes.H3_DATAGRAM_ERROR, "datagram without a valid quarter stream id")
-        quarter_id, start = decoded
-        session = self.sessions.get(quarter_id << 2)
-        if session is not None and session.is_open:
-            session.on_datagram(data[start:])
-        else:
-            self._router.early_datagram(quarter_id << 2, data[start:], self._now)
+    def _on_datagrams(self, event: quic.DatagramsArrived) -> None:
+        for data in event.datagrams:
+            try:
+                decoded = decode_datagram(data)
+            except ValueError:
+                decoded = None
+            if decoded is None:
+                raise ConnectionViolation(ErrorCodes.H3_DATAGRAM_ERROR, "datagram without a valid quarter stream id")
+            session_id = decoded[0] << 2
+            session = self.sessions.get(session_id)
+            if session is not None and session.is_open:
+                session.on_datagram(data[decoded[1] :])
+            else:
+                self._router.early_datagram(session_id, data[decoded[1] :], self._now)
 
     def _on_datagrams_drained(self, event: quic.DatagramsDrained) -> None:
         for session in list(self.sessions.values()):

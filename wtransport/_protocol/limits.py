@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "DEFAULT_SESSION_STREAMS",
+    "MAX_CONNECTION_ID",
     "MAX_EARLY_CAPSULE_BYTES",
     "MAX_QUEUED_DATAGRAMS",
     "MAX_QUEUED_DATAGRAM_BYTES",
@@ -34,3 +35,6 @@ DEFAULT_SESSION_STREAMS = 256
 
 SESSION_WINDOW_FACTOR = 4
 """A session's data window as a multiple of a stream's when the configuration says 0, as for the connection."""
+
+MAX_CONNECTION_ID = 20
+"""Bytes of the longest connection id (RFC 9000, 17.2): so much room packets may lose when the peer changes its id."""

@@ -50,6 +50,7 @@ class SessionCore:
         "_fin_received",
         "_host",
         "_quarter_id",
+        "_safe_datagram_size",
         "_wants_datagram_room",
         "_wants_streams",
         "authority",
@@ -118,6 +119,7 @@ class SessionCore:
         self.end_error: SessionError | None = None
         self.handle: Any = None
         self._quarter_id = stream_id >> 2
+        self._safe_datagram_size = -1  # what fits whatever the peer's connection id, once known
         self._capsules = capsules.CapsuleReader(profile)
         self._early_capsules: bytearray | None = bytearray()
         self._fin_received = False
@@ -184,6 +186,7 @@ class SessionCore:
 
     def _enter_open(self) -> None:
         self.state = SessionState.CONNECTED
+        self._safe_datagram_size = self.max_datagram_size - limits.MAX_CONNECTION_ID
         early, self._early_capsules = self._early_capsules, None
         streams, datagrams = self._host.take_early(self.stream_id)
         for stream in streams:
@@ -462,7 +465,7 @@ class SessionCore:
         if self.state not in _OPEN_STATES:
             self._check_open()
         size = len(data)
-        if size > self.max_datagram_size:
+        if size > self._safe_datagram_size and size > self.max_datagram_size:
             raise datagram_too_large(size=size, max_size=self.max_datagram_size)
         if not self.port.send_datagram(encode_datagram(self._quarter_id, data)):
             self._wants_datagram_room = True

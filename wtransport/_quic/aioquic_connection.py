@@ -15,19 +15,21 @@ from aioquic._buffer import Buffer
 from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
+    NetworkAddress,
     QuicConnection,
     QuicConnectionError,
+    QuicConnectionId,
     QuicConnectionState,
     QuicNetworkPath,
     QuicReceiveContext,
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
-from aioquic.quic.packet_builder import QuicPacketBuilder, QuicPacketBuilderStop
+from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
 from aioquic.tls import Epoch, Group
 
 from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
-from .port import DatagramReceived, DatagramsDrained, QuicEvent
+from .port import DatagramsArrived, DatagramsDrained, QuicEvent
 from .stream_table import StreamTable
 from .violations import TransportViolation
 
@@ -59,6 +61,8 @@ class StreamingConnection(QuicConnection):
         self._writer = FrameWriter(self.table)
         self._max_queued_datagrams = limits.max_queued_datagrams
         self._datagrams_refused = False
+        self._arrived: DatagramsArrived | None = None  # the event in the queue that takes further datagrams
+        self._connection_ids_due = False
         # What the transport parameters will say.
         self._local_max_data.value = limits.connection_window
         self._local_max_stream_data_bidi_local = limits.stream_window
@@ -69,7 +73,12 @@ class StreamingConnection(QuicConnection):
 
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
         """Return the next event, ours or aioquic's, or None."""
-        return self._queue.popleft() if self._queue else None
+        if not self._queue:
+            return None
+        event = self._queue.popleft()
+        if event is self._arrived:
+            self._arrived = None  # whoever has it now may keep it
+        return event
 
     @property
     def close_event(self) -> aioquic_events.ConnectionTerminated | None:
@@ -203,13 +212,53 @@ class StreamingConnection(QuicConnection):
             raise QuicConnectionError(
                 QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "DATAGRAM frame larger than was announced"
             )
-        self._queue.append(DatagramReceived(data))
+        if self._arrived is None:
+            self._arrived = DatagramsArrived([data])
+            self._queue.append(self._arrived)
+        else:
+            self._arrived.datagrams.append(data)
 
     def _handle_connection_close_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         self.closed_by_peer = self._close_event is None
         super()._handle_connection_close_frame(context, frame_type, buf)
 
     # Sending.
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Return the UDP payloads to send; without building a packet first when there is nothing to put into one."""
+        if (
+            self._handshake_confirmed
+            and not self._close_pending
+            and len(self._network_paths) == 1
+            and not self._has_frames(self._network_paths[0], now)
+        ):
+            self._pacing_at = None
+            return []
+        return super().datagrams_to_send(now)
+
+    def _has_frames(self, path: QuicNetworkPath, now: float) -> bool:
+        """Tell whether a 1-RTT packet is due for a frame or an acknowledgement."""
+        space = self._spaces[Epoch.ONE_RTT]
+        return bool(
+            self._writer.has_work
+            or (space.ack_at is not None and space.ack_at <= now)
+            or self._probe_pending
+            or self._ping_pending
+            or self._connection_ids_due
+            or self._retire_connection_ids
+            or self._handshake_done_pending
+            or path.remote_challenges
+            or not path.is_validated
+            or not self._crypto_streams[Epoch.ONE_RTT].sender.buffer_is_empty
+        )
+
+    def _replenish_connection_ids(self) -> None:
+        super()._replenish_connection_ids()
+        self._connection_ids_due = True
+
+    def _on_new_connection_id_delivery(self, delivery: QuicDeliveryState, connection_id: QuicConnectionId) -> None:
+        super()._on_new_connection_id_delivery(delivery, connection_id)
+        self._connection_ids_due |= not connection_id.was_sent
 
     def _write_application(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
         crypto = self._cryptos[Epoch.ONE_RTT]
@@ -238,6 +287,9 @@ class StreamingConnection(QuicConnection):
             if builder.packet_is_empty:
                 break
             pacer.update_after_send(now=now)
+            if self._handshake_complete and not self._has_frames(network_path, now):
+                self._pacing_at = None
+                break
         if self._datagrams_refused and len(writer.datagrams) <= self._max_queued_datagrams // 2:
             self._datagrams_refused = False
             self._queue.append(DatagramsDrained())
@@ -256,9 +308,11 @@ class StreamingConnection(QuicConnection):
         while network_path.remote_challenges:
             self._write_path_response_frame(builder=builder, challenge=network_path.remote_challenges[0])
             network_path.remote_challenges.popleft()
-        for connection_id in self._host_cids:
-            if not connection_id.was_sent:
-                self._write_new_connection_id_frame(builder=builder, connection_id=connection_id)
+        if self._connection_ids_due:
+            for connection_id in self._host_cids:
+                if not connection_id.was_sent:
+                    self._write_new_connection_id_frame(builder=builder, connection_id=connection_id)
+            self._connection_ids_due = False
         while self._retire_connection_ids:
             self._write_retire_connection_id_frame(builder=builder, sequence_number=self._retire_connection_ids[0])
             self._retire_connection_ids.pop(0)

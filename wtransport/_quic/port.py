@@ -81,10 +81,10 @@ class StreamDrained:
 
 
 @dataclass(slots=True)
-class DatagramReceived:
-    """A DATAGRAM frame arrived."""
+class DatagramsArrived:
+    """DATAGRAM frames arrived, in this order; all those of one UDP payload, or of several."""
 
-    data: bytes
+    datagrams: list[bytes]
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ QuicEvent: TypeAlias = (
     | StreamDiscarded
     | StreamStopped
     | StreamDrained
-    | DatagramReceived
+    | DatagramsArrived
     | DatagramsDrained
     | StreamCreditRaised
 )
