@@ -96,6 +96,8 @@ class FrameWriter:
             ready.popleft()
             if has_more:
                 ready.append(stream)
+                if builder.remaining_flight_space < MIN_STREAM_ROOM:
+                    return  # the packet is as good as full
             else:
                 stream.is_queued = False
 
