@@ -33,7 +33,7 @@ class Event:
 
     type: EventType | str
     timestamp: float = field(default_factory=time.time)
-    data: EventData | None = None
+    data: EventData = None  # not `| None`: type checkers would refuse every event.data[...] of a program
     source: Any | None = None
     event_id: str = field(default_factory=_event_ids.__next__)
 

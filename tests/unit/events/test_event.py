@@ -75,7 +75,6 @@ def test_an_error_event_describes_its_error(error: Exception, event_type: EventT
     assert event.type is event_type
     assert event.is_error_event
     assert event.source == "me"
-    assert event.data is not None
     assert event.data["type"] == type(error).__name__
     assert event.data["message"] == getattr(error, "message", str(error))
 
