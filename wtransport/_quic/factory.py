@@ -28,6 +28,9 @@ MAX_CONNECT_STREAMS = 256
 CONNECTION_WINDOW_FACTOR = 4
 """The connection's window as a multiple of a stream's: some slow readers must not stop the other streams."""
 
+MIN_STREAM_WINDOW = 4096
+"""Bytes: HTTP/3's own streams need 1024 at least (RFC 9114, 6.2), however small a window is configured."""
+
 CIPHER_SUITES = [
     CipherSuite.AES_128_GCM_SHA256,
     CipherSuite.AES_256_GCM_SHA384,
@@ -101,7 +104,7 @@ def _configuration(config: ClientConfig | ServerConfig, *, is_client: bool) -> Q
 
 
 def _limits(config: ClientConfig | ServerConfig) -> TransportLimits:
-    window = config.flow_control_window_size
+    window = max(config.flow_control_window_size, MIN_STREAM_WINDOW)
     sessions = min(config.max_sessions, MAX_CONNECT_STREAMS)
     return TransportLimits(
         stream_window=window,
