@@ -46,26 +46,29 @@ def _translate() -> dict[str, list[str]]:
     from Cython.Compiler.Errors import CompileError as CythonError
 
     try:
-        translated = cythonize(_extensions(), build_dir="build/cython", quiet=True)
+        translated = cythonize(_extensions(), build_dir="build/cython", quiet=True)  # type: ignore[no-untyped-call]
     except CythonError as error:
         raise CompileError(str(error)) from error
     return {extension.name: extension.sources for extension in translated}
 
 
-class BuildKernels(build_ext):
+class BuildKernels(build_ext):  # type: ignore[misc]  # setuptools' base is Cython's class, which has no types
     """``build_ext`` that compiles all kernels or none."""
+
+    extensions: list[Any]
 
     def run(self) -> None:
         """Translate and compile; in place for a development install."""
         if not self.extensions:
             return
+        in_place = bool(self.inplace or self.editable_mode)  # setuptools clears it while it builds
         try:
             sources = _translate()
             for extension in self.extensions:
                 extension.sources = sources[extension.name]
             super().run()
         except (ImportError, *_BUILD_ERRORS) as error:
-            self._fall_back(error)
+            self._fall_back(error, in_place=in_place)
 
     def build_extension(self, ext: Any) -> None:
         """Compile one kernel; ``optional`` is for setuptools' copying, an error here has to reach `run`."""
@@ -73,20 +76,20 @@ class BuildKernels(build_ext):
         super().build_extension(ext)
         ext.optional = True
 
-    def _fall_back(self, error: Exception) -> None:
+    def _fall_back(self, error: Exception, *, in_place: bool) -> None:
         names = ", ".join(extension.name.rpartition(".")[2] for extension in self.extensions)
         reason = " ".join(str(error).split()) or type(error).__name__
         if _SWITCHES["compiled_required"]():
             required = _SWITCHES["REQUIRE_EXTENSIONS"]
             raise SystemExit(f"wtransport: {required} is set, but not compiled: {names} ({reason})") from error
-        self._remove_compiled()
+        self._remove_compiled(in_place=in_place)
         self.extensions = []
         print(f"wtransport: not compiled: {names} ({reason}); pure Python is used instead", file=sys.stderr, flush=True)
 
-    def _remove_compiled(self) -> None:
+    def _remove_compiled(self, *, in_place: bool) -> None:
         """Remove what an earlier build left: it would be imported although this one failed."""
         directories = [Path(self.build_lib) / _SOURCE_DIRECTORY]
-        if self.inplace or self.editable_mode:
+        if in_place:
             directories.append(_ROOT / _SOURCE_DIRECTORY)
         for directory in directories:
             for pattern in ("*.so", "*.pyd"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,15 +65,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn the skip of a required test into a failure."""
-    report: pytest.TestReport = yield  # type: ignore[assignment, misc]
+    report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
         for mark, variable in _REQUIRED.items():
             if item.get_closest_marker(mark) and os.environ.get(variable, "").strip().lower() in _ON:
                 report.outcome = "failed"
                 report.longrepr = f"{item.nodeid} was skipped although {variable} is set: {report.longrepr}"
-    return report  # type: ignore[return-value]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def buffers(max_size: int = 64) -> st.SearchStrategy[Any]:
         plain,
         plain.map(Bytes),
         plain.map(bytearray),
-        plain.map(memoryview),
+        plain.map(lambda data: memoryview(data)),  # noqa: PLW0108 - the class itself is generic
         plain.map(lambda data: memoryview(bytearray(b"\xaa" + data + b"\xbb"))[1:-1]),
     )
 

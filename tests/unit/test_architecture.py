@@ -128,10 +128,10 @@ def imports_of(path: Path) -> list[Import]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             in_function = True
         if _is_typing_block(node) and isinstance(node, ast.If):
-            for child in node.body:
-                visit(child, True, in_function)
-            for child in node.orelse:
-                visit(child, typing_only, in_function)
+            for inside in node.body:
+                visit(inside, True, in_function)
+            for inside in node.orelse:
+                visit(inside, typing_only, in_function)
             return
         for child in ast.iter_child_nodes(node):
             visit(child, typing_only, in_function)

@@ -150,7 +150,7 @@ def test_parser_limits(twins: Twins, limits: Any) -> None:
 
 
 def run_parser(parser: Any, pieces: list[Any]) -> list[Any]:
-    trace = []
+    trace: list[Any] = []
     for piece in pieces:
         trace.append(outcome(parser.feed, piece))
         trace.append((parser.at_boundary, parser.failed))
@@ -209,7 +209,7 @@ def test_datagram_queues(
 ) -> None:
     def call(twin: ModuleType) -> list[Any]:
         queue = twin.DatagramQueue(max_items, max_bytes, max_age, drop_newest)
-        trace = []
+        trace: list[Any] = []
         now = 0.0
         for name, *arguments in steps:
             if arguments and isinstance(arguments[-1], float) and 0 <= arguments[-1] <= 0.5:
@@ -255,7 +255,7 @@ CHUNK_STEPS = st.lists(
 def test_chunk_queues(twins: Twins, steps: list[tuple[Any, ...]]) -> None:
     def call(twin: ModuleType) -> list[Any]:
         queue = twin.ChunkQueue()
-        trace = []
+        trace: list[Any] = []
         for name, *arguments in steps:
             trace.append(outcome(getattr(queue, name), *arguments))
             trace.append(len(queue))
