@@ -186,6 +186,11 @@ class ResponseReader(ConnectReader):
         self._host.emit(SessionRejected(session, status, f"the server answered with status {status}"))
         session.on_rejected(f"rejected with status {status}")
 
+    def on_stopped(self, wire_code: int) -> None:
+        """Take the server's STOP_SENDING; with H3_NO_ERROR the whole answer follows or is here (RFC 9114, 4.1)."""
+        if self._is_answered or wire_code != ErrorCodes.H3_NO_ERROR:
+            self._end_abnormally(wire_code)
+
     def _end_abnormally(self, wire_code: int) -> None:
         session = self.session
         if session is not None and not self._is_answered:
