@@ -64,7 +64,7 @@ class Demo:
 
     async def draft(self) -> str:
         """Tell which draft of WebTransport over HTTP/3 the two ends have agreed on."""
-        draft = self.session.connection.draft
+        draft = (await self.session.connection.diagnostics()).draft
         if draft is None:
             raise RuntimeError("no draft is in force")
         return f"draft-ietf-webtrans-http3-{draft:02}"

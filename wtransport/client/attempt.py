@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 from dataclasses import dataclass
 
+from .._adapter import dial
 from ..config import ClientConfig
 from ..connection import WebTransportConnection
-from ..exceptions import TimeoutError, WebTransportError
+from ..constants import ErrorCodes
+from ..exceptions import ClientError, ConnectionError, TimeoutError
 from ..session import WebTransportSession
 from ..types import URL, Headers
+from .url import format_authority
 
 __all__ = ["ConnectAttempt"]
+
+CRYPTO_ERROR = 0x100
+"""First of the 256 QUIC codes that carry a TLS alert in their low byte (RFC 9001, 4.8)."""
+
+CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48})
+"""TLS alerts about a certificate: bad, unsupported, revoked, expired, unknown, of an unknown authority (RFC 8446)."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ConnectAttempt:
-    """One connection of its own and one session on it.
-
-    `stage` names what the attempt waits for, in the words of the error message of a time-out.
-    """
+    """One connection of its own and one session on it."""
 
     config: ClientConfig
     url: URL
@@ -27,9 +34,18 @@ class ConnectAttempt:
     port: int
     path: str
     headers: Headers
-    stage: str = "the UDP socket"
+    protocols: list[str] | None
     connection: WebTransportConnection | None = None
     is_abandoned: bool = False
+
+    @property
+    def stage(self) -> str:
+        """Return what the attempt waits for."""
+        if self.connection is None:
+            return "the address of the server"
+        if not self.connection.is_connected:
+            return "the QUIC handshake and the server's SETTINGS"
+        return "the answer to the CONNECT request"
 
     async def run(self, *, time_limit: float) -> WebTransportSession:
         """Open the session within `time_limit` seconds.
@@ -37,20 +53,21 @@ class ConnectAttempt:
         Raises:
             TimeoutError: it took too long; says at which stage.
             ConnectionError: the server cannot be reached, refused the connection, or its certificate is not valid.
-            CertificateError: the client's own certificate, or its CA file, cannot be read.
-            ClientError: the server rejected the session.
+            CertificateError: a certificate file of the configuration cannot be read.
+            ClientError: the server rejected the session, or the attempt was abandoned.
 
         """
         try:
             async with asyncio.timeout(time_limit) as scope:
                 return await self._open()
         except BaseException as error:
+            stage = self.stage
             await self.abandon()
-            if scope.expired() and not isinstance(error, WebTransportError):
+            if scope.expired() and isinstance(error, builtins.TimeoutError):
                 raise TimeoutError(
-                    f"connecting to {self.host}:{self.port} timed out after {time_limit:g} s, waiting for {self.stage}",
+                    f"connecting to {self.url} timed out after {time_limit:g} s, waiting for {stage}",
                     timeout_duration=time_limit,
-                    operation=self.stage,
+                    operation=stage,
                 ) from error
             raise
 
@@ -58,4 +75,52 @@ class ConnectAttempt:
         """Give the attempt up: close what it has opened."""
         self.is_abandoned = True
         if self.connection is not None:
-            await self.connection.close(reason="connection attempt was given up")
+            await self.connection.close(reason="the attempt to connect was given up")
+
+    async def _open(self) -> WebTransportSession:
+        address = (self.host, self.port)
+        try:
+            protocol, transport = await dial(host=self.host, port=self.port, config=self.config)
+        except OSError as error:
+            raise ConnectionError(f"cannot reach {self.host}: {error}", remote_address=address) from error
+        self.connection = WebTransportConnection(
+            config=self.config, protocol=protocol, transport=transport, is_client=True
+        )
+        if self.is_abandoned:
+            raise ClientError("client was closed while it connected", target_url=self.url)
+        try:
+            return await self.connection.create_session(
+                path=self.path,
+                headers=self.headers,
+                wt_available_protocols=self.protocols,
+                authority=format_authority(host=self.host, port=self.port),
+            )
+        except ClientError as error:
+            error.target_url = self.url
+            raise
+        except ConnectionError as error:
+            if self.is_abandoned:
+                raise ClientError("client was closed while it connected", target_url=self.url) from error
+            if error.remote_address is None:
+                error.remote_address = address
+            raise _explained(error) from error
+
+
+def _explained(error: ConnectionError) -> ConnectionError:
+    """Return an error that says in words what a QUIC code means for the one who connects."""
+    details = error.details
+    if details.get("is_application", True):
+        return error
+    alert = error.error_code - CRYPTO_ERROR
+    if alert in CERTIFICATE_ALERTS:
+        whose = "our certificate is refused by the server" if details["by_peer"] else "the server's certificate is bad"
+    elif error.error_code == ErrorCodes.CONNECTION_REFUSED and details["by_peer"]:
+        whose = "the server refuses the connection"
+    else:
+        return error
+    return ConnectionError(
+        f"{whose}: {error.message}",
+        error_code=error.error_code,
+        remote_address=error.remote_address,
+        details=details,
+    )

@@ -121,24 +121,24 @@ class WebTransportClient(EventEmitter):
             target = parse_url(url=url)
         except ConfigurationError as error:
             raise ClientError(f"cannot connect: {error.message}", target_url=url) from error
-        request_headers = self._merge_headers(headers)
+        request_headers = self._default_headers | _lower(headers or {})
         config = self._config
-        if wt_available_protocols is not None:
-            config = replace(config, wt_available_protocols=wt_available_protocols)
 
+        time_limit = config.connect_timeout if timeout is None else timeout
         deadline = None if timeout is None else time.monotonic() + timeout
         retries_left = config.max_retries if config.auto_reconnect else 0
         delay = config.retry_delay
         while True:
-            time_limit = config.connect_timeout if deadline is None else deadline - time.monotonic()
             try:
-                return await self._connect_once(url, target, request_headers, config, time_limit)
+                return await self._connect_once(url, target, request_headers, wt_available_protocols, time_limit)
             except (ConnectionError, TimeoutError) as error:
                 is_late = deadline is not None and time.monotonic() + delay >= deadline
                 if retries_left == 0 or is_late or self._is_closed:
                     raise
                 logger.info("connecting to %s failed, next attempt in %.2f s: %s", url, delay, error)
             await asyncio.sleep(delay)
+            if deadline is not None:
+                time_limit = deadline - time.monotonic()
             retries_left -= 1
             delay = min(delay * config.retry_backoff, config.max_retry_delay)
 
@@ -164,13 +164,18 @@ class WebTransportClient(EventEmitter):
         return ClientDiagnostics(stats=replace(self._stats), connection_states=dict(states))
 
     async def _connect_once(
-        self, url: URL, target: URLParts, headers: Headers, config: ClientConfig, time_limit: float
+        self, url: URL, target: URLParts, headers: Headers, protocols: list[str] | None, time_limit: float
     ) -> WebTransportSession:
         self._check_open(url)
+        config = self._config
+        if time_limit > config.connect_timeout:
+            config = replace(config, connect_timeout=time_limit)  # the connection has that limit, too
         if len(self._attempts) + len(self._connections) >= config.max_connections:
             raise ClientError(f"max_connections is reached: {config.max_connections} are open", target_url=url)
         host, port, path = target
-        attempt = ConnectAttempt(config=config, url=url, host=host, port=port, path=path, headers=headers)
+        attempt = ConnectAttempt(
+            config=config, url=url, host=host, port=port, path=path, headers=headers, protocols=protocols
+        )
         self._attempts.add(attempt)
         self._stats.connections_attempted += 1
         began = time.perf_counter()
@@ -193,10 +198,10 @@ class WebTransportClient(EventEmitter):
             on_connection_end = partial(self._on_connection_end, connection)
             for event_type in (EventType.CONNECTION_CLOSED, EventType.CONNECTION_LOST, EventType.CONNECTION_FAILED):
                 connection.events.once(event_type=event_type, handler=on_connection_end)
-        on_session_end = partial(self._on_session_end, connection)
         if session.is_closed:
             self._close_soon(connection)
         else:
+            on_session_end = partial(self._on_session_end, connection)
             session.events.once(event_type=EventType.SESSION_CLOSED, handler=on_session_end)
 
     def _on_connection_end(self, connection: WebTransportConnection, _event: Event) -> None:
@@ -208,17 +213,13 @@ class WebTransportClient(EventEmitter):
     def _close_soon(self, connection: WebTransportConnection) -> None:
         if connection.is_closed or connection.is_closing or self._is_closed:
             return
-        task = asyncio.get_running_loop().create_task(connection.close(reason="session is over"))
+        task = asyncio.get_running_loop().create_task(connection.close(reason="the session is over"))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     def _check_open(self, url: URL) -> None:
         if self._is_closed:
             raise ClientError("client is closed", target_url=url)
-
-    def _merge_headers(self, headers: Headers | None) -> Headers:
-        merged = {"user-agent": self._config.user_agent} if self._config.user_agent else {}
-        return merged | _lower(self._config.headers) | self._default_headers | _lower(headers or {})
 
 
 def _lower(headers: Headers) -> Headers:

@@ -16,7 +16,7 @@ from ..exceptions import ServerError, WebTransportError
 from ..session import WebTransportSession
 from ..types import MiddlewareProtocol
 from ..utils import get_logger
-from .decisions import accept_if_undecided, reject_if_undecided
+from .decisions import accept_if_undecided, accept_soon, reject_if_undecided
 from .middleware import MiddlewareManager
 from .router import RequestRouter, SessionHandler
 from .server import WebTransportServer
@@ -140,7 +140,7 @@ class ServerApp:
             ServerError: the app has started, and the middleware would have to be entered.
 
         """
-        if self._is_started and _is_context_manager(middleware):
+        if self._is_started and isinstance(middleware, contextlib.AbstractAsyncContextManager):
             raise ServerError("middleware with a context of its own must be added before the app starts")
         self._middleware.add_middleware(middleware=middleware)
 
@@ -210,7 +210,7 @@ class ServerApp:
         try:
             await self._entered.enter_async_context(self._server)
             for middleware in self._middleware.get_all_middleware():
-                if _is_context_manager(middleware):
+                if isinstance(middleware, contextlib.AbstractAsyncContextManager):
                     await self._entered.enter_async_context(middleware)
             for handler in self._startup_handlers:
                 await _call(handler)
@@ -293,8 +293,7 @@ class ServerApp:
     async def _run_handler(self, session: WebTransportSession, handler: SessionHandler) -> None:
         auto_accept = not isinstance(handler, _DecidesItself)
         if auto_accept:
-            # Runs once this task first waits, which is after the handler's first step and before its second.
-            asyncio.get_running_loop().call_soon(accept_if_undecided, session)
+            accept_soon(session)
         error_code, reason = int(ErrorCodes.NO_ERROR), ""
         try:
             await handler(session)
@@ -346,7 +345,3 @@ async def _call(function: Callable[[], Any]) -> None:
     result = function()
     if inspect.isawaitable(result):
         await result
-
-
-def _is_context_manager(middleware: object) -> bool:
-    return isinstance(middleware, contextlib.AbstractAsyncContextManager)

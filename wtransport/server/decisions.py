@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
+import asyncio
 
 from ..exceptions import WebTransportError
 from ..session import WebTransportSession
 from ..types import SessionState
 from ..utils import get_logger
 
-__all__ = ["accept_if_undecided", "reject_if_undecided"]
+__all__ = ["accept_if_undecided", "accept_soon", "reject_if_undecided"]
 
 logger = get_logger(name=__name__)
+
+
+def accept_soon(session: WebTransportSession) -> None:
+    """Accept a session request after the first step of those who handle it, unless they answer it.
+
+    To be called before that step, or right after tasks for it were made. What they do in their first step, up to
+    where they first wait, comes before it; a stream or a datagram of theirs brings it about.
+    """
+    session._accepts_on_use = True
+    asyncio.get_running_loop().call_soon(accept_if_undecided, session)
 
 
 def accept_if_undecided(session: WebTransportSession) -> None:
     """Accept a session request unless it was answered already, or is gone."""
     if session.state is SessionState.CONNECTING:
-        _run_at_once(session.accept(), session)
+        try:
+            session._accept_now(None, None)
+        except WebTransportError as error:
+            logger.debug("request for %s could not be accepted: %s", session.path, error)
 
 
 def reject_if_undecided(session: WebTransportSession, *, status_code: int) -> None:
     """Reject a session request with an HTTP status unless it was answered already, or is gone."""
     if session.state is SessionState.CONNECTING:
-        _run_at_once(session.reject(status_code=status_code), session)
-
-
-def _run_at_once(answer: Coroutine[Any, Any, None], session: WebTransportSession) -> None:
-    """Run a coroutine that never waits: answering only queues bytes, so a task would be made for nothing."""
-    try:
-        answer.send(None)
-    except StopIteration:
-        pass
-    except WebTransportError as error:
-        logger.debug("request for %s could not be answered: %s", session.path, error)
-    else:
-        answer.close()
-        raise RuntimeError("answering a session request has to wait, which it never should")
+        try:
+            session._core.reject(status_code)
+        except WebTransportError as error:
+            logger.debug("request for %s could not be rejected: %s", session.path, error)

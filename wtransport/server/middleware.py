@@ -205,7 +205,8 @@ def create_cors_middleware(*, allowed_origins: list[str]) -> MiddlewareProtocol:
         TypeError: `allowed_origins` is one string instead of a list of them.
 
     """
-    if isinstance(allowed_origins, str):
+    origins: object = allowed_origins
+    if isinstance(origins, str):  # whose characters would be the origins
         raise TypeError("allowed_origins must be a list of origins, not one string")
     allowed = frozenset(allowed_origins)
 

@@ -19,7 +19,7 @@ from ..manager import ConnectionManager, SessionManager
 from ..session import WebTransportSession
 from ..types import Address, EventType
 from ..utils import apply_log_level, get_logger, get_timestamp
-from .decisions import accept_if_undecided, reject_if_undecided
+from .decisions import accept_soon, reject_if_undecided
 from .diagnostics import ServerDiagnostics, ServerStats
 
 __all__ = ["WebTransportServer"]
@@ -73,7 +73,7 @@ class WebTransportServer(EventEmitter):
         self._stats = ServerStats()
         self._connection_manager = ConnectionManager(max_connections=self._config.max_connections)
         self._session_manager = SessionManager(max_sessions=self._config.max_sessions)
-        self._session_sink: Callable[[WebTransportSession], None] = self._accept_later
+        self._session_sink: Callable[[WebTransportSession], None] = accept_soon
         self._listener: Listener | None = None
         self._is_starting = False
         self._is_closing = False
@@ -261,6 +261,8 @@ class WebTransportServer(EventEmitter):
     def _on_session_request(self, session: WebTransportSession) -> None:
         if self._config.access_log:
             self._log_access_of(session)
+        if session.is_closed:
+            return  # a handler of the connection's event has decided
         if self._is_closing:
             reject_if_undecided(session, status_code=SERVICE_UNAVAILABLE)
             return
@@ -272,10 +274,6 @@ class WebTransportServer(EventEmitter):
         self.emit_nowait(event_type=EventType.SESSION_REQUEST, data=session._request_payload(), source=session)
         self._session_sink(session)
 
-    def _accept_later(self, session: WebTransportSession) -> None:
-        # Handlers of the event that are coroutines began a task each just now; this runs after their first step.
-        asyncio.get_running_loop().call_soon(accept_if_undecided, session)
-
     def _log_access_of(self, session: WebTransportSession) -> None:
         address, began = session.connection.remote_address, time.monotonic()
 
@@ -284,7 +282,7 @@ class WebTransportServer(EventEmitter):
                 "%s CONNECT %s: %s, code %s %r after %.3f s",
                 "unknown" if address is None else address[0],
                 session.path,
-                session.response_status,
+                session._core.response_status,
                 session.close_code,
                 session.close_reason,
                 time.monotonic() - began,

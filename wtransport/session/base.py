@@ -15,7 +15,7 @@ from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTrans
 from ..stream._events import HandleEvents
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
 from ..stream.base import _BaseStream
-from ..types import EventType, Headers, SessionId, StreamId
+from ..types import EventType, Headers, SessionId, SessionState, StreamId
 from ..utils import generate_session_id, get_timestamp
 from ._incoming import IncomingDatagrams, IncomingStreams
 
@@ -49,6 +49,7 @@ class _BaseSession:
 
     __slots__ = (
         "__weakref__",
+        "_accepts_on_use",
         "_arrivals",
         "_closed_at",
         "_closers",
@@ -124,6 +125,7 @@ class _BaseSession:
         self._created_at = get_timestamp()
         self._ready_at: float | None = None
         self._closed_at: float | None = None
+        self._accepts_on_use = False  # set by a server that accepts after the handler's first step
         self._decision: asyncio.Future[bool] | None = None
         self._rejection: tuple[int | None, str] | None = None
         self._openers = (WaitLine(), WaitLine())  # by direction, bidirectional first
@@ -314,8 +316,25 @@ class _BaseSession:
         finally:
             self._decision = None
 
+    def _accept_on_use(self) -> bool:
+        """Server: accept the request because its handler uses the session already; True when that was done."""
+        if not self._accepts_on_use or self._core.state is not SessionState.CONNECTING:
+            return False
+        self._accept_now(None, None)
+        return True
+
+    def _accept_now(self, headers: Headers | None, wt_protocol: str | None) -> None:
+        protocol = wt_protocol
+        if protocol is None:
+            ours = self._config.wt_available_protocols
+            protocol = next((each for each in self._core.available_protocols if each in ours), None)
+        with errors_of(self._session_id):
+            self._core.accept(headers, protocol)
+        self._on_opened()
+
     async def _open_stream(self, *, unidirectional: bool) -> StreamCore:
         core = self._core
+        self._accept_on_use()
         line = self._openers[unidirectional]
         with errors_of(self._session_id):
             stream = None if line else core.open_stream(unidirectional=unidirectional)

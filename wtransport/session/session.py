@@ -128,13 +128,7 @@ class WebTransportSession(_BaseSession):
             SessionError: this is not a server's session, or it was answered already or is gone.
             ValueError: the protocol was not offered, or a field is not allowed.
         """
-        protocol = wt_protocol
-        if protocol is None:
-            ours = self._config.wt_available_protocols
-            protocol = next((each for each in self._core.available_protocols if each in ours), None)
-        with errors_of(self._session_id):
-            self._core.accept(headers, protocol)
-        self._on_opened()
+        self._accept_now(headers, wt_protocol)
 
     async def reject(self, *, status_code: int = 403, headers: Headers | None = None) -> None:
         """Server: refuse the request.
@@ -156,13 +150,14 @@ class WebTransportSession(_BaseSession):
         Raises:
             SessionError: the session is not open.
         """
+        self._accept_on_use()
         with errors_of(self._session_id):
             self._core.drain()
 
     async def close(self, *, error_code: int = 0, reason: str | None = None, close_connection: bool = False) -> None:
         """End the session: the peer gets code and reason, and all streams are reset. Closing twice is no error.
 
-        A request that a server has not answered is refused with 403.
+        A request that a server has not answered is refused with 403, unless the server accepts requests by itself.
 
         Args:
             error_code: the code that the peer sees, 0..2**32-1.
@@ -172,7 +167,9 @@ class WebTransportSession(_BaseSession):
         Raises:
             ValueError: error_code is out of range.
         """
-        self._core.close(checked_code(error_code), reason or "")
+        code = checked_code(error_code)
+        self._accept_on_use()
+        self._core.close(code, reason or "")
         if self._closed_at is None:
             # The engine's word comes with the next flush. After it SESSION_CLOSED has been emitted.
             await self._closers.until(lambda: self._closed_at, seconds=self._config.close_timeout)
@@ -252,6 +249,9 @@ class WebTransportSession(_BaseSession):
             if await self._senders.until(lambda: core.send_datagram(payload) or None, seconds=timeout) is None:
                 raise timed_out("send_datagram", timeout, session_id=self._session_id)
         except SessionError as error:
+            if self._accept_on_use():
+                await self.send_datagram(data=payload)
+                return
             error.session_id = self._session_id
             raise
 
@@ -293,6 +293,7 @@ class WebTransportSession(_BaseSession):
         """
         if max_data < 0:
             raise ValueError(f"max_data must not be negative, not {max_data}")
+        self._accept_on_use()
         with errors_of(self._session_id):
             self._core.grant_data(max_data)
 
@@ -307,6 +308,7 @@ class WebTransportSession(_BaseSession):
         """
         if max_streams < 0:
             raise ValueError(f"max_streams must not be negative, not {max_streams}")
+        self._accept_on_use()
         with errors_of(self._session_id):
             self._core.grant_streams(max_streams, unidirectional=is_unidirectional)
 
