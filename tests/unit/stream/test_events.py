@@ -1,0 +1,84 @@
+"""The emitter of a handle remembers what happens once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from wtransport.events import Event
+from wtransport.stream._events import HandleEvents
+from wtransport.types import EventType
+
+CLOSED = EventType.SESSION_CLOSED
+
+
+def closed_emitter() -> HandleEvents:
+    events = HandleEvents()
+    events.emit_once(event_type=CLOSED, data={"code": 7}, source="me")
+    return events
+
+
+async def test_waiting_for_what_has_happened_returns_at_once():
+    event = await closed_emitter().wait_for(event_type=CLOSED)
+    assert event.type is CLOSED
+    assert event.data == {"code": 7}
+    assert event.source == "me"
+
+
+async def test_waiting_for_what_has_happened_honours_the_condition():
+    events = closed_emitter()
+    assert await events.wait_for(event_type="session_closed", condition=lambda event: event.data["code"] == 7)
+    with pytest.raises(TimeoutError):
+        await events.wait_for(event_type=CLOSED, condition=lambda event: False, timeout=0.01)
+
+
+async def test_a_late_handler_gets_what_nobody_heard_once():
+    events, heard = closed_emitter(), []
+    events.on(event_type=CLOSED, handler=heard.append)
+    assert heard == []  # not inside the call of on()
+    events.on_any(handler=lambda event: heard.append(event))
+    await asyncio.sleep(0)
+    assert [event.data for event in heard] == [{"code": 7}, {"code": 7}]  # one event, two handlers
+    events.on(event_type=CLOSED, handler=lambda event: heard.append(event))
+    await asyncio.sleep(0)
+    assert len(heard) == 2
+
+
+async def test_what_was_heard_is_not_told_again():
+    events, heard = HandleEvents(), []
+    events.once(event_type=CLOSED, handler=heard.append)
+    events.emit_once(event_type=CLOSED, data={}, source=None)
+    events.on(event_type=CLOSED, handler=heard.append)
+    await asyncio.sleep(0)
+    assert len(heard) == 1
+
+
+async def test_a_handler_of_another_event_changes_nothing():
+    events, heard = closed_emitter(), []
+    events.on(event_type=EventType.SESSION_DRAINING, handler=heard.append)
+    await asyncio.sleep(0)
+    events.on(event_type=CLOSED, handler=heard.append)
+    events.off(event_type=CLOSED, handler=heard.append)
+    await asyncio.sleep(0)
+    assert heard == []
+    events.on(event_type=CLOSED, handler=heard.append)
+    await asyncio.sleep(0)
+    assert len(heard) == 1
+
+
+async def test_what_happened_before_the_emitter_was_made_can_be_told_it():
+    events = HandleEvents()
+    events.remember(Event(type=EventType.STREAM_CLOSED, timestamp=12.5, data={"stream_id": 4}))
+    event = await events.wait_for(event_type=EventType.STREAM_CLOSED)
+    assert (event.timestamp, event.data) == (12.5, {"stream_id": 4})
+
+
+async def test_the_owner_learns_who_begins_to_listen():
+    begun: list[str | None] = []
+    events = HandleEvents(on_listener=begun.append)
+    events.on(event_type=CLOSED, handler=lambda event: None)
+    events.on_any(handler=lambda event: None)
+    with pytest.raises(TimeoutError):
+        await events.wait_for(event_type="mine", timeout=0.001)
+    assert begun == [CLOSED, None, "mine"]
