@@ -126,11 +126,11 @@ class ChunkQueue:
         """
         chunks = []
         begin = self._size
-        for chunk in reversed(self._chunks):
+        backwards = reversed(self._chunks)
+        while begin > start:
+            chunk = next(backwards)
             chunks.append(chunk)
             begin -= len(chunk)
-            if begin <= start:
-                break
         chunks.reverse()
         return chunks, begin
 
