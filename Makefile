@@ -37,6 +37,7 @@ $(INSTALLED): pyproject.toml Makefile
 	@$(PIP) install --quiet --upgrade "setuptools>=77" wheel "Cython>=3.1,<4"
 	@env -u WTRANSPORT_REQUIRE_EXTENSIONS WTRANSPORT_NO_EXTENSIONS=1 \
 		$(PIP) install --quiet --no-build-isolation --editable ".[test]"
+	@$(PIP) install --quiet --only-binary :all: "uvloop>=0.19" || echo "no uvloop for this Python; tests use asyncio alone"
 	@touch $@
 
 # Quick when nothing changed. Where nothing can be compiled it says so in one line and succeeds.
