@@ -22,8 +22,8 @@ __all__ = ["HandlePair", "SessionPair", "connection_pair", "session_pair"]
 class HandlePair:
     """Both ends of one connection; the server's exists once the first packet came."""
 
-    client: WebTransportConnection
     servers: list[WebTransportConnection]
+    client: WebTransportConnection = field(init=False)
     requests: asyncio.Queue[WebTransportSession] = field(default_factory=asyncio.Queue)
     accepts_at_once: bool = True
 
@@ -61,13 +61,13 @@ async def connection_pair(
     server_settings: ServerConfig = server_config(certificate, **(server or {}))
     client_settings: ClientConfig = client_config(certificate, **({"close_timeout": 2.0} | (client or {})))
     servers: list[WebTransportConnection] = []
-    pairs: list[HandlePair] = []
+    pair = HandlePair(servers=servers)
 
     def on_connection(protocol: AdapterProtocol, transport: asyncio.DatagramTransport) -> None:
         connection = WebTransportConnection(
             config=server_settings, protocol=protocol, transport=transport, is_client=False
         )
-        connection.on_session_request = lambda session: pairs[0].on_request(session)
+        connection.on_session_request = pair.on_request
         servers.append(connection)
 
     listener = await listen(
@@ -78,14 +78,13 @@ async def connection_pair(
         if address is None:
             raise RuntimeError("the listener has no address")
         protocol, transport = await dial(host=address[0], port=address[1], config=client_settings)
-        connection = WebTransportConnection(
+        pair.client = WebTransportConnection(
             config=client_settings, protocol=protocol, transport=transport, is_client=True
         )
-        pairs.append(HandlePair(connection, servers))
         try:
-            yield pairs[0]
+            yield pair
         finally:
-            await connection.close()
+            await pair.client.close()
             for each in servers:
                 await each.close()
     finally:

@@ -37,10 +37,10 @@ async def test_a_late_handler_gets_what_nobody_heard_once():
     events, heard = closed_emitter(), []
     events.on(event_type=CLOSED, handler=heard.append)
     assert heard == []  # not inside the call of on()
-    events.on_any(handler=lambda event: heard.append(event))
+    events.on_any(handler=heard.append)
     await asyncio.sleep(0)
     assert [event.data for event in heard] == [{"code": 7}, {"code": 7}]  # one event, two handlers
-    events.on(event_type=CLOSED, handler=lambda event: heard.append(event))
+    events.once(event_type=CLOSED, handler=heard.append)
     await asyncio.sleep(0)
     assert len(heard) == 2
 

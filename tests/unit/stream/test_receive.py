@@ -90,7 +90,7 @@ async def test_a_reader_waits_for_the_end(core):
         lambda stream: stream.readexactly(n=5),
         lambda stream: stream.readline(),
         lambda stream: stream.readuntil(separator=b"--"),
-        lambda stream: anext(stream),
+        anext,
     ],
     ids=["read", "read_all", "readexactly", "readline", "readuntil", "anext"],
 )
@@ -108,7 +108,7 @@ class TestEveryWayToRead:
 
     async def test_times_out_naming_operation_and_stream(self, core, operation):
         stream = make_stream(core, read_timeout=0.01)
-        with pytest.raises(WebTransportTimeoutError, match="read.* on stream 15") as caught:
+        with pytest.raises(WebTransportTimeoutError, match=r"read.* on stream 15") as caught:
             await operation(stream)
         assert caught.value.timeout_duration == 0.01
         core.arrive(b"after\n--", end_stream=True)
