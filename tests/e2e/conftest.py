@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import browsers
 import pytest
-from absent import skip_without
 from page_server import PageServer
-from serving import Certificate, make_certificate
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +21,6 @@ def browser(request: pytest.FixtureRequest, page: str) -> Iterator[browsers.Brow
     try:
         browser = browsers.start(request.param, page)
     except browsers.BrowserMissingError as missing:
-        skip_without(str(missing), unless="WTRANSPORT_REQUIRE_BROWSERS")
+        pytest.skip(str(missing))
     yield browser
     browser.stop()
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("certificate"))

@@ -29,10 +29,8 @@ async def test_server_receives_datagrams_up_to_the_browsers_maximum(browser: Bro
         async for data in session.incoming_datagrams():
             await session.send_datagram(data=receipt(data))
 
-    async with serving(certificate, {"/receipts": handler}) as url:
-        result = await browser.run(
-            "sendDatagrams", url=f"{url}/receipts", hash=certificate.hash, sizes=[1, 100, SMALLEST_MAXIMUM, 0]
-        )
+    async with serving(certificate, {"/receipts": handler}) as site:
+        result = await browser.run("sendDatagrams", **site.at("/receipts"), sizes=[1, 100, SMALLEST_MAXIMUM, 0])
 
     assert result["max"] >= SMALLEST_MAXIMUM
     assert result["delivered"] == [1, 100, SMALLEST_MAXIMUM, result["max"]]
@@ -63,8 +61,8 @@ async def test_browser_receives_datagrams_up_to_the_servers_maximum(browser: Bro
         for size in (1, 100, SMALLEST_MAXIMUM, await largest):
             await deliver(session, size)
 
-    async with serving(certificate, {"/datagrams": handler}) as url:
-        await browser.run("receiveDatagrams", url=f"{url}/datagrams", hash=certificate.hash)
+    async with serving(certificate, {"/datagrams": handler}) as site:
+        await browser.run("receiveDatagrams", **site.at("/datagrams"))
 
     assert largest.result() >= SMALLEST_MAXIMUM
     assert received == {1, 100, SMALLEST_MAXIMUM, largest.result()}

@@ -16,23 +16,23 @@ MIB = 1 << 20
 
 
 async def test_eight_mebibytes_come_back_unchanged(browser: Browser, certificate: Certificate) -> None:
-    async with serving(certificate, {"/echo": echo_service}) as url:
-        result = await browser.run("echoBidi", url=f"{url}/echo", hash=certificate.hash, size=8 * MIB)
+    async with serving(certificate, {"/echo": echo_service}) as site:
+        result = await browser.run("echoBidi", **site.at("/echo"), size=8 * MIB)
 
     assert result["size"] == 8 * MIB
     assert result["received"] == result["sent"]
 
 
 async def test_empty_stream_comes_back_empty(browser: Browser, certificate: Certificate) -> None:
-    async with serving(certificate, {"/echo": echo_service}) as url:
-        result = await browser.run("echoBidi", url=f"{url}/echo", hash=certificate.hash, size=0)
+    async with serving(certificate, {"/echo": echo_service}) as site:
+        result = await browser.run("echoBidi", **site.at("/echo"), size=0)
 
     assert result["size"] == 0
 
 
 async def test_hundred_streams_are_echoed_at_once(browser: Browser, certificate: Certificate) -> None:
-    async with serving(certificate, {"/echo": echo_service}) as url:
-        result = await browser.run("echoMany", url=f"{url}/echo", hash=certificate.hash, count=100, size=10_000)
+    async with serving(certificate, {"/echo": echo_service}) as site:
+        result = await browser.run("echoMany", **site.at("/echo"), count=100, size=10_000)
 
     assert result["matching"] == 100
 
@@ -41,8 +41,8 @@ async def test_hundred_streams_are_echoed_at_once(browser: Browser, certificate:
 async def test_unidirectional_streams_go_both_ways(
     browser: Browser, certificate: Certificate, count: int, size: int
 ) -> None:
-    async with serving(certificate, {"/echo": echo_service}) as url:
-        result = await browser.run("echoUni", url=f"{url}/echo", hash=certificate.hash, count=count, size=size)
+    async with serving(certificate, {"/echo": echo_service}) as site:
+        result = await browser.run("echoUni", **site.at("/echo"), count=count, size=size)
 
     assert result["matching"] == count
 
@@ -60,8 +60,8 @@ async def test_browser_answers_bidirectional_streams_of_the_server(browser: Brow
         await session.accept()
         answered.set_result(await asyncio.gather(*(offer(session, text) for text in offers)))
 
-    async with serving(certificate, {"/offers": handler}) as url:
-        result = await browser.run("answerServerBidi", url=f"{url}/offers", hash=certificate.hash, count=len(offers))
+    async with serving(certificate, {"/offers": handler}) as site:
+        result = await browser.run("answerServerBidi", **site.at("/offers"), count=len(offers))
 
     assert sorted(result["answers"]) == offers
     assert answered.result() == [text.upper().encode() for text in offers]

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(120)]
 @pytest.mark.parametrize("peer", ["aioquic", "pywebtransport"])
 async def test_peers_client_gets_everything_echoed(peer: str, certificate: Certificate) -> None:
     python_or_skip(peer)
-    async with serving(certificate, {"/echo": echo_service}) as url:
-        results = await run_client(peer, urlsplit(url).port or 0, size=200_000, streams=10, datagram_size=1000)
+    async with serving(certificate, {"/echo": echo_service}) as site:
+        results = await run_client(peer, urlsplit(site.url).port or 0, size=200_000, streams=10, datagram_size=1000)
 
     assert results == {"bidirectional": 10, "unidirectional": 10, "opened_by_server": 1, "datagrams": 3}

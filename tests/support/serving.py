@@ -1,4 +1,4 @@
-"""Our server for tests: a certificate that browsers take by its hash, routes, a free port, and the echo service."""
+"""Our server for tests: routes, a free port, a certificate known by its hash, and the echo service."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import peerkit
 
 from wtransport import ServerApp, ServerConfig, StreamError, WebTransportSession
 from wtransport.server import SessionHandler
 from wtransport.stream import WebTransportReceiveStream, WebTransportStream
-from wtransport.utils import generate_self_signed_cert
 
-__all__ = ["Certificate", "echo_service", "make_certificate", "serving"]
-
-BROWSER_DAYS = 10  # browsers take a certificate by hash only if it is valid for at most 14 days
-
+__all__ = ["Certificate", "Site", "echo_service", "serving"]
 
 @dataclasses.dataclass(frozen=True)
-class Certificate:
-    """A self-signed certificate on disk and the SHA-256 of its DER form, in hex."""
+class Site:
+    """A server that runs: its URL without a path, and the SHA-256 of its certificate's DER form, in hex."""
 
-    certfile: str
-    keyfile: str
+    url: str
     hash: str
 
+    def at(self, path: str) -> dict[str, str]:
+        """What a page needs to connect to `path`."""
+        return {"url": self.url + path, "hash": self.hash}
 
-def make_certificate(directory: Path) -> Certificate:
-    certfile, keyfile = generate_self_signed_cert(
-        hostname="localhost", output_dir=str(directory), days_valid=BROWSER_DAYS
-    )
-    der = ssl.PEM_cert_to_DER_cert(Path(certfile).read_text(encoding="ascii"))
-    return Certificate(certfile, keyfile, hashlib.sha256(der).hexdigest())
+
+class Certificate(Protocol):
+    """What `serving` needs of the fixture `certificate`."""
+
+    @property
+    def certfile(self) -> str: ...
+
+    @property
+    def keyfile(self) -> str: ...
 
 
 @contextlib.asynccontextmanager
 async def serving(
     certificate: Certificate, routes: Mapping[str, SessionHandler], **settings: Any
-) -> AsyncIterator[str]:
-    """A `ServerApp` with `routes` on a free loopback port; gives its URL without a path."""
+) -> AsyncIterator[Site]:
+    """A `ServerApp` with `routes` on a free loopback port."""
     config = ServerConfig(
         bind_host=peerkit.HOST, certfile=certificate.certfile, keyfile=certificate.keyfile, **settings
     )
@@ -56,7 +57,8 @@ async def serving(
         address = app.server.local_address
         if address is None:
             raise RuntimeError("the server does not listen")
-        yield f"https://{address[0]}:{address[1]}"
+        der = ssl.PEM_cert_to_DER_cert(Path(certificate.certfile).read_text(encoding="ascii"))
+        yield Site(f"https://{address[0]}:{address[1]}", hashlib.sha256(der).hexdigest())
 
 
 async def echo_service(session: WebTransportSession) -> None:

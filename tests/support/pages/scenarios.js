@@ -1,6 +1,6 @@
 // The browser's part of each test in tests/e2e: a function of JSON options that returns JSON.
 import {
-  bytesOf, connect, dial, nextStream, pattern, readAll, rejectedCode, sha256, streamError, textOf, withSession, writeAll,
+  bytesOf, connect, dial, nextStream, pattern, pause, readAll, rejectedCode, sha256, streamError, textOf, withSession, writeAll,
 } from "./wt.js";
 
 const echoOnce = async (transport, bytes) => {
@@ -55,7 +55,8 @@ export const answerServerBidi = (options) => withSession(options, async (transpo
   for (let i = 0; i < options.count; i++) {
     const { value: stream } = await reader.read();
     const text = textOf(await readAll(stream.readable));
-    await writeAll(stream.writable, bytesOf(text.toUpperCase()));
+    // The server leaves as soon as it has read the last answer, which may be before we hear that it is sent.
+    writeAll(stream.writable, bytesOf(text.toUpperCase())).catch(() => {});
     answers.push(text);
   }
   await transport.closed;
@@ -92,15 +93,15 @@ export async function receiveDatagrams(options) {
   const transport = await connect(options);
   const writer = datagramWriter(transport);
   const reader = transport.datagrams.readable.getReader();
-  const answering = (async () => {
+  const answer = async () => {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
       writer.write(bytesOf(`${value.byteLength} ${await sha256(value)}`));
     }
-  })();
+  };
+  answer().catch(() => {}); // Firefox never ends the last read
   await transport.closed;
-  await answering.catch(() => {}); // ended by the session's end
 }
 
 export async function closeByBrowser(options) {
@@ -148,7 +149,8 @@ export async function stopByBrowser(options) {
   const reader = stream.readable.getReader();
   await reader.read();
   await reader.cancel(streamError("stopped by the test", options.code));
-  await transport.closed;
+  await Promise.race([transport.closed, pause(options.patience_ms)]);
+  transport.close();
 }
 
 // How the attempt fails: {opened: true} when it does not.

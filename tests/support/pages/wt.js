@@ -7,6 +7,8 @@ export const bytesOf = (text) => new TextEncoder().encode(text);
 export const textOf = (bytes) => new TextDecoder().decode(bytes);
 export const sha256 = async (bytes) => hexOfBytes(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 // A WebTransport whose certificate is trusted by its hash, without waiting for `ready`.
 export function dial({ url, hash, protocols }) {
   const options = { serverCertificateHashes: [{ algorithm: "sha-256", value: bytesOfHex(hash) }] };
@@ -79,12 +81,13 @@ export async function nextStream(streams) {
   return value;
 }
 
-// Constructors differ in age: (message, init) now, (init with message) before.
+// Chromium 156 still has the older constructor, with the message among the options.
 export function streamError(message, streamErrorCode) {
-  const error = new WebTransportError(message, { source: "stream", streamErrorCode });
-  return error.streamErrorCode === streamErrorCode
-    ? error
-    : new WebTransportError({ message, streamErrorCode });
+  try {
+    return new WebTransportError(message, { source: "stream", streamErrorCode });
+  } catch {
+    return new WebTransportError({ message, streamErrorCode });
+  }
 }
 
 // The streamErrorCode a promise rejects with; null = rejected without one.
