@@ -15,7 +15,7 @@ from aioquic.tls import Epoch
 
 from wtransport._quic.aioquic_port import AioquicPort
 from wtransport._quic.limits import TransportLimits
-from wtransport._quic.port import QuicEvent
+from wtransport._quic.port import QuicEvent, StreamBytes
 
 CLIENT_ADDRESS = ("192.0.2.1", 50000)
 SERVER_ADDRESS = ("192.0.2.2", 443)
@@ -85,11 +85,7 @@ class End:
 
     def received(self, stream_id: int) -> bytes:
         """Return all bytes of a stream that were reported so far."""
-        return b"".join(
-            event.data
-            for event in self.events
-            if getattr(event, "stream_id", None) == stream_id and hasattr(event, "data")
-        )
+        return b"".join(event.data for event in self.of(StreamBytes) if event.stream_id == stream_id)
 
 
 class PortPair:

@@ -261,6 +261,8 @@ class StreamTable:
                 ReceiveHalf(window=self._stream_window),
             )
         limit.opened = count
+        if limit.is_due:
+            self.limits_due = True  # streams that closed earlier count from now on
         return stream
 
     def _check_credit(self, receive: ReceiveHalf, end: int, new_bytes: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from port_pair import End, Network, PortPair, limits
+from port_pair import End, Network, PortPair
 
 from wtransport._quic.port import StreamBytes
 
@@ -46,7 +46,7 @@ def test_content_is_equal_both_ways_over_a_bad_network(make_pair, name, seed) ->
     chance = random.Random(seed)
     readers = {pair.client: Reader(pair.client), pair.server: Reader(pair.server)}
     sent: dict[End, dict[int, bytes]] = {pair.client: {}, pair.server: {}}
-    for end, other in ((pair.client, pair.server), (pair.server, pair.client)):
+    for end in pair.ends:
         for number in range(24):
             stream_id = end.port.open_stream(unidirectional=number % 2 == 1)
             data = chance.randbytes(chance.choice([0, 1, 100, 5_000, 40_000]))
