@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import peerkit
 from aiopquic.asyncio.webtransport import serve_webtransport
 from aiopquic.quic.configuration import QuicConfiguration
@@ -61,6 +63,8 @@ async def serve(cert: str, key: str, port: int) -> None:
         key_file=key,
         configuration=QuicConfiguration(is_client=False),
     )
+    while not server._transport.thread_ready:  # it returns before its thread has bound the socket
+        await asyncio.sleep(0.01)
     peerkit.ready(port)
     await peerkit.until_stdin_ends()
     server.close()
