@@ -1,0 +1,497 @@
+"""One engine on a QUIC port in memory, and a peer that a test plays by hand: bytes in, and what the engine did out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from wtransport._protocol.engine import Engine
+from wtransport._protocol.qpack import FieldDecoder, FieldEncoder
+from wtransport._protocol.session import SessionCore
+from wtransport._protocol.settings import encode_settings
+from wtransport._protocol.stream import StreamCore
+from wtransport._quic import port as quic
+from wtransport._speedups import decode_varint, encode_capsule, encode_frame, encode_varint
+from wtransport.config import ClientConfig, ServerConfig
+
+DATA, HEADERS, SETTINGS, GOAWAY = 0x00, 0x01, 0x04, 0x07
+CLOSE, DRAIN = 0x2843, 0x78AE
+MAX_DATA, MAX_STREAMS_BIDI, MAX_STREAMS_UNI = 0x190B4D3D, 0x190B4D3F, 0x190B4D40
+DATA_BLOCKED, STREAMS_BLOCKED_BIDI, STREAMS_BLOCKED_UNI = 0x190B4D41, 0x190B4D43, 0x190B4D44
+INITIAL_MAX_DATA, INITIAL_MAX_STREAMS_UNI, INITIAL_MAX_STREAMS_BIDI = 0x2B61, 0x2B64, 0x2B65
+
+DRAFT16 = {0x08: 1, 0x33: 1, 0x2C7CF000: 1}
+"""Settings of a peer that speaks drafts 15 and 16 without flow control."""
+
+DRAFT07 = {0x08: 1, 0x33: 1, 0xC671706A: 16}
+CHROMIUM = {0x01: 65536, 0x06: 16384, 0x07: 100, 0x33: 1, 0xFFD277: 1, 0x2B603742: 1}
+
+PROBE_TIMEOUT = 0.1
+"""Seconds; what the port says it is."""
+
+
+def with_flow_control(*, data: int = 0, bidi: int = 0, uni: int = 0) -> dict[int, int]:
+    """Return settings of a draft-16 peer that limits us to these in each session."""
+    limits = {INITIAL_MAX_DATA: data, INITIAL_MAX_STREAMS_UNI: uni, INITIAL_MAX_STREAMS_BIDI: bidi}
+    return DRAFT16 | {identifier: limit for identifier, limit in limits.items() if limit}
+
+
+class PortStream:
+    """What the port knows of a stream: what the engine sent, and how its two sides stand."""
+
+    def __init__(self, *, can_send: bool, can_receive: bool) -> None:
+        self.queued = bytearray()
+        self.sent = bytearray()
+        self.fin_queued = False
+        self.reset_code: int | None = None
+        self.stop_code: int | None = None
+        self.delivered = 0
+        self.consumed = 0
+        self.low_water = -1
+        self.send_over = not can_send
+        self.receive_over = not can_receive
+        self.peer_stop: int | None = None
+        self.peer_sent = 0
+
+    @property
+    def fin(self) -> bool:
+        """Tell whether the FIN went out."""
+        return self.fin_queued and not self.queued and self.reset_code is None
+
+
+class MemoryPort:
+    """Implements `QuicPort` without QUIC: what is sent is sent at once, unless `hold` keeps it."""
+
+    def __init__(self, *, is_client: bool) -> None:
+        self.is_client = is_client
+        self.streams: dict[int, PortStream] = {}
+        self.events: deque[quic.QuicEvent] = deque()
+        self.datagrams: list[bytes] = []
+        self.closes: list[tuple[int, str]] = []
+        self.flushes = 0
+        self.hold = False
+        self.datagram_room = 1 << 30
+        self.max_streams = [1 << 20, 1 << 20]
+        self.local_max_streams_bidi = 1 << 20
+        self.max_datagram_payload = 1200
+        self.remote_max_datagram_frame_size = 65535
+        self.remote_address: Any = ("192.0.2.1", 4433)
+        self.connection_id = b"01234567"
+        self.is_terminated = False
+        self.probe_timeout = PROBE_TIMEOUT
+        self.round_trip_time = 0.05
+        self.on_cid_issued: Callable[[bytes], None] = lambda cid: None
+        self.on_cid_retired: Callable[[bytes], None] = lambda cid: None
+        self.request_flush: Callable[[], None] = self._flush_requested
+        self._next_ids = [0, 2] if is_client else [1, 3]
+        self._wants_datagram_room = False
+
+    def _flush_requested(self) -> None:
+        self.flushes += 1
+
+    # The driver's and the engine's side.
+
+    def connect(self, addr: Any, now: float) -> None:
+        pass
+
+    def receive_datagram(self, data: bytes, addr: Any, now: float) -> None:
+        pass
+
+    def handle_timeout(self, now: float) -> None:
+        pass
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def next_event(self) -> quic.QuicEvent | None:
+        return self.events.popleft() if self.events else None
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Any]]:
+        return []
+
+    def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
+        if not self.closes:
+            self.events.append(quic.Terminated(error_code, reason, is_application, by_peer=False))
+        self.closes.append((error_code, reason))
+        self.request_flush()
+
+    def open_stream(self, *, unidirectional: bool) -> int | None:
+        stream_id = self._next_ids[unidirectional]
+        if stream_id >> 2 >= self.max_streams[unidirectional]:
+            return None
+        self._next_ids[unidirectional] += 4
+        self.streams[stream_id] = PortStream(can_send=True, can_receive=not unidirectional)
+        return stream_id
+
+    def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
+        stream = self.streams[stream_id]
+        if stream.send_over or stream.fin_queued:
+            return
+        stream.queued += data
+        stream.fin_queued = end_stream
+        self.request_flush()
+        if not self.hold:
+            self.let_go(stream_id)
+
+    def let_go(self, stream_id: int, nbytes: int = 1 << 30) -> None:
+        """Send up to so many queued bytes of a stream."""
+        stream = self.streams[stream_id]
+        stream.sent += stream.queued[:nbytes]
+        del stream.queued[:nbytes]
+        if 0 <= len(stream.queued) <= stream.low_water:
+            stream.low_water = -1
+            self.events.append(quic.StreamDrained(stream_id))
+
+    def unsent_bytes(self, stream_id: int) -> int:
+        stream = self.streams.get(stream_id)
+        return 0 if stream is None else len(stream.queued)
+
+    def watch_unsent(self, stream_id: int, low_water: int) -> None:
+        self.streams[stream_id].low_water = low_water
+
+    def reset_stream(self, stream_id: int, error_code: int) -> None:
+        stream = self.streams[stream_id]
+        if not stream.send_over:
+            stream.send_over = True
+            stream.reset_code = error_code
+            stream.queued.clear()
+            self.request_flush()
+
+    def stop_stream(self, stream_id: int, error_code: int) -> None:
+        stream = self.streams[stream_id]
+        if not stream.receive_over and stream.stop_code is None:
+            stream.stop_code = error_code
+            self.request_flush()
+
+    def consume(self, stream_id: int, nbytes: int) -> None:
+        if nbytes < 0:
+            raise AssertionError("credit never shrinks")
+        self.streams[stream_id].consumed += nbytes
+
+    def send_datagram(self, data: bytes) -> bool:
+        if len(data) > self.max_datagram_payload:
+            raise AssertionError("larger than the port can send")
+        if len(self.datagrams) >= self.datagram_room:
+            self._wants_datagram_room = True
+            return False
+        self.datagrams.append(data)
+        self.request_flush()
+        return True
+
+    # The test's side.
+
+    def make_datagram_room(self, room: int) -> None:
+        self.datagram_room = room
+        if self._wants_datagram_room:
+            self._wants_datagram_room = False
+            self.events.append(quic.DatagramsDrained())
+
+    @property
+    def held_credit(self) -> int:
+        """Return how many bytes the engine got and has not given back as credit: what the connection calls unread."""
+        return sum(stream.delivered - stream.consumed for stream in self.streams.values())
+
+
+class ScriptedPeer:
+    """Plays the other end of one engine."""
+
+    def __init__(
+        self,
+        certificate: tuple[str, str] | None = None,
+        *,
+        is_client: bool,
+        settings: Mapping[int, int] | None = DRAFT16,
+        **config: Any,
+    ) -> None:
+        """Make an engine of this role; with `settings` the peer's control stream opens at once.
+
+        `certificate` is needed for a server, whose configuration wants to name one.
+        """
+        engine_config: ClientConfig | ServerConfig
+        if is_client:
+            engine_config = ClientConfig(**config)
+        else:
+            certfile, keyfile = certificate or ("", "")
+            engine_config = ServerConfig(certfile=certfile, keyfile=keyfile, **config)
+        self.port = MemoryPort(is_client=is_client)
+        self.engine = Engine(config=engine_config, port=self.port, is_client=is_client)
+        self.events: list[Any] = []
+        self.now = 0.0
+        self._next_ids = [1, 3] if is_client else [0, 2]
+        self._encoder = FieldEncoder()
+        self._put(quic.HandshakeStarted("h3"))
+        self.control_id = self.next_id(unidirectional=True)
+        if settings is not None:
+            self.send_settings(settings)
+
+    # What the peer does.
+
+    def _put(self, event: quic.QuicEvent) -> None:
+        self.port.events.append(event)
+        self.pump()
+
+    def pump(self) -> None:
+        """Pull the engine's events."""
+        while (event := self.engine.next_event()) is not None:
+            self.events.append(event)
+
+    def next_id(self, *, unidirectional: bool) -> int:
+        """Return the id of the next stream of the peer."""
+        stream_id = self._next_ids[unidirectional]
+        self._next_ids[unidirectional] += 4
+        return stream_id
+
+    def send_settings(self, settings: Mapping[int, int]) -> None:
+        self.send(self.control_id, b"\x00" + encode_frame(SETTINGS, encode_settings(settings)))
+
+    def send_goaway(self, identifier: int) -> None:
+        self.send(self.control_id, encode_frame(GOAWAY, encode_varint(identifier)))
+
+    def _stream(self, stream_id: int) -> PortStream:
+        stream = self.port.streams.get(stream_id)
+        if stream is None:
+            if bool(stream_id & 1) != self.port.is_client:
+                raise AssertionError(f"the engine did not open stream {stream_id}")
+            stream = self.port.streams[stream_id] = PortStream(can_send=not stream_id & 2, can_receive=True)
+        return stream
+
+    def send(self, stream_id: int, data: bytes, fin: bool = False) -> None:
+        """Let stream bytes arrive."""
+        self.queue(stream_id, data, fin)
+        self.pump()
+
+    def queue(self, stream_id: int, data: bytes, fin: bool = False) -> None:
+        """Let stream bytes arrive in the same packet as what follows: the engine has not looked yet."""
+        stream = self._stream(stream_id)
+        if stream.receive_over:
+            raise AssertionError(f"the peer's side of stream {stream_id} is over")
+        stream.peer_sent += len(data)
+        stream.receive_over = fin
+        if stream.stop_code is None:
+            stream.delivered += len(data)
+            self.port.events.append(quic.StreamBytes(stream_id, data, fin))
+        elif fin:
+            self.port.events.append(quic.StreamDiscarded(stream_id, stream.peer_sent))
+
+    def reset(self, stream_id: int, code: int, final_size: int | None = None) -> None:
+        """Let RESET_STREAM arrive; the final size is what was sent unless told otherwise."""
+        stream = self._stream(stream_id)
+        if stream.receive_over:
+            raise AssertionError(f"the peer's side of stream {stream_id} is over")
+        stream.receive_over = True
+        self._put(quic.StreamReset(stream_id, code, stream.peer_sent if final_size is None else final_size))
+
+    def stop(self, stream_id: int, code: int) -> None:
+        """Let STOP_SENDING arrive; QUIC answers it with a reset."""
+        self.queue_stop(stream_id, code)
+        self.pump()
+
+    def queue_stop(self, stream_id: int, code: int) -> None:
+        """Let STOP_SENDING arrive in the same packet as what follows."""
+        stream = self._stream(stream_id)
+        stream.peer_stop = code
+        if not stream.send_over:
+            dropped = len(stream.queued)
+            stream.send_over = True
+            stream.reset_code = code
+            stream.queued.clear()
+            self.port.events.append(_stopped(stream_id, code, dropped))
+
+    def datagrams(self, *payloads: bytes) -> None:
+        """Let DATAGRAM frames arrive, in one packet."""
+        self._put(quic.DatagramsArrived(list(payloads)))
+
+    def raise_streams(self, *, unidirectional: bool, limit: int) -> None:
+        """Raise QUIC's limit on the engine's streams."""
+        self.port.max_streams[unidirectional] = limit
+        self._put(quic.StreamCreditRaised(unidirectional))
+
+    def close(self, code: int = 0x100, reason: str = "", *, is_application: bool = True) -> None:
+        """Let CONNECTION_CLOSE arrive."""
+        self._put(quic.Terminated(code, reason, is_application, by_peer=True))
+
+    def answer_ends(self, code: int = 0x10C) -> None:
+        """Do what QUIC does for a peer: reset what it was asked to stop sending, as far as it was not over."""
+        for stream_id, stream in list(self.port.streams.items()):
+            if stream.stop_code is not None and not stream.receive_over:
+                self.reset(stream_id, code)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, serving the deadlines on the way."""
+        end = self.now + seconds
+        self.engine.datagrams_to_send(self.now)
+        while (deadline := self.engine.next_deadline()) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            self.engine.handle_timeout(self.now)
+            self.pump()
+            self.engine.datagrams_to_send(self.now)
+        self.now = end
+
+    # Requests, responses and capsules.
+
+    def headers(self, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return a HEADERS frame."""
+        return encode_frame(HEADERS, self._encoder.encode(0, list(fields)))
+
+    def connect_frame(self, path: str = "/", *, token: str = "webtransport-h3", **headers: str) -> bytes:
+        """Return the HEADERS frame of a CONNECT; underscores in names of headers become hyphens."""
+        fields = {":method": "CONNECT", ":scheme": "https", ":authority": "localhost"}
+        fields |= {":path": path, ":protocol": token}
+        fields.update({name.replace("_", "-"): value for name, value in headers.items()})
+        return self.headers((name.encode(), value.encode()) for name, value in fields.items())
+
+    def request(self, path: str = "/", *, fin: bool = False, **headers: str) -> int:
+        """Client: send a CONNECT, return its stream's id."""
+        stream_id = self.next_id(unidirectional=False)
+        self.send(stream_id, self.connect_frame(path, **headers), fin)
+        return stream_id
+
+    def response(self, status: int = 200, **headers: str) -> bytes:
+        """Return the HEADERS frame of a response."""
+        fields = {":status": str(status)} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.headers((name.encode(), value.encode()) for name, value in fields.items())
+
+    def send_capsule(self, session_id: int, capsule_type: int, value: bytes = b"", fin: bool = False) -> None:
+        self.send(session_id, encode_frame(DATA, encode_capsule(capsule_type, value)), fin)
+
+    def send_limit(self, session_id: int, capsule_type: int, limit: int) -> None:
+        self.send_capsule(session_id, capsule_type, encode_varint(limit))
+
+    def send_close(self, session_id: int, code: int = 0, reason: bytes = b"", fin: bool = True) -> None:
+        self.send_capsule(session_id, CLOSE, code.to_bytes(4, "big") + reason, fin)
+
+    # Sessions and streams.
+
+    def open_session(self, **kwargs: Any) -> SessionCore:
+        """Open a session with the engine, whichever its role, and return its end of it."""
+        if self.port.is_client:
+            session = self.engine.open_session(authority="localhost", path="/", headers={}, **kwargs)
+            self.send(session.stream_id, self.response())
+        else:
+            self.request(**kwargs)
+            session = self.take_event("SessionRequested").session
+            session.accept()
+        self.pump()
+        return session
+
+    def open_stream(self, session_id: int, data: bytes = b"", *, unidirectional: bool, fin: bool = False) -> int:
+        """Open a stream of the peer in a session, return its id."""
+        stream_id = self.next_id(unidirectional=unidirectional)
+        self.send(stream_id, stream_header(session_id, unidirectional=unidirectional) + data, fin)
+        return stream_id
+
+    def stream(self, stream_id: int) -> StreamCore:
+        """Return the engine's end of a stream."""
+        return self.engine.streams[stream_id]
+
+    # What the engine did.
+
+    def names(self) -> list[str]:
+        """Return the names of the events so far, without `ConnectionReady`, and forget them."""
+        names = [type(event).__name__ for event in self.events]
+        self.events.clear()
+        return [name for name in names if name != "ConnectionReady"]
+
+    def take_event(self, name: str) -> Any:
+        """Return the first event of a kind, and forget it; fails when there is none."""
+        for index, event in enumerate(self.events):
+            if type(event).__name__ == name:
+                return self.events.pop(index)
+        raise AssertionError(f"no {name} among {[type(event).__name__ for event in self.events]}")
+
+    def sent(self, stream_id: int) -> bytes:
+        """Return the bytes that the engine sent on a stream."""
+        return bytes(self.port.streams[stream_id].sent)
+
+    def frames(self, stream_id: int) -> list[tuple[int, bytes]]:
+        """Return the HTTP/3 frames that the engine sent on a request stream."""
+        return _whole(self.sent(stream_id))
+
+    def status(self, stream_id: int) -> int:
+        """Return the status of the response that the engine sent."""
+        return int(dict(self.fields(stream_id))[b":status"])
+
+    def fields(self, stream_id: int) -> list[tuple[bytes, bytes]]:
+        """Return the field section that the engine sent first on a request stream."""
+        frame_type, payload = self.frames(stream_id)[0]
+        if frame_type != HEADERS:
+            raise AssertionError(f"frame {frame_type:#x} is no HEADERS")
+        return FieldDecoder().decode(stream_id, payload)
+
+    def capsules(self, stream_id: int) -> list[tuple[int, bytes]]:
+        """Return the capsules that the engine sent on a CONNECT stream."""
+        return _whole(b"".join(payload for frame_type, payload in self.frames(stream_id) if frame_type == DATA))
+
+    def limits(self, stream_id: int, capsule_type: int) -> list[int]:
+        """Return the numbers in the capsules of one type that the engine sent."""
+        return [_number(value) for kind, value in self.capsules(stream_id) if kind == capsule_type]
+
+    def control_frames(self) -> list[tuple[int, bytes]]:
+        """Return the frames on the engine's control stream."""
+        data = self.sent(2 if self.port.is_client else 3)
+        if data[0] != 0:
+            raise AssertionError("no control stream")
+        return _whole(data[1:])
+
+    @property
+    def closed(self) -> int | None:
+        """Return the code that the engine closed the connection with, or None."""
+        return self.port.closes[0][0] if self.port.closes else None
+
+    def ends(self, stream_id: int) -> tuple[int | None, int | None]:
+        """Return the codes that the engine reset and stopped a stream with; None where it did not."""
+        stream = self.port.streams[stream_id]
+        return (None if stream.reset_code == stream.peer_stop else stream.reset_code), stream.stop_code
+
+    def assert_nothing_left(self) -> None:
+        """Fail unless the engine has forgotten every session and stream, and given back all credit."""
+        engine = self.engine
+        critical = {stream_id for stream_id in engine._router.readers if stream_id & 2 and stream_id <= 11}
+        left = {
+            "sessions": engine.sessions,
+            "streams": engine.streams,
+            "readers": {key: value for key, value in engine._router.readers.items() if key not in critical},
+            "connects": engine._router.connects,
+            "early": engine._early._waiting,
+        }
+        if any(left.values()) or engine._early._total or self.port.held_credit:
+            raise AssertionError(f"left: {left}, early {engine._early._total}, credit {self.port.held_credit}")
+
+
+def _stopped(stream_id: int, code: int, dropped: int) -> quic.StreamStopped:
+    return quic.StreamStopped(stream_id, code)
+
+
+def stream_header(session_id: int, *, unidirectional: bool) -> bytes:
+    """Return what a data stream begins with (draft-16, 4.2 and 4.3)."""
+    return encode_varint(0x54 if unidirectional else 0x41) + encode_varint(session_id)
+
+
+def datagram(session_id: int, payload: bytes) -> bytes:
+    """Return the payload of a DATAGRAM frame (RFC 9297, 2.1)."""
+    return encode_varint(session_id >> 2) + payload
+
+
+def _number(value: bytes) -> int:
+    decoded = decode_varint(value)
+    if decoded is None or decoded[1] != len(value):
+        raise AssertionError(f"{value.hex()} is not one number")
+    return decoded[0]
+
+
+def _whole(data: bytes) -> list[tuple[int, bytes]]:
+    """Read frames or capsules, which are laid out alike, and fail unless they end where the bytes do."""
+    items: list[tuple[int, bytes]] = []
+    position = 0
+    while position < len(data):
+        kind = decode_varint(data, position)
+        length = None if kind is None else decode_varint(data, kind[1])
+        if kind is None or length is None or length[1] + length[0] > len(data):
+            raise AssertionError(f"cut off: {data[position:].hex()}")
+        position = length[1] + length[0]
+        items.append((kind[0], data[length[1] : position]))
+    return items
+
+
+__all__ = ["MemoryPort", "ScriptedPeer", "datagram", "stream_header", "with_flow_control"]
