@@ -275,7 +275,7 @@ class StreamingConnection(QuicConnection):
             builder.start_packet(QuicPacketType.ONE_RTT, crypto)
             try:
                 # An acknowledgement that is not due yet rides along with whatever goes out anyway.
-                if ack_at is not None and (ack_at <= now or writer.has_work):  # type: ignore[redundant-expr]
+                if ack_at is not None and (ack_at <= now or writer.has_work):
                     self._write_ack_frame(builder=builder, space=space, now=now)
                 if self._handshake_complete:
                     self._write_connection_frames(builder, network_path, now)
@@ -283,6 +283,8 @@ class StreamingConnection(QuicConnection):
                 writer.write(builder)
             except QuicPacketBuilderStop:
                 if builder.packet_is_empty:
+                    if writer.drop_oversized_datagrams(self.packet_room):
+                        continue
                     break  # the congestion window or the anti-amplification limit is used up
             if builder.packet_is_empty:
                 break
