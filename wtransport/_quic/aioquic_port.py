@@ -11,8 +11,11 @@ from .aioquic_connection import StreamingConnection
 from .limits import TransportLimits
 from .port import HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
 
-DATAGRAM_HEADER_MAX = 1 + 2
-"""Bytes of a DATAGRAM frame's type and length; a length up to 16383 takes at most two."""
+DATAGRAM_HEADER_MIN = 1 + 1
+"""Bytes of a DATAGRAM frame's type and length."""
+
+ONE_BYTE_LENGTH_MAX = 63
+"""Bytes of the largest payload whose length takes one byte; a packet never holds more than two bytes can say."""
 
 
 def _ignore(*_: object) -> None:
@@ -189,7 +192,10 @@ class AioquicPort:
     def max_datagram_payload(self) -> int:
         """Return the largest DATAGRAM frame payload that can be sent now, in bytes; 0 when the peer takes none."""
         frame_room = min(self._connection.packet_room, self._connection.remote_max_datagram_frame_size)
-        return max(frame_room - DATAGRAM_HEADER_MAX, 0)
+        payload = frame_room - DATAGRAM_HEADER_MIN
+        if payload > ONE_BYTE_LENGTH_MAX:
+            payload = max(payload - 1, ONE_BYTE_LENGTH_MAX)
+        return max(payload, 0)
 
     @property
     def remote_max_datagram_frame_size(self) -> int:

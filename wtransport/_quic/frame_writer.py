@@ -44,14 +44,32 @@ class FrameWriter:
         return bool(table.ready or self.datagrams or table.limits_due or blocked_bidi or blocked_uni)
 
     def write(self, builder: QuicPacketBuilder) -> None:
-        """Fill the current packet; streams and datagrams go first in turns, so that neither starves the other."""
-        self._streams_first = not self._streams_first
+        """Fill the current packet; streams and datagrams go first in turns, so that neither starves the other.
+
+        A turn ends with being served: who finds no room, as in a packet shared with a long acknowledgement or beyond
+        the congestion window, is first in the next packet too.
+        """
+        first, second = self._write_datagrams, self._write_streams
         if self._streams_first:
-            self._write_streams(builder)
-            self._write_datagrams(builder)
-        else:
-            self._write_datagrams(builder)
-            self._write_streams(builder)
+            first, second = second, first
+        room = builder.remaining_flight_space
+        try:
+            first(builder)
+        finally:
+            if builder.remaining_flight_space < room:
+                self._streams_first = not self._streams_first
+        second(builder)
+
+    def drop_oversized_datagrams(self, packet_room: int) -> bool:
+        """Drop datagrams at the head that no packet holds any more; True when there were any.
+
+        They fitted when they were queued: the peer made us use a longer connection id since.
+        """
+        queue = self.datagrams
+        before = len(queue)
+        while queue and 1 + varint_size(len(queue[0])) + len(queue[0]) > packet_room:
+            queue.popleft()
+        return len(queue) < before
 
     def write_limits(self, builder: QuicPacketBuilder) -> None:
         """Announce MAX_DATA and MAX_STREAMS where they changed, and STREAMS_BLOCKED where we are."""
