@@ -19,11 +19,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 LINTERS := $(VENV)/.linters
+DRIVER := $(VENV)/.driver
 
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test setup setup-peers build lint bench clean
+.PHONY: demo test setup setup-peers build driver lint bench clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -48,7 +49,7 @@ setup: build
 
 # One run per side of the kernels. What drives browsers or other implementations runs once: it spends its time outside
 # of the kernels. Where nothing could be compiled the only run is the pure one.
-test: build
+test: build driver
 	@if [ "$$($(BIN)/python -c 'from wtransport import _speedups; print(_speedups.BACKEND)')" = cython ]; then \
 		echo "== tests on the compiled kernels" && \
 		$(BIN)/python -m pytest $(ARGS) && \
@@ -58,6 +59,13 @@ test: build
 	else \
 		echo "== tests on the pure kernels (none are compiled here)" && \
 		WTRANSPORT_NO_EXTENSIONS=1 $(BIN)/python -m pytest $(ARGS); \
+	fi
+
+# What drives Chromium, once there is a Chromium to drive: it is large.
+driver: $(INSTALLED)
+	@if command -v chromium >/dev/null && ! test -e $(DRIVER); then \
+		$(PIP) install --quiet --only-binary :all: "playwright>=1.49" && touch $(DRIVER) || \
+		echo "no playwright for this Python; Chromium is not tested"; \
 	fi
 
 # The peers' environments go to .peers; what cannot be installed is named. Browsers come from the distribution.
