@@ -335,6 +335,8 @@ class WebTransportConnection:
 
     def _drop(self, session: WebTransportSession) -> None:
         self._sessions.pop(session._core.stream_id, None)
+        if not self._is_client:
+            self._events._release(event_type=EventType.SESSION_REQUEST, key="session", handle=session)
         if not self._sessions:
             self._idle_line.wake_all()
 
@@ -400,8 +402,11 @@ class WebTransportConnection:
         self._sessions[core.stream_id] = session
         session._on_requested()
         hook = self.on_session_request
-        is_heard = hook is not None or self._events.has_listeners(event_type=EventType.SESSION_REQUEST)
-        self._events.emit_nowait(event_type=EventType.SESSION_REQUEST, data=session._request_payload(), source=self)
+        # Only if it is heard: the history of a server's long connection would keep sessions that are long over.
+        is_heard = self._events.has_listeners(event_type=EventType.SESSION_REQUEST)
+        if is_heard:
+            data = session._request_payload()
+            self._events.emit_nowait(event_type=EventType.SESSION_REQUEST, data=data, source=self)
         if hook is not None:
             hook(session)
         elif not is_heard:
