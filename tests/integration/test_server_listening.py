@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,25 @@ async def test_a_session_request_is_announced_everywhere_and_accepted(certificat
     for emitter in (held.events, connection.events):
         (past,) = emitter.get_event_history(event_type=EventType.SESSION_REQUEST) or [None]
         assert past is None or past.data["session"] is held  # a closed emitter has no history
+
+
+async def test_history_keeps_what_happened_but_no_session_that_is_over(certificate: Any) -> None:
+    async with (
+        WebTransportServer(config=server_config(certificate)) as server,
+        WebTransportClient(config=client_config(certificate)) as client,
+    ):
+        await server.listen()
+        session = await client.connect(url=url_of(server, "/gone"))
+        (held,) = server.session_manager.snapshot()
+        reference = weakref.ref(held)
+        del held
+        await session.close()
+        await eventually(lambda: len(server.connection_manager) == 0)
+        (event,) = server.get_event_history(event_type=EventType.SESSION_REQUEST)
+        assert event.data["path"] == "/gone"
+        assert (event.data["session"], event.data["connection"]) == (None, None)
+        gc.collect()
+        assert reference() is None
 
 
 async def test_a_handler_of_the_request_may_reject_it_in_its_first_step(certificate: Any) -> None:

@@ -11,6 +11,7 @@ import builtins
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..exceptions import WebTransportError
@@ -37,6 +38,8 @@ _ONLY_IF_HEARD = frozenset(
         EventType.STREAM_OPENED,
     }
 )
+
+_HANDLE_KEYS = frozenset({"connection", "session", "stream"})  # of the data of the library's events
 
 
 class EventEmitter:
@@ -277,6 +280,21 @@ class EventEmitter:
 
         A no-op here. A session overrides it to deliver what it kept while nobody listened.
         """
+
+    def _release(self, *, event_type: EventType, key: str, handle: object) -> None:
+        """Let go of a handle that is over and stands under `key` in the data of an event of this type.
+
+        The history keeps the event, but None in place of its handles: it must not hold a thousand closed connections.
+        """
+        history = self.__history
+        if history is None:
+            return
+        for index in range(len(history) - 1, -1, -1):  # from the end, where the short-lived are
+            event = history[index]
+            if event.type == event_type and isinstance(event.data, dict) and event.data.get(key) is handle:
+                data = {name: None if name in _HANDLE_KEYS else value for name, value in event.data.items()}
+                history[index] = replace(event, data=data, source=None)
+                return
 
     def __register(self, key: str | None, handler: EventHandler, *, is_once: bool) -> None:
         if not callable(handler):

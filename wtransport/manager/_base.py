@@ -68,7 +68,7 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
     @property
     def is_full(self) -> bool:
         """Return True when the limit is reached and `register` would refuse."""
-        return len(self._resources) >= self._limit
+        return len(self._resources) >= self._limit and len(self.snapshot()) >= self._limit
 
     def activate(self) -> None:
         """Do what entering the manager does, for owners that are not in a coroutine."""
@@ -128,11 +128,14 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
 
     def snapshot(self) -> list[ResourceType]:
         """Return the resources held now, oldest first."""
+        # A program may have removed our handler together with its own, so the end of one can have gone unnoticed.
+        for resource_id in [key for key, (resource, _) in self._resources.items() if self._is_closed(resource)]:
+            self.discard(resource_id=resource_id)
         return [resource for resource, _ in self._resources.values()]
 
     def count_states(self) -> Counter[Any]:
         """Return how many of the resources are in each state."""
-        return Counter(self._state_of(resource) for resource, _ in self._resources.values())
+        return Counter(self._state_of(resource) for resource in self.snapshot())
 
     async def add_resource(self, *, resource: ResourceType) -> None:
         """Take a resource; see `register` for the errors."""
@@ -171,13 +174,14 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
 
         """
         self._check_entered()
+        states = self.count_states()
         return {
             "total_created": self._total_created,
             "total_closed": self._total_closed,
             "current_count": len(self._resources),
             "max_concurrent": self._max_concurrent,
             f"max_{self._RESOURCE_NAME}s": self._limit,
-            "states": {str(state): count for state, count in self.count_states().items()},
+            "states": {str(state): count for state, count in states.items()},
         }
 
     async def shutdown(self) -> None:

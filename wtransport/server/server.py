@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -259,8 +260,10 @@ class WebTransportServer(EventEmitter):
         self._stats.connection_errors += 1
 
     def _on_session_request(self, session: WebTransportSession) -> None:
-        if self._config.access_log:
-            self._log_access_of(session)
+        session.events.once(
+            event_type=EventType.SESSION_CLOSED,
+            handler=partial(self._on_session_closed, time.monotonic(), session.connection.remote_address),
+        )
         if session.is_closed:
             return  # a handler of the connection's event has decided
         if self._is_closing:
@@ -274,10 +277,10 @@ class WebTransportServer(EventEmitter):
         self.emit_nowait(event_type=EventType.SESSION_REQUEST, data=session._request_payload(), source=session)
         self._session_sink(session)
 
-    def _log_access_of(self, session: WebTransportSession) -> None:
-        address, began = session.connection.remote_address, time.monotonic()
-
-        def log(_event: Event) -> None:
+    def _on_session_closed(self, began: float, address: Address | None, event: Event) -> None:
+        session: WebTransportSession = event.data["session"]
+        self._release(event_type=EventType.SESSION_REQUEST, key="session", handle=session)
+        if self._config.access_log:
             access_logger.info(
                 "%s CONNECT %s: %s, code %s %r after %.3f s",
                 "unknown" if address is None else address[0],
@@ -287,5 +290,3 @@ class WebTransportServer(EventEmitter):
                 session.close_reason,
                 time.monotonic() - began,
             )
-
-        session.events.once(event_type=EventType.SESSION_CLOSED, handler=log)

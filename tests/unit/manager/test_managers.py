@@ -158,3 +158,23 @@ def test_a_limit_must_leave_room(limit: int) -> None:
         ConnectionManager(max_connections=limit)
     with pytest.raises(ValueError, match="max_sessions"):
         SessionManager(max_sessions=limit)
+
+
+async def test_an_end_that_went_unnoticed_is_noticed_when_it_matters() -> None:
+    one, two = FakeResource(), FakeResource()
+    async with ConnectionManager(max_connections=1) as manager:
+        await manager.add_connection(connection=as_any(one))
+        one.events.remove_all_listeners()
+        one.is_closed = True
+        assert not manager.is_full
+        await manager.add_connection(connection=as_any(two))
+        assert await manager.get_all_resources() == [two]
+
+
+async def test_a_limit_can_be_changed() -> None:
+    async with ConnectionManager(max_connections=1) as manager:
+        await manager.add_connection(connection=as_any(FakeResource()))
+        manager.set_limit(2)
+        await manager.add_connection(connection=as_any(FakeResource()))
+        with pytest.raises(ValueError, match="max_connections"):
+            manager.set_limit(0)
