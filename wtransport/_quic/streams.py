@@ -279,8 +279,10 @@ class ReceiveHalf:
         while index < len(self._starts) and self._ends[index] <= end:
             del self._starts[index], self._ends[index], self._pieces[index]
         if index < len(self._starts) and self._starts[index] < end:
-            data = data[: self._starts[index] - offset]
             end = self._starts[index]
+            if end == offset:
+                return  # the piece before and the one after have it all
+            data = data[: end - offset]
         self._starts.insert(index, offset)
         self._ends.insert(index, end)
         self._pieces.insert(index, data)
