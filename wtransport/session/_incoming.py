@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .._speedups import DatagramQueue
+from ..stream._base import _BaseStream
 from ..stream._waiter import WaitLine
-from ..stream.base import _BaseStream
 
 if TYPE_CHECKING:
     from .._protocol.session import SessionCore

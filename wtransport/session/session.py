@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Self
 from ..events import EventEmitter
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
+from ..stream._base import checked_code, code_of_exception
 from ..stream._waiter import timed_out
-from ..stream.base import checked_code, code_of_exception
 from ..types import Data, Headers, SessionId, SessionState
 from ..utils import ensure_bytes
+from ._base import _BaseSession, _SessionOver, errors_of
 from ._incoming import IncomingIterator
-from .base import _BaseSession, _SessionOver, errors_of
 from .diagnostics import SessionDiagnostics
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..constants import ErrorCodes
 from ..types import StreamDirection
-from .base import checked_code
+from ._base import checked_code
 from .receive import WebTransportReceiveStream
 from .send import WebTransportSendStream
 

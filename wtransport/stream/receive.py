@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from ..constants import ErrorCodes
 from ..exceptions import StreamError
 from ..types import StreamDirection
+from ._base import _BaseStream, checked_code
 from ._waiter import sleep_on, timed_out, wake
-from .base import _BaseStream, checked_code
 
 __all__ = ["WebTransportReceiveStream"]
 

@@ -13,8 +13,8 @@ from ..constants import ErrorCodes
 from ..exceptions import StreamError
 from ..types import Data, StreamDirection, StreamState
 from ..utils import ensure_bytes
+from ._base import _BaseStream, checked_code
 from ._waiter import WaitLine, timed_out
-from .base import _BaseStream, checked_code
 
 __all__ = ["WebTransportSendStream"]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
+from ..stream._base import _BaseStream
 from ..stream._events import HandleEvents
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
-from ..stream.base import _BaseStream
 from ..types import EventType, Headers, SessionId, SessionState, StreamId
 from ..utils import generate_session_id, get_timestamp
 from ._incoming import IncomingDatagrams, IncomingStreams
