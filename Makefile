@@ -64,7 +64,7 @@ test: build driver
 # What drives Chromium, once there is a Chromium to drive: it is large.
 driver: $(INSTALLED)
 	@if command -v chromium >/dev/null && ! test -e $(DRIVER); then \
-		$(PIP) install --quiet --only-binary :all: "playwright>=1.49" && touch $(DRIVER) || \
+		$(PIP) install --quiet --only-binary :all: "playwright>=1.40" && touch $(DRIVER) || \
 		echo "no playwright for this Python; Chromium is not tested"; \
 	fi
 
