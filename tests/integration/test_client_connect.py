@@ -279,13 +279,14 @@ async def test_a_closed_client_does_not_connect(certificate: Any) -> None:
         await client.connect(url="https://localhost/")
 
 
-async def test_connections_over_the_limit_are_refused(certificate: Any) -> None:
+@pytest.mark.parametrize("limit", ["max_connections", "max_sessions"])
+async def test_connections_over_the_limit_are_refused(certificate: Any, limit: str) -> None:
     async with (
         running(app_with(certificate)) as url,
-        WebTransportClient(config=client_config(certificate, max_connections=1)) as client,
+        WebTransportClient(config=client_config(certificate, **{limit: 1})) as client,
     ):
         session = await client.connect(url=f"{url}/echo")
-        with pytest.raises(ClientError, match="max_connections"):
+        with pytest.raises(ClientError, match=limit):
             await client.connect(url=f"{url}/echo")
         await session.close(close_connection=True)
         await client.connect(url=f"{url}/echo")

@@ -1,21 +1,17 @@
-"""`ServerApp`: routing, middleware, accepting, the end of a handler, start-up and shutdown."""
+"""`ServerApp`: routing, middleware, accepting, and the end of a handler."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
-import subprocess
-import sys
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from loopback import HOST, client_config, no_leftovers, running, server_config, url_of
+from loopback import client_config, running, server_config
 
 from wtransport.client import WebTransportClient
 from wtransport.constants import ErrorCodes
-from wtransport.exceptions import ClientError, ServerError, SessionError
+from wtransport.exceptions import ClientError, SessionError
 from wtransport.server import ServerApp, create_cors_middleware, create_rate_limit_middleware
 from wtransport.session import WebTransportSession
 from wtransport.types import EventType, SessionState
@@ -326,143 +322,22 @@ async def test_a_session_that_ends_under_its_handler_is_no_error(
     assert caplog.records == []
 
 
-async def test_shutdown_cancels_handlers_and_closes_their_sessions(certificate: Any, app: ServerApp) -> None:
-    cancelled = asyncio.Event()
+async def test_a_session_that_ends_under_the_tasks_of_its_handler_is_no_error(
+    app: ServerApp, client: WebTransportClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = asyncio.Event()
 
     @app.route(path="/")
     async def handle(session: WebTransportSession) -> None:
         try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(session.read_datagram())
+        finally:
+            done.set()
 
-    async with WebTransportClient(config=client_config(certificate)) as client:
-        with no_leftovers():
-            async with running(app) as url:
-                session = await client.connect(url=url)
-            assert cancelled.is_set()
-            await closing_of(session)
-            await client.close()
-
-
-async def test_start_and_stop_run_in_order(certificate: Any) -> None:
-    steps: list[str] = []
-
-    class Middleware:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        async def __aenter__(self) -> Self:
-            steps.append(f"enter {self.name}")
-            return self
-
-        async def __aexit__(self, *exc_info: object) -> None:
-            steps.append(f"exit {self.name}")
-
-        async def __call__(self, *, session: WebTransportSession) -> bool:
-            return True
-
-    app = ServerApp(config=server_config(certificate))
-    app.add_middleware(middleware=Middleware("one"))
-    app.add_middleware(middleware=Middleware("two"))
-
-    @app.on_startup
-    def plain() -> None:
-        steps.append("plain start")
-
-    @app.on_startup
-    async def coroutine() -> None:
-        steps.append("coroutine start")
-
-    @app.on_shutdown
-    async def stop() -> None:
-        steps.append("stop")
-
-    @app.on_shutdown
-    def broken() -> None:
-        raise RuntimeError("broken on purpose")
-
-    async with app:
-        assert steps == ["enter one", "enter two", "plain start", "coroutine start"]
-        with pytest.raises(ServerError, match="before"):
-            app.add_middleware(middleware=Middleware("late"))
-        steps.clear()
-    assert steps == ["stop", "exit two", "exit one"]
-    await app.shutdown()
-    with pytest.raises(ServerError, match="shut down"):
-        await app.startup()
-
-
-async def test_a_failed_start_leaves_what_it_entered(certificate: Any) -> None:
-    left = asyncio.Event()
-
-    class Middleware:
-        async def __aenter__(self) -> Self:
-            return self
-
-        async def __aexit__(self, *exc_info: object) -> None:
-            left.set()
-
-        async def __call__(self, *, session: WebTransportSession) -> bool:
-            return True
-
-    app = ServerApp(config=server_config(certificate))
-    app.add_middleware(middleware=Middleware())
-
-    @app.on_startup
-    def broken() -> None:
-        raise RuntimeError("broken on purpose")
-
-    with pytest.raises(RuntimeError, match="on purpose"):
-        await app.startup()
-    assert left.is_set()
-
-
-async def test_serve_starts_listens_and_shuts_down(app: ServerApp, client: WebTransportClient) -> None:
-    app.route(path="/")(until_closed)
-    started = asyncio.Event()
-    app.on_startup(started.set)
-    with no_leftovers():
-        serving = asyncio.create_task(app.serve(host=HOST, port=0, max_sessions=3))
-        await asyncio.wait_for(started.wait(), WAIT)
-        while not app.server.is_serving:
-            await asyncio.sleep(0)
-        assert app.server.config.max_sessions == 3
-        async with client:
-            await client.connect(url=url_of(app.server))
-        serving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await serving
-        assert not app.server.is_serving
-
-
-SCRIPT = """
-import sys
-from wtransport import ServerApp, ServerConfig
-app = ServerApp(config=ServerConfig(bind_host="127.0.0.1", bind_port=0, certfile=sys.argv[1], keyfile=sys.argv[2]))
-@app.on_shutdown
-def stopped():
-    print("stopped", flush=True)
-original = app.server.serve_forever
-async def serve_forever():
-    print("ready", flush=True)
-    await original()
-app.server.serve_forever = serve_forever
-app.run()
-print("returned", flush=True)
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_ends_cleanly_on_a_signal(certificate: Any, number: int) -> None:
-    command = [sys.executable, "-W", "error", "-c", SCRIPT, certificate.certfile, certificate.keyfile]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        out, err = process.communicate(timeout=WAIT)
-    assert process.returncode == 0
-    assert out == "stopped\nreturned\n"
-    assert err == ""
+    with caplog.at_level(logging.ERROR):
+        async with running(app) as url, client:
+            session = await client.connect(url=url)
+            await session.close()
+            await asyncio.wait_for(done.wait(), WAIT)
+    assert caplog.records == []

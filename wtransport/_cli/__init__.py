@@ -53,11 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     level = logging.DEBUG if arguments.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("wtransport").setLevel(level)
-    # Imported late, so that --help and --version need neither TLS nor QUIC.
     if arguments.command == "demo":
+        # Late, so that --help and --version load neither TLS nor QUIC.
         from .demo import run_demo
 
         return asyncio.run(run_demo())
+    # Late, for the same reason.
     from .serve import run_server
 
     try:

@@ -6,7 +6,7 @@ import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 from ..config import ServerConfig
-from ..exceptions import DatagramError, StreamError, WebTransportError
+from ..exceptions import DatagramError, SessionError, StreamError, WebTransportError
 from ..server import ServerApp
 from ..session import WebTransportSession
 from ..stream import WebTransportReceiveStream, WebTransportStream
@@ -102,3 +102,5 @@ async def _echo_datagrams(session: WebTransportSession) -> None:
             await session.send_datagram(data=data)
         except DatagramError as error:  # larger than this path or this peer takes in the other direction
             logger.debug("datagram of %d bytes was not echoed: %s", len(data), error)
+        except SessionError:  # it ended in between; so will the iteration
+            continue

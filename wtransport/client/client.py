@@ -167,11 +167,10 @@ class WebTransportClient(EventEmitter):
         self, url: URL, target: URLParts, headers: Headers, protocols: list[str] | None, time_limit: float
     ) -> WebTransportSession:
         self._check_open(url)
+        self._check_limits(url)
         config = self._config
         if time_limit > config.connect_timeout:
             config = replace(config, connect_timeout=time_limit)  # the connection has that limit, too
-        if len(self._attempts) + len(self._connections) >= config.max_connections:
-            raise ClientError(f"max_connections is reached: {config.max_connections} are open", target_url=url)
         host, port, path = target
         attempt = ConnectAttempt(
             config=config, url=url, host=host, port=port, path=path, headers=headers, protocols=protocols
@@ -216,6 +215,16 @@ class WebTransportClient(EventEmitter):
         task = asyncio.get_running_loop().create_task(connection.close(reason="the session is over"))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def _check_limits(self, url: URL) -> None:
+        config, connections, attempts = self._config, self._connections, len(self._attempts)
+        if attempts + len(connections) >= min(config.max_connections, config.max_sessions):
+            # A program may have removed our handler together with its own, so an end can have gone unnoticed.
+            for connection in [each for each in connections if each.is_closed]:
+                del connections[connection]
+        for name, limit in (("max_connections", config.max_connections), ("max_sessions", config.max_sessions)):
+            if attempts + len(connections) >= limit:  # each connection is there for one session
+                raise ClientError(f"{name} is reached: {limit} are open", target_url=url)
 
     def _check_open(self, url: URL) -> None:
         if self._is_closed:

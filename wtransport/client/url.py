@@ -54,7 +54,8 @@ def parse_url(*, url: URL) -> URLParts:
     if not host:
         raise invalid_config(key="url", value=url, reason="host is missing")
     if parts.username is not None or parts.password is not None:
-        raise invalid_config(key="url", value=url, reason="must not contain a user name or password")
+        shown = url.replace(parts.netloc.rpartition("@")[0], "***", 1)  # a password has no place in a log
+        raise invalid_config(key="url", value=shown, reason="must not contain a user name or password")
     if port == 0:
         raise invalid_config(key="url", value=url, reason="port must be between 1 and 65535")
     try:

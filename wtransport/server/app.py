@@ -68,6 +68,7 @@ class ServerApp:
         self._entered = contextlib.AsyncExitStack()
         self._is_started = False
         self._is_stopping = False
+        self._is_stopped = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Start the app, see `startup`."""
@@ -223,9 +224,11 @@ class ServerApp:
         """Call the shutdown functions, end the session handlers, close the server, leave the middleware in reverse.
 
         New requests are rejected with status 503 from here on. An exception in a shutdown function is logged and does
-        not stop the others. Calling it again, or without a start, does nothing.
+        not stop the others. Called again it waits for the first call to finish; without a start it does nothing.
         """
-        if not self._is_started or self._is_stopping:
+        if self._is_stopping:
+            await self._is_stopped.wait()
+        if not self._is_started:
             return
         self._is_stopping = True
         try:
@@ -241,6 +244,7 @@ class ServerApp:
             try:
                 await self._server.close()
             finally:
+                self._is_stopped.set()
                 await self._entered.aclose()
 
     async def _serve_until_terminated(self, **kwargs: Any) -> None:
@@ -263,7 +267,7 @@ class ServerApp:
                 raise
 
     async def _cancel_handlers(self) -> None:
-        tasks = set(self._handler_tasks)
+        tasks = self._handler_tasks - {asyncio.current_task()}  # a handler may be the one who shuts down
         for task in tasks:
             task.cancel()
         if not tasks:
@@ -301,7 +305,7 @@ class ServerApp:
             reason = "server is shutting down"
             raise
         except Exception as error:
-            if session.is_closed and isinstance(error, WebTransportError):
+            if session.is_closed and _is_ours(error):
                 logger.debug("session for %s ended under its handler: %s", session.path, error)
             else:
                 logger.exception("session handler for %s failed", session.path)
@@ -339,6 +343,13 @@ class _DecidesItself:
 
     def __call__(self, session: WebTransportSession) -> Awaitable[None]:
         return self._handler(session)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Tell whether an error is one of this package, or a group of nothing but those."""
+    if isinstance(error, ExceptionGroup):
+        return all(_is_ours(each) for each in error.exceptions)
+    return isinstance(error, WebTransportError)
 
 
 async def _call(function: Callable[[], Any]) -> None:

@@ -46,8 +46,6 @@ def test_a_usable_url_is_taken_apart(url: str, expected: tuple[str, int, str]) -
         "https://example.org:0/",
         "https://example.org:65536/",
         "https://example.org:port/",
-        "https://user@example.org/",
-        "https://user:secret@example.org/",
         "https://[::1/",
         "https://[not-an-address]/",
         "https://example.org/a b",
@@ -62,6 +60,13 @@ def test_an_unusable_url_is_refused_by_name(url: str) -> None:
         parse_url(url=url)
     assert caught.value.config_key == "url"
     assert caught.value.config_value == url
+
+
+def test_credentials_are_refused_without_repeating_them() -> None:
+    with pytest.raises(ConfigurationError, match="password") as caught:
+        parse_url(url="https://user:secret@example.org/")
+    assert "secret" not in str(caught.value)
+    assert caught.value.config_value == "https://***@example.org/"
 
 
 def test_a_url_must_be_a_string() -> None:
