@@ -147,8 +147,8 @@ class AioquicPort:
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
         stream = self._table.streams.get(stream_id)
-        if stream is not None:
-            stream.send.low_water = low_water
+        if stream is not None and self._table.watch_unsent(stream, low_water):
+            self.request_flush()
 
     def reset_stream(self, stream_id: int, error_code: int) -> None:
         """Reset the sending side."""

@@ -67,10 +67,14 @@ class StreamDiscarded:
 
 @dataclass(slots=True)
 class StreamStopped:
-    """The peer asked us to stop sending (STOP_SENDING); the transport answers with RESET_STREAM by itself."""
+    """The peer asked us to stop sending (STOP_SENDING); the transport answers with RESET_STREAM by itself.
+
+    `unsent` counts the bytes that were queued and dropped before they were sent for the first time.
+    """
 
     stream_id: int
     error_code: int
+    unsent: int = 0
 
 
 @dataclass(slots=True)

@@ -61,6 +61,12 @@ class StreamTable:
         if not stream.is_queued:
             self.enqueue(stream)
 
+    def watch_unsent(self, stream: QuicStream, low_water: int) -> bool:
+        """Report once that at most `low_water` bytes of a stream are unsent; True when that is so already."""
+        stream.send.low_water = low_water
+        self.sent(stream, 0)
+        return stream.send.low_water < 0
+
     def reset(self, stream: QuicStream, error_code: int) -> None:
         """Reset a stream's sending side, unless it is over."""
         if stream.send.reset(error_code):
@@ -145,9 +151,12 @@ class StreamTable:
     def on_stop_sending(self, stream_id: int, error_code: int) -> None:
         """Take a STOP_SENDING frame (RFC 9000, 19.5): answered with a reset that copies the code (3.5)."""
         stream = self._sending_stream(stream_id)
-        if stream is not None and stream.send.reset(error_code):
+        if stream is None:
+            return
+        unsent = stream.send.unsent
+        if stream.send.reset(error_code):
             self.enqueue(stream)
-            self._emit(StreamStopped(stream_id, error_code))
+            self._emit(StreamStopped(stream_id, error_code, unsent))
 
     def on_max_data(self, limit: int) -> None:
         """Take a MAX_DATA frame (RFC 9000, 19.9)."""
@@ -222,6 +231,7 @@ class StreamTable:
     def _forget(self, stream: QuicStream) -> None:
         if self.streams.pop(stream.stream_id, None) is None:
             return
+        self._waiting_for_max_data.pop(stream, None)
         is_peers = bool(stream.stream_id & 1) == self._is_client
         if is_peers and self.peer_limits[bool(stream.stream_id & 2)].stream_closed():
             self.limits_due = True

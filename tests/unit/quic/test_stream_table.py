@@ -1,0 +1,452 @@
+"""Who may open and send how much, and what breaks the rules."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from port_pair import WINDOW, limits
+
+from wtransport._quic.limits import PeerLimits, TransportLimits
+from wtransport._quic.port import (
+    StreamBytes,
+    StreamCreditRaised,
+    StreamDiscarded,
+    StreamReset,
+    StreamStopped,
+)
+from wtransport._quic.stream_table import MAX_STREAM_COUNT, StreamTable
+from wtransport._quic.violations import TransportViolation
+from wtransport.constants import ErrorCodes
+
+CLIENT_BIDI, SERVER_BIDI, CLIENT_UNI, SERVER_UNI = 0, 1, 2, 3
+GENEROUS = PeerLimits(10**6, 10**5, 10**5, 10**5, 100, 100)
+
+
+class Table(StreamTable):
+    """A table with the events it reported."""
+
+    def __init__(self, *, is_client: bool = False, given: TransportLimits | None = None) -> None:
+        self.events: list = []
+        super().__init__(is_client=is_client, limits=given or limits(), emit=self.events.append)
+        self.remote = PeerLimits(**{name: getattr(GENEROUS, name) for name in PeerLimits.__slots__})
+
+    def finish_sending(self, stream_id: int) -> None:
+        """Have the sending side's FIN acknowledged."""
+        stream = self.streams[stream_id]
+        if stream.send.is_open:
+            self.write(stream, b"", True)
+        while (frame := stream.send.next_frame(1000, 1000)) is not None:
+            stream.send.on_frame_delivery(True, *frame[:3])
+        self.forget_if_finished(stream)
+
+
+def violation(action) -> int:
+    with pytest.raises(TransportViolation) as caught:
+        action()
+    assert caught.value.reason
+    return caught.value.error_code
+
+
+# Violations.
+
+
+@pytest.mark.parametrize("kind", [CLIENT_BIDI, CLIENT_UNI])
+def test_opening_more_streams_than_allowed(kind) -> None:
+    table = Table()
+    table.on_stream_frame((15 << 2) | kind, 0, b"x", False)
+    for action in (
+        lambda: table.on_stream_frame((16 << 2) | kind, 0, b"x", False),
+        lambda: table.on_reset((16 << 2) | kind, 0, 0),
+        lambda: table.on_stream_data_blocked((16 << 2) | kind),
+        lambda: table.on_stream_frame(2**62 - 4 + kind, 0, b"", True),
+    ):
+        assert violation(action) == ErrorCodes.STREAM_LIMIT_ERROR
+
+
+def test_opening_beyond_the_limit_by_frames_for_our_sending_side() -> None:
+    table = Table()
+    assert violation(lambda: table.on_stop_sending(16 << 2, 0)) == ErrorCodes.STREAM_LIMIT_ERROR
+    assert violation(lambda: table.on_max_stream_data(16 << 2, 0)) == ErrorCodes.STREAM_LIMIT_ERROR
+
+
+@pytest.mark.parametrize("is_client", [False, True])
+def test_frames_against_the_direction_or_for_streams_that_were_not_opened(is_client) -> None:
+    table = Table(is_client=is_client)
+    own_uni = table.open(unidirectional=True)
+    ours, theirs = (CLIENT_BIDI, SERVER_UNI) if is_client else (SERVER_BIDI, CLIENT_UNI)
+    for action in (
+        lambda: table.on_stream_frame(own_uni, 0, b"", False),
+        lambda: table.on_reset(own_uni, 0, 0),
+        lambda: table.on_stream_data_blocked(own_uni),
+        lambda: table.on_stop_sending(theirs, 0),
+        lambda: table.on_max_stream_data(theirs, 0),
+        lambda: table.on_stream_frame(ours, 0, b"", False),
+        lambda: table.on_reset(ours, 0, 0),
+        lambda: table.on_stop_sending(ours, 0),
+        lambda: table.on_max_stream_data(ours, 0),
+        lambda: table.on_stop_sending(own_uni + 4, 0),
+        lambda: table.on_max_stream_data(own_uni + 4, 0),
+    ):
+        assert violation(action) == ErrorCodes.STREAM_STATE_ERROR
+
+
+def test_going_over_a_streams_limit() -> None:
+    table = Table()
+    table.on_stream_frame(0, 0, bytes(WINDOW), False)
+    assert violation(lambda: table.on_stream_frame(0, WINDOW, b"x", False)) == ErrorCodes.FLOW_CONTROL_ERROR
+    assert violation(lambda: table.on_stream_frame(4, WINDOW, b"x", False)) == ErrorCodes.FLOW_CONTROL_ERROR
+    assert violation(lambda: table.on_reset(4, 0, WINDOW + 1)) == ErrorCodes.FLOW_CONTROL_ERROR
+
+
+def test_going_over_the_connections_limit() -> None:
+    table = Table(given=limits(connection_window=2 * WINDOW - 1))
+    table.on_stream_frame(0, 0, bytes(WINDOW), False)
+    assert violation(lambda: table.on_stream_frame(4, 0, bytes(WINDOW), False)) == ErrorCodes.FLOW_CONTROL_ERROR
+    assert violation(lambda: table.on_stream_frame(4, WINDOW - 1, b"x", False)) == ErrorCodes.FLOW_CONTROL_ERROR
+    assert violation(lambda: table.on_reset(4, 0, WINDOW)) == ErrorCodes.FLOW_CONTROL_ERROR
+    table.on_stream_frame(4, 0, bytes(WINDOW - 1), False)
+
+
+def test_contradicting_the_final_size() -> None:
+    table = Table()
+    table.on_stream_frame(0, 0, b"abc", True)
+    assert violation(lambda: table.on_stream_frame(0, 3, b"x", False)) == ErrorCodes.FINAL_SIZE_ERROR
+    assert violation(lambda: table.on_stream_frame(0, 0, b"ab", True)) == ErrorCodes.FINAL_SIZE_ERROR
+    assert violation(lambda: table.on_reset(0, 0, 2)) == ErrorCodes.FINAL_SIZE_ERROR
+    assert violation(lambda: table.on_reset(0, 0, 4)) == ErrorCodes.FINAL_SIZE_ERROR
+
+
+def test_offsets_beyond_what_a_varint_holds() -> None:
+    table = Table()
+    assert violation(lambda: table.on_stream_frame(0, 2**62 - 1, b"x", False)) == ErrorCodes.FRAME_ENCODING_ERROR
+
+
+def test_more_streams_than_ids_allow() -> None:
+    table = Table()
+    assert violation(lambda: table.on_max_streams(MAX_STREAM_COUNT + 1, unidirectional=True)) == (
+        ErrorCodes.FRAME_ENCODING_ERROR
+    )
+    table.on_max_streams(MAX_STREAM_COUNT, unidirectional=True)
+
+
+def test_scattering_a_stream_over_too_many_pieces() -> None:
+    table = Table()
+    for offset in range(1, 4096, 2):
+        table.on_stream_frame(0, offset, b"x", False)
+
+    def scatter() -> None:
+        for offset in range(4097, 10_000, 2):
+            table.on_stream_frame(0, offset, b"x", False)
+
+    assert violation(scatter) == ErrorCodes.INTERNAL_ERROR
+
+
+# Opening.
+
+
+def test_a_frame_opens_the_lower_streams_of_its_kind_too() -> None:
+    table = Table()
+    table.on_stream_frame(12, 0, b"x", False)
+    assert sorted(table.streams) == [0, 4, 8, 12]
+    table.on_stream_frame(4, 0, b"y", False)
+    assert sorted(table.streams) == [0, 4, 8, 12]
+    assert table.events == [StreamBytes(12, b"x", False), StreamBytes(4, b"y", False)]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        lambda table: table.on_stop_sending(4, 0),
+        lambda table: table.on_max_stream_data(4, 5),
+        lambda table: table.on_stream_data_blocked(4),
+    ],
+)
+def test_every_frame_that_names_a_stream_opens_it(frame) -> None:
+    table = Table()
+    frame(table)
+    assert sorted(table.streams) == [0, 4]
+
+
+def test_each_opener_has_its_own_credit() -> None:
+    table = Table(is_client=True)
+    table.remote = PeerLimits(
+        max_data=100,
+        max_stream_data_bidi_local=1,
+        max_stream_data_bidi_remote=2,
+        max_stream_data_uni=3,
+        max_streams_bidi=5,
+        max_streams_uni=5,
+    )
+    table.on_stream_data_blocked(SERVER_BIDI)
+    table.on_stream_data_blocked(SERVER_UNI)
+    assert table.streams[SERVER_BIDI].send.limit == 1
+    assert table.streams[table.open(unidirectional=False)].send.limit == 2
+    assert table.streams[table.open(unidirectional=True)].send.limit == 3
+    assert not table.streams[SERVER_UNI].send.is_open
+
+
+def test_ids_go_up_by_four_and_refusal_is_remembered_until_the_limit_rises() -> None:
+    table = Table(is_client=True)
+    table.remote.max_streams_bidi = 2
+    assert [table.open(unidirectional=False) for _ in range(3)] == [0, 4, None]
+    table.on_max_streams(2, unidirectional=False)
+    table.on_max_streams(1, unidirectional=False)
+    table.on_max_streams(200, unidirectional=True)
+    assert table.events == []
+    table.on_max_streams(3, unidirectional=False)
+    assert table.events == [StreamCreditRaised(False)]
+    assert table.open(unidirectional=False) == 8
+    table.on_max_streams(4, unidirectional=False)
+    assert table.events == [StreamCreditRaised(False)], "nobody was refused since"
+
+
+# Frames for streams that are over.
+
+
+def test_frames_for_finished_streams_are_ignored() -> None:
+    table = Table()
+    table.on_stream_frame(0, 0, b"all", True)
+    table.finish_sending(0)
+    assert table.streams == {}
+    table.events.clear()
+    table.on_stream_frame(0, 0, b"all", True)
+    table.on_stream_frame(0, 1000, b"nonsense", False)
+    table.on_reset(0, 1, 3)
+    table.on_stop_sending(0, 1)
+    table.on_max_stream_data(0, 10**6)
+    table.on_stream_data_blocked(0)
+    assert table.streams == {}
+    assert table.events == []
+    assert table.receive_window.received == 3
+
+
+def test_frames_for_our_finished_streams_are_ignored() -> None:
+    table = Table(is_client=True)
+    stream_id = table.open(unidirectional=False)
+    table.finish_sending(stream_id)
+    table.on_stream_frame(stream_id, 0, b"", True)
+    assert table.streams == {}
+    table.on_stream_frame(stream_id, 0, b"", True)
+    table.on_stop_sending(stream_id, 0)
+    assert table.streams == {}
+
+
+def test_a_closed_stream_lets_the_peer_open_another() -> None:
+    table = Table(given=limits(max_streams_bidi=2))
+    for number in range(10):
+        table.on_stream_frame(number << 2, 0, b"", True)
+        assert number << 2 in table.streams
+        table.finish_sending(number << 2)
+    assert table.peer_limits[0].limit == 12
+
+
+def test_our_own_closed_streams_do_not_count_for_the_peer() -> None:
+    table = Table(is_client=True)
+    stream_id = table.open(unidirectional=True)
+    table.finish_sending(stream_id)
+    assert table.streams == {}
+    assert table.peer_limits[1].limit == 16
+    assert not table.limits_due
+
+
+# Reset and stop.
+
+
+def test_the_peers_reset_is_reported_once_with_its_size() -> None:
+    table = Table()
+    table.on_stream_frame(2, 0, b"abc", False)
+    table.on_reset(2, 77, 10)
+    table.on_reset(2, 77, 10)
+    assert table.events == [StreamBytes(2, b"abc", False), StreamReset(2, 77, 10)]
+    assert table.streams == {}
+
+
+def test_a_reset_after_the_fin_arrived_is_no_news() -> None:
+    table = Table()
+    table.on_stream_frame(0, 0, b"abc", True)
+    table.on_reset(0, 5, 3)
+    assert table.events == [StreamBytes(0, b"abc", True)]
+
+
+def test_a_reset_in_a_gap_after_the_fin_gives_back_the_missing_bytes() -> None:
+    table = Table()
+    table.on_stream_frame(2, 5, b"end", True)
+    table.on_reset(2, 5, 8)
+    assert table.events == [StreamReset(2, 5, 8)]
+    assert table.receive_window.consumed == table.receive_window.received == 8
+
+
+def test_stop_sending_resets_and_is_reported_once() -> None:
+    table = Table()
+    table.on_stream_frame(0, 0, b"x", False)
+    stream = table.streams[0]
+    table.write(stream, bytes(100), False)
+    stream.send.next_frame(30, 1000)
+    table.on_stop_sending(0, 66)
+    table.on_stop_sending(0, 66)
+    assert [event for event in table.events if isinstance(event, StreamStopped)] == [StreamStopped(0, 66, 70)]
+    assert stream.send.reset_code == 66
+    assert stream.send.offset == 30
+    assert not stream.send.is_open
+    assert list(table.ready) == [stream]
+
+
+def test_stop_sending_for_a_stream_that_was_reset_is_no_news() -> None:
+    table = Table()
+    table.on_stream_frame(0, 0, b"x", False)
+    table.reset(table.streams[0], 1)
+    table.on_stop_sending(0, 66)
+    assert not any(isinstance(event, StreamStopped) for event in table.events)
+    assert table.streams[0].send.reset_code == 1
+
+
+def test_a_stopped_stream_is_discarded_and_credited_at_once() -> None:
+    table = Table()
+    table.on_stream_frame(2, 0, b"read", False)
+    table.on_stream_frame(2, 10, b"beyond a gap", False)
+    table.consume(2, 4)
+    table.stop(table.streams[2], 5)
+    assert table.receive_window.consumed == table.receive_window.received == 22
+    table.on_stream_frame(2, 4, b"filler", False)
+    table.on_stream_frame(2, 22, b"more", False)
+    assert table.receive_window.consumed == table.receive_window.received == 26
+    table.on_stream_frame(2, 30, b"", True)
+    assert table.receive_window.consumed == table.receive_window.received == 30
+    assert table.events == [StreamBytes(2, b"read", False), StreamDiscarded(2, 30)]
+    assert table.streams == {}
+
+
+def test_a_stopped_stream_that_is_reset_reports_the_reset() -> None:
+    table = Table()
+    table.on_stream_frame(2, 0, b"abc", False)
+    table.consume(2, 3)
+    table.stop(table.streams[2], 5)
+    table.on_reset(2, 5, 50)
+    assert table.events == [StreamBytes(2, b"abc", False), StreamReset(2, 5, 50)]
+    assert table.receive_window.consumed == table.receive_window.received == 50
+    assert table.streams == {}
+
+
+def test_a_stream_that_waited_for_credit_is_dropped_when_it_is_over() -> None:
+    table = Table(is_client=True)
+    stream_id = table.open(unidirectional=True)
+    stream = table.streams[stream_id]
+    table.write(stream, b"blocked", False)
+    table.wait_for_max_data(stream)
+    table.reset(stream, 1)
+    stream.send.on_reset_delivery(True)
+    table.forget_if_finished(stream)
+    assert table.streams == {}
+    assert not table._waiting_for_max_data
+
+
+def test_a_watch_on_a_stream_that_drained_already_is_answered_at_once() -> None:
+    table = Table(is_client=True)
+    stream_id = table.open(unidirectional=True)
+    table.write(table.streams[stream_id], bytes(10), False)
+    table.watch_unsent(table.streams[stream_id], 9)
+    assert table.events == []
+    table.watch_unsent(table.streams[stream_id], 10)
+    assert [type(event).__name__ for event in table.events] == ["StreamDrained"]
+    table.sent(table.streams[stream_id], 0)
+    assert len(table.events) == 1
+
+
+# Credit.
+
+
+class Peer:
+    """Sends on streams as far as the limits allow, in any order, with resets; and remembers what it sent."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.highest: dict[int, int] = {}
+        self.final: dict[int, int] = {}
+
+    @property
+    def sent(self) -> int:
+        return sum(self.highest.values())
+
+    def room(self, stream_id: int) -> int:
+        stream = self.table.streams.get(stream_id)
+        limit = WINDOW if stream is None else stream.receive.window.limit
+        highest = self.highest.get(stream_id, 0)
+        window = self.table.receive_window
+        return max(min(limit - highest, window.limit - self.sent), 0)
+
+    def grow(self, stream_id: int, size: int) -> int:
+        end = self.highest.get(stream_id, 0) + min(size, self.room(stream_id))
+        self.highest[stream_id] = end
+        return end
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["data", "gap", "fill", "fin", "reset", "stop", "read", "again"]),
+        st.integers(0, 3),
+        st.integers(0, WINDOW),
+    ),
+    max_size=60,
+)
+
+
+@given(OPERATIONS)
+def test_connection_credit_never_leaks(operations) -> None:
+    """However streams end: when the program has taken all that it was given, every byte sent is accounted for."""
+    table = Table(given=limits(connection_window=2 * WINDOW))
+    peer = Peer(table)
+    unread: dict[int, int] = {}
+    window = table.receive_window
+
+    def collect() -> None:
+        for event in table.events:
+            if isinstance(event, StreamBytes):
+                unread[event.stream_id] = unread.get(event.stream_id, 0) + len(event.data)
+        table.events.clear()
+
+    for what, number, size in operations:
+        stream_id = (number << 2) | CLIENT_UNI
+        before = peer.highest.get(stream_id, 0)
+        is_open = stream_id not in peer.final
+        if what == "data" and is_open:
+            end = peer.grow(stream_id, size)
+            table.on_stream_frame(stream_id, before, bytes(end - before), False)
+        elif what == "gap" and is_open:
+            end = peer.grow(stream_id, size)
+            if end > before:
+                table.on_stream_frame(stream_id, end - 1, b"x", False)
+        elif what == "fill":
+            table.on_stream_frame(stream_id, 0, bytes(before), False)
+        elif what == "fin" and is_open:
+            peer.final[stream_id] = end = peer.grow(stream_id, size)
+            table.on_stream_frame(stream_id, end, b"", True)
+        elif what == "reset":
+            end = peer.final.get(stream_id)
+            if end is None:
+                end = peer.final[stream_id] = peer.grow(stream_id, size)
+            table.on_reset(stream_id, 0, end)
+        elif what == "stop" and stream_id in table.streams:
+            table.stop(table.streams[stream_id], 0)
+        elif what == "read":
+            collect()
+            count = min(size, unread.get(stream_id, 0))
+            unread[stream_id] = unread.get(stream_id, 0) - count
+            table.consume(stream_id, count)
+        elif what == "again" and stream_id in peer.final:
+            table.on_stream_frame(stream_id, peer.final[stream_id], b"", True)
+        assert window.received == peer.sent
+        assert window.consumed <= window.received
+        assert window.limit <= window.consumed + window.window
+    for stream_id in peer.highest:
+        if stream_id not in peer.final:
+            peer.final[stream_id] = peer.highest[stream_id]
+            table.on_reset(stream_id, 0, peer.final[stream_id])
+        else:
+            table.on_stream_frame(stream_id, 0, bytes(peer.final[stream_id]), True)
+    collect()
+    for stream_id, count in unread.items():
+        table.consume(stream_id, count)
+    assert window.consumed == window.received == peer.sent
+    assert window.limit - window.received > window.window // 2
+    assert table.streams.keys() & peer.highest.keys() == set()
