@@ -23,8 +23,11 @@ MAX_UDP_PAYLOAD = 65_535
 Far below asyncio's own 256 KiB, which the C library takes from the kernel anew for every datagram (11 µs each).
 """
 
-READ_BATCH = 16
-"""Datagrams read from one socket before the loop goes on; about 1.5 ms of work, so that nobody else starves."""
+READ_BATCH = 32
+"""Datagrams read from one socket before the loop goes on: about 1 ms of work, so that nobody else starves.
+
+Receiving bulk data takes half the processor time that it takes one by one, as acknowledgements and turns are shared.
+"""
 
 PORT_ATTEMPTS = 16
 """How many system-chosen ports are tried until one is free on every address of a host."""

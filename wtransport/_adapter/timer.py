@@ -8,10 +8,7 @@ import time
 from collections.abc import Callable
 
 TIMER_GRANULARITY = 0.001
-"""Seconds; the least that two time-outs of one connection are apart, and QUIC's own granularity (RFC 9002, 6.1.2).
-
-Event loops wait in whole milliseconds, so a shorter wait would spin.
-"""
+"""Seconds between two time-outs for one and the same deadline; QUIC's own granularity (RFC 9002, 6.1.2)."""
 
 TIMER_SLACK = 0.000_05
 """Seconds by which a timer may fire early and still count as due: rounding of deadlines, not lateness."""
@@ -30,10 +27,21 @@ class DeadlineTimer:
     """Calls back once when a deadline has come; the deadline may move at any time.
 
     Almost every packet moves the deadline, mostly later. So an armed handle is left alone as long as it fires no later
-    than needed, and the deadline is looked at again when it fires.
+    than needed, and the deadline is looked at again when it fires. Deadlines of pacing are microseconds ahead and often
+    past when they are set: those fire in the next turn.
     """
 
-    __slots__ = ("_callback", "_clock", "_context", "_deadline", "_fires_at", "_handle", "_loop", "_not_before")
+    __slots__ = (
+        "_callback",
+        "_clock",
+        "_context",
+        "_deadline",
+        "_fires_at",
+        "_handle",
+        "_handled_at",
+        "_loop",
+        "_shortest_wait",
+    )
 
     def __init__(
         self,
@@ -51,7 +59,9 @@ class DeadlineTimer:
         self._deadline: float | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._fires_at = 0.0
-        self._not_before = 0.0
+        self._handled_at = -TIMER_GRANULARITY
+        # uvloop rounds to whole milliseconds: half of one would be none at all, and then be asked for again and again.
+        self._shortest_wait = 0.0 if isinstance(loop, asyncio.BaseEventLoop) else TIMER_GRANULARITY
 
     @property
     def deadline(self) -> float | None:
@@ -63,8 +73,11 @@ class DeadlineTimer:
         self._deadline = deadline
         if deadline is None:
             return
+        if deadline <= self._handled_at:
+            # Its time-out was handled and it has not moved: asking again at once would be a busy loop.
+            self._deadline = deadline = self._handled_at + TIMER_GRANULARITY
         if self._handle is not None:
-            if self._fires_at <= deadline or self._fires_at <= self._not_before:
+            if self._fires_at <= deadline:
                 return
             self._handle.cancel()
         self._arm(deadline, now)
@@ -77,12 +90,8 @@ class DeadlineTimer:
             self._handle = None
 
     def _arm(self, deadline: float, now: float) -> None:
-        # A deadline that stays in the past after its time-out was handled must not turn into a busy loop.
-        delay = max(deadline, self._not_before) - now
-        if delay <= TIMER_SLACK:
-            delay = 0.0
-        elif delay < TIMER_GRANULARITY:
-            delay = TIMER_GRANULARITY
+        delay = deadline - now
+        delay = 0.0 if delay <= TIMER_SLACK else max(delay, self._shortest_wait)
         self._fires_at = now + delay
         self._handle = self._loop.call_later(delay, self._fire, context=self._context)
 
@@ -92,10 +101,9 @@ class DeadlineTimer:
         if deadline is None:
             return
         now = self._clock()
-        if now + TIMER_SLACK < max(deadline, self._not_before):
+        if now + TIMER_SLACK < deadline:
             self._arm(deadline, now)
             return
         self._deadline = None
-        now = max(now, deadline)
-        self._not_before = now + TIMER_GRANULARITY
-        self._callback(now)
+        self._handled_at = max(now, deadline)
+        self._callback(self._handled_at)

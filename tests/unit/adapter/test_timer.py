@@ -98,15 +98,45 @@ def test_a_deadline_that_stays_in_the_past_fires_once_a_millisecond(t):
     timer.cancel()
 
 
-def test_a_loop_that_fires_early_is_asked_again_after_at_least_a_millisecond(t):
-    # uvloop rounds to whole milliseconds and counts from the start of the turn.
-    t.set(1000.0104)
-    handle = t.loop.timers[0][2]
-    t.loop.timers.clear()
-    t.loop.clock = 1000.0100
-    handle._run()
-    assert t.fired == []
-    assert t.loop.live_timers() == [pytest.approx(1000.0100 + TIMER_GRANULARITY)]
+def test_deadlines_of_pacing_fire_turn_after_turn_without_a_wait(t):
+    # Each is a few microseconds after the last one, and past when it is set.
+    loop = t.loop
+    fired = []
+
+    def callback(now):
+        fired.append(now)
+        if len(fired) < 20:
+            timer.set(now + 0.000_003, loop.time())
+
+    timer = DeadlineTimer(loop=loop, clock=loop.time, callback=callback)
+    timer.set(loop.time() + 0.000_003, loop.time())
+    loop.advance(0.000_1)
+    assert len(fired) == 20
+
+
+class WholeMilliseconds:
+    """A loop like uvloop's: it waits in whole milliseconds, so that a time-out may come early."""
+
+    def __init__(self, loop) -> None:
+        self.loop = loop
+        self.delays = []
+
+    def call_later(self, delay, callback, *args, context=None):
+        self.delays.append(delay)
+        return self.loop.call_later(round(delay, 3), callback, *args, context=context)
+
+
+@pytest.mark.parametrize("ahead", [0.000_4, 0.001_4, 0.010_4, 0.010_6])
+def test_a_loop_that_fires_early_is_asked_again_but_does_not_spin(t, ahead):
+    loop = WholeMilliseconds(t.loop)
+    timer = DeadlineTimer(loop=loop, clock=t.loop.time, callback=t.fired.append)
+    timer.set(1000.0 + ahead, 1000.0)
+    t.loop.advance(0.02)
+    assert len(t.fired) == 1
+    assert 1000.0 + ahead <= t.fired[0] + TIMER_SLACK
+    assert t.fired[0] < 1000.0 + ahead + 0.0015
+    assert len(loop.delays) <= 2
+    assert all(delay >= TIMER_GRANULARITY for delay in loop.delays)
 
 
 async def test_asyncio_loops_are_their_own_clock():
