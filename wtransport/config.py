@@ -163,7 +163,7 @@ class ClientConfig(_CommonConfig):
     """
 
     auto_reconnect: bool = c.DEFAULT_AUTO_RECONNECT
-    """Whether `ReconnectingClient` connects again after its session was lost."""
+    """Whether ``connect`` tries again, see `max_retries` and the delays, if an attempt fails for want of an answer."""
     certfile: str | None = None
     """PEM file of the client's own certificate chain, sent when the server asks; needs `keyfile`."""
     connect_timeout: float = c.DEFAULT_CONNECT_TIMEOUT
@@ -175,7 +175,7 @@ class ClientConfig(_CommonConfig):
     max_connections: int = c.DEFAULT_CLIENT_MAX_CONNECTIONS
     """Connections one client may have open at a time."""
     max_retries: int = c.DEFAULT_MAX_RETRIES
-    """Attempts to reconnect after the first; negative: for ever."""
+    """Further attempts to connect after one that failed; negative: for ever."""
     max_retry_delay: float = c.DEFAULT_MAX_RETRY_DELAY
     """Longest wait between two attempts."""
     max_sessions: int = c.DEFAULT_CLIENT_MAX_SESSIONS
