@@ -20,8 +20,8 @@ __all__ = ["ConnectAttempt"]
 CRYPTO_ERROR = 0x100
 """First of the 256 QUIC codes that carry a TLS alert in their low byte (RFC 9001, 4.8)."""
 
-CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48})
-"""TLS alerts about a certificate: bad, unsupported, revoked, expired, unknown, of an unknown authority (RFC 8446)."""
+CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48, 116})
+"""TLS alerts about a certificate: bad, unsupported, revoked, expired, unknown, unknown authority, required (RFC 8446)."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -78,10 +78,10 @@ class ConnectAttempt:
             await self.connection.close(reason="the attempt to connect was given up")
 
     async def _open(self) -> WebTransportSession:
-        address = (self.host, self.port)
         try:
             protocol, transport = await dial(host=self.host, port=self.port, config=self.config)
         except OSError as error:
+            address = (self.host, self.port)
             raise ConnectionError(f"cannot reach {self.host}: {error}", remote_address=address) from error
         self.connection = WebTransportConnection(
             config=self.config, protocol=protocol, transport=transport, is_client=True
@@ -101,26 +101,25 @@ class ConnectAttempt:
         except ConnectionError as error:
             if self.is_abandoned:
                 raise ClientError("client was closed while it connected", target_url=self.url) from error
-            if error.remote_address is None:
-                error.remote_address = address
-            raise _explained(error) from error
+            raise self._explained(error) from error
 
-
-def _explained(error: ConnectionError) -> ConnectionError:
-    """Return an error that says in words what a QUIC code means for the one who connects."""
-    details = error.details
-    if details.get("is_application", True):
-        return error
-    alert = error.error_code - CRYPTO_ERROR
-    if alert in CERTIFICATE_ALERTS:
-        whose = "our certificate is refused by the server" if details["by_peer"] else "the server's certificate is bad"
-    elif error.error_code == ErrorCodes.CONNECTION_REFUSED and details["by_peer"]:
-        whose = "the server refuses the connection"
-    else:
-        return error
-    return ConnectionError(
-        f"{whose}: {error.message}",
-        error_code=error.error_code,
-        remote_address=error.remote_address,
-        details=details,
-    )
+    def _explained(self, error: ConnectionError) -> ConnectionError:
+        """Return an error that says in words what went wrong for the one who connects."""
+        details = error.details
+        reason = error.message.removeprefix("the connection failed: ")
+        code: int | None = error.error_code
+        alert = error.error_code - CRYPTO_ERROR
+        if isinstance(error.__cause__, OSError):
+            text, code = f"cannot reach {self.host} at port {self.port}: {error.__cause__}", None
+        elif details.get("is_application", True):
+            text = error.message
+        elif alert in CERTIFICATE_ALERTS and details["by_peer"]:
+            text = f"the server does not accept the client's certificate: {reason}"
+        elif alert in CERTIFICATE_ALERTS:
+            text = f"the server's certificate is not valid: {reason}"
+        elif code == ErrorCodes.CONNECTION_REFUSED and details["by_peer"]:
+            text = f"the server refuses the connection: {reason}"
+        else:
+            text = error.message
+        address = error.remote_address or (self.host, self.port)
+        return ConnectionError(text, error_code=code, remote_address=address, details=details)
