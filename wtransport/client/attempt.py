@@ -21,7 +21,7 @@ CRYPTO_ERROR = 0x100
 """First of the 256 QUIC codes that carry a TLS alert in their low byte (RFC 9001, 4.8)."""
 
 CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48, 116})
-"""TLS alerts about a certificate: bad, unsupported, revoked, expired, unknown, unknown authority, required (RFC 8446)."""
+"""TLS alerts about a certificate: bad, unsupported, revoked, expired, unknown, unknown issuer, required (RFC 8446)."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
