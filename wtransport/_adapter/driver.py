@@ -16,8 +16,11 @@ from .outlet import Outlet
 from .ports import DrivenEngine
 from .timer import DeadlineTimer, clock_of
 
-CLOSE_WAIT_LIMIT = 1.0
-"""Seconds that `wait_closed` waits at most: for sessions to tell their ends (3 probe timeouts), for a full socket."""
+CLOSE_WAIT_LIMIT = 10.0
+"""Seconds that `wait_closed` waits at most: for sessions to tell their ends (3 probe timeouts), for a full socket.
+
+Three probe timeouts of a satellite link fit. Handles have their own, configured limit.
+"""
 
 INTERNAL_FAILURE = "internal error"
 """What the peer is told when the engine raised; the exception is for our log alone."""
@@ -100,11 +103,13 @@ class ConnectionDriver:
         """Tell whether the connection is over and its draining period as well."""
         return self._is_finished
 
-    def abort(self, error: Exception, *, reason: str | None = None) -> None:
+    def abort(
+        self, error: Exception, *, error_code: int = ErrorCodes.H3_INTERNAL_ERROR, reason: str | None = None
+    ) -> None:
         """End the connection at once because of a local error, which the attribute `error` then tells.
 
         CONNECTION_CLOSE is sent if possible, the handle gets its events, and nothing is left behind. The peer and the
-        handle are told `reason`; None means the text of the error.
+        handle are told `error_code` and `reason`; None means the text of the error.
         """
         if self._is_finished or self._aborting:
             return
@@ -116,12 +121,12 @@ class ConnectionDriver:
             reason = str(error) if reason is None else reason
             try:
                 # Not the engine's own way of closing, which first lets the sessions tell their ends.
-                self.port.close(ErrorCodes.H3_INTERNAL_ERROR, reason)
+                self.port.close(error_code, reason)
             except Exception:
                 _logger.exception("closing a failed connection failed as well")
             self._flush_now()
             if not engine.is_closed and not self._delivering:  # the engine is in no state to tell the handle
-                self._hand_over(ConnectionClosed(ErrorCodes.H3_INTERNAL_ERROR, reason, False, True))
+                self._hand_over(ConnectionClosed(error_code, reason, False, True))
         self._finish()
 
     async def wait_closed(self) -> None:

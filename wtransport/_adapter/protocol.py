@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from .._quic.port import NetworkAddress, QuicPort
+from ..constants import ErrorCodes
 from ..types import Address
 from .addresses import to_address
 from .driver import ConnectionDriver
@@ -94,7 +95,7 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
         A server's connection shares its socket with others; it leaves the listener when its draining period is over.
         """
         if not self._is_closed:
-            self.abort(ConnectionAbortedError("the connection was given up"))
+            self.abort(ConnectionAbortedError("the connection was given up"), error_code=ErrorCodes.H3_NO_ERROR)
         elif self._owner is None:
             self._finish()
 

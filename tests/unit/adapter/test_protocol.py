@@ -9,6 +9,7 @@ from fake_port import FakeEngine, FakePort, FakeTransport, VirtualLoop
 from wtransport._adapter.outlet import Outlet
 from wtransport._adapter.protocol import FIRST_FLIGHT_LIMIT, MAX_OTHER_PATHS, AdapterProtocol
 from wtransport._adapter.sockets import READ_BATCH
+from wtransport.constants import ErrorCodes
 
 PEER = ("192.0.2.9", 443)
 PEER6 = ("2001:db8::9", 443, 0, 0)
@@ -152,6 +153,7 @@ def test_a_socket_that_is_lost_ends_the_connection(client, engine):
 def test_closing_the_transport_early_gives_the_connection_up(client, engine):
     client.close_transport()
     assert engine.is_closed
+    assert [code for code, _ in engine.port.closes] == [ErrorCodes.H3_NO_ERROR]
     assert client.transport.closed
     assert client.local_address == ("192.0.2.1", 5000)
     assert client.remote_address == PEER
