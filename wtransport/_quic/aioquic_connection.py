@@ -86,6 +86,16 @@ class StreamingConnection(QuicConnection):
         return self._close_event
 
     @property
+    def closes_at(self) -> float | None:
+        """Return when silence ends the connection, or its closing period is over; every valid packet moves it."""
+        return self._close_at
+
+    @property
+    def deadline(self) -> float | None:
+        """Return when `handle_timer` must be called, or None."""
+        return None if self._close_at is None else self.get_timer()
+
+    @property
     def is_terminated(self) -> bool:
         """Tell whether the closing or draining period is over."""
         return self._state is QuicConnectionState.TERMINATED
@@ -121,6 +131,16 @@ class StreamingConnection(QuicConnection):
         """Return the smoothed round-trip time, in seconds; 0.0 before the first sample."""
         return float(self._loss._rtt_smoothed) if self._loss._rtt_initialized else 0.0
 
+    def end(self, error_code: int, reason: str, *, is_application: bool) -> None:
+        """Close the connection with an application error code or a transport one."""
+        super().close(error_code, None if is_application else QuicFrameType.PADDING, reason)
+
+    def close(
+        self, error_code: int = QuicErrorCode.NO_ERROR, frame_type: int | None = None, reason_phrase: str = ""
+    ) -> None:
+        """Close because of what aioquic found: a transport error, also where no frame type could be read."""
+        super().close(error_code, QuicFrameType.PADDING if frame_type is None else frame_type, reason_phrase)
+
     def queue_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame; False when the queue is full."""
         if len(self._writer.datagrams) >= self._max_queued_datagrams:
@@ -139,6 +159,8 @@ class StreamingConnection(QuicConnection):
 
     def _parse_transport_parameters(self, data: bytes, from_session_ticket: bool = False) -> None:
         super()._parse_transport_parameters(data, from_session_ticket)
+        if self._remote_max_idle_timeout == 0.0:
+            self._remote_max_idle_timeout = None  # "disabled", as if it were absent (RFC 9000, 18.2)
         self.table.remote = PeerLimits(
             max_data=self._remote_max_data,
             max_stream_data_bidi_local=self._remote_max_stream_data_bidi_local,
@@ -219,8 +241,9 @@ class StreamingConnection(QuicConnection):
             self._arrived.datagrams.append(data)
 
     def _handle_connection_close_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        self.closed_by_peer = self._close_event is None
+        was_open = self._close_event is None
         super()._handle_connection_close_frame(context, frame_type, buf)
+        self.closed_by_peer |= was_open
 
     # Sending.
 
@@ -261,13 +284,26 @@ class StreamingConnection(QuicConnection):
         self._connection_ids_due |= not connection_id.was_sent
 
     def _write_application(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
+        try:
+            self._write_packets(builder, network_path, now)
+        finally:
+            if self._datagrams_refused and len(self._writer.datagrams) <= self._max_queued_datagrams // 2:
+                self._datagrams_refused = False
+                self._queue.append(DatagramsDrained())
+
+    def _write_packets(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
+        """Write 1-RTT packets until there is nothing to write, or no more may be sent now.
+
+        Raises:
+            QuicPacketBuilderStop: the anti-amplification limit leaves no room for another packet.
+        """
         crypto = self._cryptos[Epoch.ONE_RTT]
         if not crypto.send.is_valid():
             return
         space, pacer, writer = self._spaces[Epoch.ONE_RTT], self._loss._pacer, self._writer
         while True:
             ack_at: float | None = space.ack_at  # mypy: aioquic types the pacer as always having a time
-            if ack_at is None or ack_at >= now:
+            if ack_at is None or ack_at > now:
                 # Acknowledgements that are due are not paced (RFC 9002, 7.7).
                 self._pacing_at = pacer.next_send_time(now=now)
                 if self._pacing_at is not None:
@@ -292,9 +328,6 @@ class StreamingConnection(QuicConnection):
             if self._handshake_complete and not self._has_frames(network_path, now):
                 self._pacing_at = None
                 break
-        if self._datagrams_refused and len(writer.datagrams) <= self._max_queued_datagrams // 2:
-            self._datagrams_refused = False
-            self._queue.append(DatagramsDrained())
 
     def _write_connection_frames(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
         """Write what concerns the connection as a whole; all of it is rare."""

@@ -58,14 +58,17 @@ class AioquicPort:
     # Inputs.
 
     def connect(self, addr: NetworkAddress, now: float) -> None:
-        """Client only: begin the handshake."""
-        self._connection.connect(addr, now)
-        self.request_flush()
+        """Client only: begin the handshake; without effect when the port was closed before."""
+        if self._connection.close_event is None:
+            self._connection.connect(addr, now)
+            self.request_flush()
 
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take one UDP payload."""
-        self._connection.receive_datagram(data, addr, now)
-        if self._keep_alive_interval is not None:
+        connection = self._connection
+        closes_at = connection.closes_at
+        connection.receive_datagram(data, addr, now)
+        if self._keep_alive_interval is not None and connection.closes_at != closes_at:
             self._keep_alive_at = now + self._keep_alive_interval
 
     def handle_timeout(self, now: float) -> None:
@@ -75,7 +78,7 @@ class AioquicPort:
             self._keep_alive_at = now + (self._keep_alive_interval or 0.0)
             if connection.is_connected:
                 connection.send_ping(0)
-        timer = self._connection_timer()
+        timer = connection.deadline
         if timer is not None and now >= timer:
             connection.handle_timer(now)
 
@@ -83,7 +86,7 @@ class AioquicPort:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called next, or None."""
-        timer = self._connection_timer()
+        timer = self._connection.deadline
         if timer is None:
             return None
         if self._keep_alive_at is not None and self._keep_alive_at < timer and not self._end_reported:
@@ -94,16 +97,17 @@ class AioquicPort:
         """Return the next event, or None."""
         connection = self._connection
         while (event := connection.pop_event()) is not None:
-            if not isinstance(event, aioquic_events.QuicEvent):
-                return event
-            translated = self._translate(event)
-            if translated is not None:
+            if isinstance(event, aioquic_events.QuicEvent):
+                translated = self._translate(event)
+            else:
+                translated = event
+            if translated is not None and not self._end_reported:
                 return translated
         if connection.close_event is not None and not self._end_reported:
             self._end_reported = True
             end = connection.close_event
             return Terminated(
-                error_code=end.error_code,
+                error_code=int(end.error_code),
                 reason=end.reason_phrase,
                 is_application=end.frame_type is None,
                 by_peer=connection.closed_by_peer,
@@ -121,8 +125,7 @@ class AioquicPort:
 
     def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
         """Close the connection with an application or a transport error code."""
-        frame_type = None if is_application else 0
-        self._connection.close(error_code=error_code, frame_type=frame_type, reason_phrase=reason)
+        self._connection.end(error_code, reason, is_application=is_application)
         self.request_flush()
 
     def open_stream(self, *, unidirectional: bool) -> int | None:
@@ -221,9 +224,6 @@ class AioquicPort:
     def round_trip_time(self) -> float:
         """Return the smoothed round-trip time, in seconds; 0.0 before the first measurement."""
         return self._connection.round_trip_time
-
-    def _connection_timer(self) -> float | None:
-        return self._connection.get_timer() if self._connection.has_path else None
 
     def _translate(self, event: aioquic_events.QuicEvent) -> QuicEvent | None:
         if isinstance(event, aioquic_events.ProtocolNegotiated):
