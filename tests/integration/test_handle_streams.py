@@ -259,3 +259,25 @@ async def test_diagnostics_count_bytes(pair):
     assert sent.bytes_sent == received.bytes_received == 1001
     assert sent.session_id == pair.client.session_id
     assert sent.created_at <= received.created_at
+
+
+async def test_streams_that_the_program_drops_give_their_credit_back(certificate):
+    """A program that lets go of streams half read must not wear out the connection's window."""
+    async with session_pair(certificate, client={"write_timeout": 5.0}, server=SMALL_WINDOW) as pair:
+
+        async def drop_all() -> None:
+            async for stream in pair.server.incoming_unidirectional_streams():
+                await stream.readexactly(n=1)
+
+        dropping = asyncio.create_task(drop_all())
+        for _ in range(50):
+            stream = await pair.client.create_unidirectional_stream()
+            await stream.write(data=bytes(30_000), end_stream=True)
+            await asyncio.sleep(0.002)
+        size = 1_000_000
+        last, other = await bidirectional(pair)
+        sending = asyncio.create_task(last.write_all(data=bytes(size)))
+        assert len(await other.read_all()) == size
+        await sending
+        await pair.client.close()
+        await dropping

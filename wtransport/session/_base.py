@@ -235,18 +235,17 @@ class _BaseSession:
 
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""
+        inbox = self._datagrams
         events = self._events
-        take = self._datagrams.take_for_handlers
+        is_heard, emit = events.has_listeners, events.emit_nowait
+        pop = self._core.datagrams.pop
+        kind, session_id = EventType.DATAGRAM_RECEIVED, self._session_id
         # Asked each time: what comes after the one event that a `wait_for` waited for is kept for its next call.
-        while events.has_listeners(event_type=EventType.DATAGRAM_RECEIVED):
-            data = take()
+        while is_heard(event_type=kind):
+            data = inbox.take_for_handlers() if inbox.is_pulled else pop()
             if data is None:
                 return
-            events.emit_nowait(
-                event_type=EventType.DATAGRAM_RECEIVED,
-                data={"session": self, "session_id": self._session_id, "data": data},
-                source=self,
-            )
+            emit(event_type=kind, data={"session": self, "session_id": session_id, "data": data}, source=self)
         self._datagrams.line.wake_first()
 
     def _on_datagram_room(self) -> None:
@@ -336,11 +335,14 @@ class _BaseSession:
         core = self._core
         self._accept_on_use()
         line = self._openers[unidirectional]
-        with errors_of(self._session_id):
+        timeout = self._config.stream_creation_timeout
+        try:
             stream = None if line else core.open_stream(unidirectional=unidirectional)
             if stream is None:
-                timeout = self._config.stream_creation_timeout
                 stream = await line.until(lambda: core.open_stream(unidirectional=unidirectional), seconds=timeout)
+        except SessionError as error:
+            error.session_id = self._session_id
+            raise
         if stream is None:
             kind = "unidirectional" if unidirectional else "bidirectional"
             raise timed_out(f"create_{kind}_stream", timeout, session_id=self._session_id)

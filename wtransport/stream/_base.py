@@ -101,6 +101,13 @@ class _BaseStream:
         self._writers: WaitLine | None = None
         core.handle = self
 
+    def __del__(self) -> None:
+        # A program may drop a stream half read. The unread bytes would keep their credit for ever, and so wear out the
+        # window of the whole connection.
+        core = getattr(self, "_core", None)  # there is none when the constructor refused
+        if core is not None and core.buffered and asyncio._get_running_loop() is not None:
+            core.stop(int(ErrorCodes.NO_ERROR))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.stream_id} {self.state}>"
 
