@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from wtransport._protocol.engine import Engine
 from wtransport._protocol.qpack import FieldDecoder, FieldEncoder
@@ -232,7 +232,8 @@ class ScriptedPeer:
         self.pump()
 
     def pump(self) -> None:
-        """Pull the engine's events."""
+        """Let the engine look at what arrived, and take its events."""
+        self.engine.receive_datagram(b"", None, self.now)
         while (event := self.engine.next_event()) is not None:
             self.events.append(event)
 
@@ -292,11 +293,11 @@ class ScriptedPeer:
         stream = self._stream(stream_id)
         stream.peer_stop = code
         if not stream.send_over:
-            dropped = len(stream.queued)
+            unsent = len(stream.queued)
             stream.send_over = True
             stream.reset_code = code
             stream.queued.clear()
-            self.port.events.append(_stopped(stream_id, code, dropped))
+            self.port.events.append(quic.StreamStopped(stream_id, code, unsent))
 
     def datagrams(self, *payloads: bytes) -> None:
         """Let DATAGRAM frames arrive, in one packet."""
@@ -459,10 +460,6 @@ class ScriptedPeer:
             raise AssertionError(f"left: {left}, early {engine._early._total}, credit {self.port.held_credit}")
 
 
-def _stopped(stream_id: int, code: int, dropped: int) -> quic.StreamStopped:
-    return quic.StreamStopped(stream_id, code)
-
-
 def stream_header(session_id: int, *, unidirectional: bool) -> bytes:
     """Return what a data stream begins with (draft-16, 4.2 and 4.3)."""
     return encode_varint(0x54 if unidirectional else 0x41) + encode_varint(session_id)
@@ -494,4 +491,7 @@ def _whole(data: bytes) -> list[tuple[int, bytes]]:
     return items
 
 
-__all__ = ["MemoryPort", "ScriptedPeer", "datagram", "stream_header", "with_flow_control"]
+__all__ = ["MakePeer", "MemoryPort", "ScriptedPeer", "datagram", "stream_header", "with_flow_control"]
+
+MakePeer: TypeAlias = Callable[..., ScriptedPeer]
+"""What the fixtures of tests/unit/protocol give: makes an engine with options of its configuration, and its peer."""

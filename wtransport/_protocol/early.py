@@ -38,7 +38,7 @@ class EarlyStream(StreamReader):
         """Keep the reset."""
         self._end = (wire_code, final_size)
 
-    def on_stopped(self, wire_code: int) -> None:
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
         """Keep the wish."""
         self._stop_code = wire_code
 
@@ -59,7 +59,7 @@ class EarlyStream(StreamReader):
         if self._end is not None:
             stream.on_reset(*self._end)
         if self._stop_code is not None:
-            stream.on_stopped(self._stop_code)
+            stream.on_stopped(self._stop_code, 0)
 
 
 @dataclass(slots=True)
@@ -132,6 +132,11 @@ class EarlyArrivals:
         if waiting is not None:
             waiting.since = now
             self._waiting[session_id] = waiting
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._waiting.clear()
+        self._total = 0
 
     def next_deadline(self) -> float | None:
         """Return when the next session is given up, or None."""

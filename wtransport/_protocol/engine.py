@@ -35,9 +35,6 @@ from .violations import ConnectionViolation, ProtocolViolation, SessionViolation
 
 __all__ = ["Engine"]
 
-_CLOSE_PROBE_TIMEOUTS = 3
-"""How many probe timeouts the end of the CONNECT streams is waited for before the connection closes (draft-16, 6)."""
-
 
 class Engine:
     """One end of a connection; see the module's docstring."""
@@ -106,13 +103,13 @@ class Engine:
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, quic.NetworkAddress]]:
         """Return the UDP payloads to send now, with their destinations."""
         if self._closing is not None and self._close_deadline is None:
-            self._close_deadline = now + _CLOSE_PROBE_TIMEOUTS * self.port.probe_timeout
+            self._close_deadline = now + limits.CLOSE_PROBE_TIMEOUTS * self.port.probe_timeout
         return self.port.datagrams_to_send(now)
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""
         deadline = self.port.next_deadline()
-        for other in (self._early.next_deadline(), self._close_deadline):
+        for other in (self._router.next_deadline(), self._close_deadline):
             if other is not None and (deadline is None or other < deadline):
                 deadline = other
         return None if self.port.is_terminated else deadline
@@ -283,7 +280,7 @@ class Engine:
     def _on_stream_stopped(self, event: quic.StreamStopped) -> None:
         reader = self._router.readers.get(event.stream_id)
         if reader is not None:
-            reader.on_stopped(event.error_code)
+            reader.on_stopped(event.error_code, event.unsent)
 
     def _on_stream_discarded(self, event: quic.StreamDiscarded) -> None:
         reader = self._router.readers.get(event.stream_id)
@@ -329,8 +326,7 @@ class Engine:
                 self.emit(events.SessionRejected(session, None, message))
             error = SessionError(message, error_code=event.error_code, session_state=session.state)
             session.on_connection_lost(error, by_peer=event.by_peer)
-        self._router.readers.clear()
-        self._router.connects.clear()
+        self._router.clear()
         self.emit(events.ConnectionClosed(event.error_code, event.reason, event.by_peer, event.is_application))
 
     # Violations.
@@ -375,6 +371,10 @@ class Engine:
         """Take note that nothing more will come on a stream."""
         self._router.forget(stream_id)
         self._finish_close_if_quiet()
+
+    def await_end(self, stream_id: int, wire_code: int) -> None:
+        """Give a CONNECT stream whose other direction the peer stopped a while to tell how the session ended."""
+        self._router.await_end(stream_id, wire_code, self._now)
 
     def discard_stream(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""

@@ -112,6 +112,22 @@ class ReceiveAllowance:
         if self.enabled and self.data_received > self.max_data:
             raise SessionViolation(ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer sent over {self.max_data} bytes")
 
+    def skip(self, nbytes: int) -> int | None:
+        """Count body bytes of the peer that will never arrive as received and read; return as `consume` does.
+
+        Raises:
+            SessionViolation: the peer sent more than it may.
+        """
+        self.data_consumed += nbytes
+        self.receive(nbytes)
+        return self.consume(0)
+
+    def settle(self) -> int:
+        """Count everything as read, for good; return how many bytes were not."""
+        unread = self.data_received - self.data_consumed
+        self.data_consumed = self.data_received
+        return unread
+
     def open_stream(self, *, unidirectional: bool) -> None:
         """Count a stream that the peer opened.
 

@@ -47,6 +47,9 @@ class EngineHost(Protocol):
     def forget_stream(self, stream_id: int) -> None:
         """Take note that nothing more will come on a stream."""
 
+    def await_end(self, stream_id: int, wire_code: int) -> None:
+        """Give a CONNECT stream whose other direction the peer stopped a while to tell how the session ended."""
+
     def discard_stream(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""
 

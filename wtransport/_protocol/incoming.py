@@ -27,7 +27,7 @@ class OwnCriticalStream(StreamReader):
 
     __slots__ = ()
 
-    def on_stopped(self, wire_code: int) -> None:
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
         """Refuse."""
         raise ConnectionViolation(ErrorCodes.H3_CLOSED_CRITICAL_STREAM, "the peer stopped our control stream")
 
@@ -119,7 +119,7 @@ class CriticalStreamTypes:
 class _HeaderReader(StreamReader):
     """A stream whose header is not complete; keeps at most a header's bytes."""
 
-    __slots__ = ("_head", "_host", "_stream_id")
+    __slots__ = ("_head", "_host", "_stop_code", "_stream_id")
 
     _signal: int
 
@@ -127,6 +127,7 @@ class _HeaderReader(StreamReader):
         self._host = host
         self._stream_id = stream_id
         self._head = b""
+        self._stop_code: int | None = None
 
     def on_data(self, data: bytes, end_stream: bool) -> None:
         head = self._head + data if self._head else data
@@ -147,8 +148,14 @@ class _HeaderReader(StreamReader):
         else:
             reader, rest = self._other(stream_type, head, size)
             self._host.read_stream(self._stream_id, reader)
+        if self._stop_code is not None:
+            reader.on_stopped(self._stop_code, 0)
         if rest or end_stream:
             reader.on_data(rest, end_stream)
+
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
+        """Keep the wish for whoever reads on."""
+        self._stop_code = wire_code
 
     def on_reset(self, wire_code: int, final_size: int) -> None:
         self._ended_early(len(self._head))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CLOSE_PROBE_TIMEOUTS",
     "DEFAULT_SESSION_STREAMS",
     "MAX_CONNECTION_ID",
     "MAX_EARLY_CAPSULE_BYTES",
@@ -12,6 +13,10 @@ __all__ = [
     "MAX_UNREAD_HEADERS",
     "SESSION_WINDOW_FACTOR",
 ]
+
+CLOSE_PROBE_TIMEOUTS = 3
+"""How many probe timeouts the end of a CONNECT stream is waited for: before the connection closes (draft-16, 6), and
+when the peer stopped our side of one as if it had closed the session."""
 
 MAX_QUEUED_DATAGRAMS = 4096
 """Received datagrams of one session that nobody took yet; beyond, the oldest are dropped and counted."""

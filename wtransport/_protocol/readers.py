@@ -21,8 +21,8 @@ class StreamReader:
     def on_reset(self, wire_code: int, final_size: int) -> None:
         """Take RESET_STREAM: nothing more will come."""
 
-    def on_stopped(self, wire_code: int) -> None:
-        """Take STOP_SENDING: what we wrote is no longer wanted."""
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
+        """Take STOP_SENDING: what we wrote is no longer wanted, and `unsent` bytes of it were dropped."""
 
     def on_discarded(self, final_size: int) -> None:
         """Take the end of a stream whose reading was given up."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..constants import WT_AVAILABLE_PROTOCOLS_HEADER, WT_PROTOCOL_HEADER, ErrorCodes
 from ..exceptions import SessionError
+from ..types import SessionState
 from . import fields, handshake, limits, subprotocols
 from .events import SessionRejected
 from .handshake import ResponseOutcome
@@ -14,6 +17,10 @@ from .session import SessionCore
 from .violations import ProtocolViolation, StreamViolation
 
 __all__ = ["ConnectReader", "RequestReader", "ResponseReader"]
+
+_POLITE_CODES: Final = (ErrorCodes.H3_NO_ERROR, ErrorCodes.WT_SESSION_GONE)
+"""With these a peer asks to stop sending that has said all, or says it on the other direction (RFC 9114, 4.1;
+draft-16, section 6). QUIC keeps no order between the two."""
 
 
 class ConnectReader(StreamReader):
@@ -72,13 +79,21 @@ class ConnectReader(StreamReader):
     def on_reset(self, wire_code: int, final_size: int) -> None:
         """Take the peer's reset."""
         self._host.forget_stream(self.stream_id)
-        self._end_abnormally(wire_code)
+        self.end_abnormally(wire_code)
 
-    def on_stopped(self, wire_code: int) -> None:
-        """Take the peer's STOP_SENDING: after CLOSE it is no news, before it an abnormal end."""
-        self._end_abnormally(wire_code)
+    def on_discarded(self, final_size: int) -> None:
+        """Take the end of a stream that we stopped reading."""
+        self._host.forget_stream(self.stream_id)
 
-    def _end_abnormally(self, wire_code: int) -> None:
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
+        """Take the peer's STOP_SENDING: an abnormal end, unless it goes with a CLOSE, which it may have overtaken."""
+        if wire_code in _POLITE_CODES and self.session is not None and self.session.is_open:
+            self._host.await_end(self.stream_id, wire_code)
+        else:
+            self.end_abnormally(wire_code)
+
+    def end_abnormally(self, wire_code: int) -> None:
+        """End the session, if there is one, without a CLOSE."""
         if self.session is not None:
             self.session.on_connect_reset(wire_code)
 
@@ -150,17 +165,18 @@ class RequestReader(ConnectReader):
 class ResponseReader(ConnectReader):
     """The client's end."""
 
-    __slots__ = ("_is_answered",)
+    __slots__ = ("_is_answered", "_stop_code")
 
     def __init__(self, host: EngineHost, session: SessionCore) -> None:
         """Begin before the response."""
         super().__init__(host, session.stream_id)
         self.session = session
         self._is_answered = False
+        self._stop_code: int | None = None
 
     def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
         session, profile = self.session, self._host.profile
-        if session is None or profile is None:
+        if session is None or profile is None or session.state is SessionState.CLOSED:
             return
         status, headers = fields.parse_response(section)
         outcome = handshake.accept_response(status, headers)
@@ -177,6 +193,8 @@ class ResponseReader(ConnectReader):
         )
         self._message.tunnel()
         session.on_accepted(status, headers, protocol)
+        if self._stop_code is not None:
+            self.on_stopped(self._stop_code, 0)
 
     def _reject(self, session: SessionCore, status: int, headers: dict[str, str]) -> None:
         session.response_status = status
@@ -186,12 +204,15 @@ class ResponseReader(ConnectReader):
         self._host.emit(SessionRejected(session, status, f"the server answered with status {status}"))
         session.on_rejected(f"rejected with status {status}")
 
-    def on_stopped(self, wire_code: int) -> None:
-        """Take the server's STOP_SENDING; with H3_NO_ERROR the whole answer follows or is here (RFC 9114, 4.1)."""
-        if self._is_answered or wire_code != ErrorCodes.H3_NO_ERROR:
-            self._end_abnormally(wire_code)
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
+        """Take the server's STOP_SENDING, which must not hide an answer that follows (RFC 9114, 4.1)."""
+        if self._is_answered or wire_code not in _POLITE_CODES:
+            super().on_stopped(wire_code, unsent)
+        else:
+            self._stop_code = wire_code
 
-    def _end_abnormally(self, wire_code: int) -> None:
+    def end_abnormally(self, wire_code: int) -> None:
+        """End the session, or the hope for one, without a CLOSE."""
         session = self.session
         if session is not None and not self._is_answered:
             self.session = None

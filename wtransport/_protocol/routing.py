@@ -25,6 +25,7 @@ class StreamRouter:
         self._host = host
         self._early = early
         self._ended_sessions: OrderedDict[int, None] = OrderedDict()
+        self._stopped_connects: dict[int, tuple[float, int]] = {}  # until when, and the peer's code
 
     def read(self, stream_id: int, reader: StreamReader) -> None:
         """Let a reader take what arrives on a stream from now on."""
@@ -35,7 +36,21 @@ class StreamRouter:
     def forget(self, stream_id: int) -> None:
         """Drop a stream whose end has come."""
         self.readers.pop(stream_id, None)
-        self.connects.pop(stream_id, None)
+        self._stopped_connects.pop(stream_id, None)
+        if self.connects.pop(stream_id, None) is not None and stream_id not in self._host.sessions:
+            self.session_ended(stream_id)  # or was never to be one: nothing waits for it any longer
+
+    def clear(self) -> None:
+        """Drop everything: the connection is over."""
+        self.readers.clear()
+        self.connects.clear()
+        self._stopped_connects.clear()
+        self._early.clear()
+
+    def await_end(self, stream_id: int, wire_code: int, now: float) -> None:
+        """Give a CONNECT stream whose other direction the peer stopped a while to tell how the session ended."""
+        until = now + limits.CLOSE_PROBE_TIMEOUTS * self._host.port.probe_timeout
+        self._stopped_connects.setdefault(stream_id, (until, wire_code))
 
     def discard(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""
@@ -90,8 +105,20 @@ class StreamRouter:
             self._ended_sessions.popitem(last=False)
         self._reject_early(session_id, ErrorCodes.WT_SESSION_GONE)
 
+    def next_deadline(self) -> float | None:
+        """Return when `expire` has something to do, or None."""
+        deadline = self._early.next_deadline()
+        for until, _ in self._stopped_connects.values():
+            if deadline is None or until < deadline:
+                deadline = until
+        return deadline
+
     def expire(self, now: float) -> None:
-        """Give up what waited too long for a CONNECT that did not come."""
+        """Give up what waited too long for a CONNECT that did not come, or for its end."""
+        for stream_id, (until, wire_code) in list(self._stopped_connects.items()):
+            if now >= until:
+                del self._stopped_connects[stream_id]
+                self.connects[stream_id].end_abnormally(wire_code)
         for session_id in self._early.expired(now):
             if session_id in self._host.sessions:
                 self._early.postpone(session_id, now)

@@ -9,6 +9,7 @@ from .._speedups import DatagramQueue, encode_datagram, encode_stream_header, va
 from ..constants import (
     H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
     H3_STREAM_TYPE_WEBTRANSPORT,
+    MAX_VARINT,
     ErrorCodes,
 )
 from ..exceptions import SessionError, StreamError, datagram_too_large
@@ -43,41 +44,16 @@ _OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
 class SessionCore:
     """The engine's side of a session."""
 
+    # fmt: off
     __slots__ = (
-        "_blocked_streams",
-        "_capsules",
-        "_early_capsules",
-        "_fin_received",
-        "_host",
-        "_quarter_id",
-        "_safe_datagram_size",
-        "_wants_datagram_room",
-        "_wants_streams",
-        "authority",
-        "available_protocols",
-        "close_code",
-        "close_reason",
-        "datagram_bytes_received",
-        "datagram_bytes_sent",
-        "datagrams",
-        "datagrams_received",
-        "datagrams_sent",
-        "emit",
-        "end_error",
-        "ended_by_peer",
-        "flow",
-        "handle",
-        "headers",
-        "is_client",
-        "path",
-        "port",
-        "protocol",
-        "response_headers",
-        "response_status",
-        "state",
-        "stream_id",
+        "_blocked_streams", "_capsules", "_early_capsules", "_fin_received", "_host", "_quarter_id",
+        "_safe_datagram_size", "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
+        "close_code", "close_reason", "datagram_bytes_received", "datagram_bytes_sent", "datagrams",
+        "datagrams_received", "datagrams_sent", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
+        "is_client", "path", "port", "protocol", "response_headers", "response_status", "state", "stream_id",
         "streams",
     )
+    # fmt: on
 
     def __init__(
         self,
@@ -190,10 +166,10 @@ class SessionCore:
         early, self._early_capsules = self._early_capsules, None
         streams, datagrams = self._host.take_early(self.stream_id)
         for stream in streams:
-            self.adopt(stream)
-        for data in datagrams:
+            self._adopt(stream)
+        for data in datagrams if self.is_open else ():
             self.on_datagram(data)
-        if early:
+        if early and self.is_open:
             self._host.guard(self, self.on_capsule_bytes, bytes(early))
         if self._fin_received and self.is_open:
             self._host.guard(self, self.on_fin)
@@ -262,6 +238,8 @@ class SessionCore:
                 still_arriving = stream.is_receiving
                 stream.abandon(gone, ErrorCodes.WT_SESSION_GONE)
                 self.stream_finished(stream, still_arriving=still_arriving)
+        # What the program has not read, also of streams that are over, still holds credit of the connection.
+        self.port.consume(self.stream_id, self.flow.receive.settle())
         if self._wants_streams[0] or self._wants_streams[1]:
             self.emit(StreamCreditAvailable(self))  # whoever waits finds the session closed
         if self._wants_datagram_room:
@@ -370,11 +348,14 @@ class SessionCore:
             self._wants_streams[unidirectional] = False
             self.emit(StreamCreditAvailable(self))
 
-    def adopt(self, early: EarlyStream) -> None:
-        """Take over a stream of the peer, with what arrived on it so far."""
-        stream = self.on_stream_opened(early.stream_id, early.header_size)
-        if stream is not None:
-            self._host.guard(self, early.replay, stream)
+    def _adopt(self, early: EarlyStream) -> None:
+        """Take over a stream of the peer, with what arrived on it so far, unless the one before ended the session."""
+        stream = self.on_stream_opened(early.stream_id, early.header_size) if self.is_open else None
+        if stream is None:
+            self.port.consume(early.stream_id, early.nbytes)
+            self._host.discard_stream(early.stream_id, ErrorCodes.WT_SESSION_GONE, has_ended=early.has_ended)
+        elif not self._host.guard(self, early.replay, stream) and early.has_ended:
+            self._host.forget_stream(early.stream_id)
 
     def on_stream_opened(self, stream_id: int, header_size: int) -> StreamCore | None:
         """Take a stream that the peer opened; None when the peer may not, which ends the session."""
@@ -421,17 +402,36 @@ class SessionCore:
 
     def consume(self, nbytes: int) -> None:
         """Count body bytes as read, and extend the peer's credit when that is due."""
-        limit = self.flow.receive.consume(nbytes)
+        self._announce_data(self.flow.receive.consume(nbytes))
+
+    def skip(self, nbytes: int) -> None:
+        """Count body bytes that the peer sent and that will never arrive.
+
+        Raises:
+            SessionViolation: the peer sent more than it may.
+        """
+        self._announce_data(self.flow.receive.skip(nbytes))
+
+    def _announce_data(self, limit: int | None) -> None:
         if limit is not None and self.is_open:
             self._send_capsule(capsules.encode_max_data(limit))
+
+    def return_credit(self, nbytes: int) -> None:
+        """Take back credit for bytes that were written and will never be sent; others may use it."""
+        if nbytes:
+            self.flow.send.data_sent -= nbytes
+            self._flush_blocked_streams()
 
     def grant_data(self, max_data: int) -> None:
         """Let the peer send up to `max_data` bytes in all; without effect below the current limit.
 
         Raises:
             SessionError: the session is not open.
+            ValueError: max_data is above 2**62-1.
         """
         self._check_open()
+        if max_data > MAX_VARINT:
+            raise ValueError(f"max_data must be at most 2**62-1, not {max_data}")
         limit = self.flow.receive.grant_data(max_data)
         if limit is not None and self.flow.receive.enabled:
             self._send_capsule(capsules.encode_max_data(limit))
@@ -452,8 +452,13 @@ class SessionCore:
     @property
     def max_datagram_size(self) -> int:
         """Return the largest datagram that can be sent now, in bytes; 0 when none can."""
+        return max(self._datagram_room, 0)
+
+    @property
+    def _datagram_room(self) -> int:
+        """As `max_datagram_size`, but negative when not even an empty datagram fits."""
         room = self.port.max_datagram_payload - varint_size(self._quarter_id)
-        return max(min(room, self._host.max_datagram_size_configured), 0)
+        return min(room, self._host.max_datagram_size_configured)
 
     def send_datagram(self, data: bytes) -> bool:
         """Queue a datagram; False, with nothing queued, when the queue is full: `DatagramsWritable` follows.
@@ -465,7 +470,7 @@ class SessionCore:
         if self.state not in _OPEN_STATES:
             self._check_open()
         size = len(data)
-        if size > self._safe_datagram_size and size > self.max_datagram_size:
+        if size > self._safe_datagram_size and size > self._datagram_room:
             raise datagram_too_large(size=size, max_size=self.max_datagram_size)
         if not self.port.send_datagram(encode_datagram(self._quarter_id, data)):
             self._wants_datagram_room = True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._speedups import ChunkQueue
 from ..exceptions import StreamError, stream_closed
-from ..types import StreamDirection, StreamState
+from ..types import SessionState, StreamDirection, StreamState
 from . import error_codes
 from .events import StreamReadable, StreamWritable
 from .readers import StreamReader
@@ -181,8 +181,9 @@ class StreamCore(StreamReader):
 
     def _give_credit(self, nbytes: int) -> None:
         session = self.session
-        session.port.consume(self.stream_id, nbytes)
-        session.consume(nbytes)
+        if session.state is not SessionState.CLOSED:  # whose end has settled all credit
+            session.port.consume(self.stream_id, nbytes)
+            session.consume(nbytes)
 
     def stop(self, code: int) -> None:
         """Give up reading: the peer is asked to stop with an application code (STOP_SENDING).
@@ -282,68 +283,86 @@ class StreamCore(StreamReader):
         if self.is_unidirectional and not self.is_local:
             raise StreamError("the stream is receive-only", stream_id=self.stream_id, stream_state=self.state)
         # Also after the FIN was written, as long as QUIC has not delivered everything.
-        self._drop_unsent()
-        self.session.port.reset_stream(self.stream_id, wire_code)
+        port = self.session.port
+        unsent = port.unsent_bytes(self.stream_id)
+        port.reset_stream(self.stream_id, wire_code)
         if not self._sending_over:
             self._reset_sent = True
-            self._end_sending()
-        self._wake_writer()
+        self._drop_unsent(unsent)
 
-    def _drop_unsent(self) -> None:
-        """Forget bytes that will never go out: they do not count against the session's credit (draft-16, 5.4)."""
+    def _drop_unsent(self, nbytes: int) -> None:
+        """End the sending side, of whose bytes so many that were passed on never go out (with the header, if that).
+
+        They do not count against the session's credit: the final size leaves them out (draft-16, 5.4).
+        """
+        passed_on = self.bytes_sent - len(self._outbox)
         self._outbox.clear()
         self._has_pending_fin = False
-        if not self._sending_over:
-            self.session.flow.send.data_sent -= self.session.port.unsent_bytes(self.stream_id)
+        if self._sending_over:
+            self._wake_writer()
+        else:
+            self._end_sending()
+        self.session.return_credit(min(nbytes, passed_on))
 
     # What the engine tells.
 
     def on_data(self, data: bytes, end_stream: bool) -> None:
-        """Take bytes in order, without the header."""
-        if data:
-            self.bytes_received += len(data)
-            self.session.flow.receive.receive(len(data))
-            if self.receive_error is not None:
-                self._give_credit(len(data))  # on its way when reading was given up
-            else:
-                self._inbox.append(data)
-                if self._expected:
-                    self._credit_ahead()
+        """Take bytes in order, without the header.
+
+        Raises:
+            SessionViolation: the peer sent more than the session allows.
+        """
         if end_stream:
-            self._end_receiving()
+            self._receiving_over = True  # first: a violation ends the session, and nothing more will come
+        if data:
+            size = len(data)
+            self.bytes_received += size
+            if self.receive_error is None:
+                self._inbox.append(data)
+            self.session.flow.receive.receive(size)
+            if self.receive_error is not None:
+                self._give_credit(size)  # on its way when reading was given up
+            elif self._expected:
+                self._credit_ahead()
+        if end_stream and self._sending_over:
+            self.session.stream_finished(self)
         if self.wants_readable:
             self._wake_reader()
 
     def on_reset(self, wire_code: int, final_size: int) -> None:
-        """Take the peer's reset; what arrived before it can still be read."""
+        """Take the peer's reset; what arrived before it can still be read.
+
+        Raises:
+            SessionViolation: the final size is more than the session allows.
+        """
         self.reset_code = error_codes.from_wire(wire_code)
         self._reset_received = True
-        self._settle_size(final_size)
         if self.receive_error is None:
             self.receive_error = self._peer_error("the peer reset the stream", wire_code, self.reset_code)
+        self._end_receiving(final_size)
         # Credit no longer depends on the program: it may well drop a stream that was reset.
         unread = len(self._inbox) - self._credited
         if unread > 0:
             self._credited += unread
             self._give_credit(unread)
-        self._end_receiving()
         self._wake_reader()
 
     def on_discarded(self, final_size: int) -> None:
-        """Take the end of a stream whose reading was given up."""
-        self._settle_size(final_size)
-        self._end_receiving()
+        """Take the end of a stream whose reading was given up.
 
-    def on_stopped(self, wire_code: int) -> None:
-        """Take the peer's STOP_SENDING; QUIC has already answered with a reset."""
+        Raises:
+            SessionViolation: the final size is more than the session allows.
+        """
+        self._end_receiving(final_size)
+
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
+        """Take the peer's STOP_SENDING; QUIC has already answered with a reset, and dropped what was unsent."""
         self.stop_code = error_codes.from_wire(wire_code)
-        if self._sending_over:
-            return
-        self._drop_unsent()
-        self.send_error = self._peer_error("the peer stopped reading the stream", wire_code, self.stop_code)
-        self._reset_sent = True
-        self._end_sending()
-        self._wake_writer()
+        if self.send_error is None:
+            self.send_error = self._peer_error("the peer stopped reading the stream", wire_code, self.stop_code)
+        if not self._sending_over:
+            self._reset_sent = True
+        self._drop_unsent(unsent)
 
     def abandon(self, error: StreamError, wire_code: int) -> None:
         """End both directions because the session is over (draft-16, section 6)."""
@@ -359,20 +378,18 @@ class StreamCore(StreamReader):
                 port.stop_stream(self.stream_id, wire_code)
                 self.receive_error = error
             self._receiving_over = True
-        unread = len(self._inbox) - self._credited
-        if unread > 0:
-            self._credited += unread
-            port.consume(self.stream_id, unread)
         self._wake_reader()
         self._wake_writer()
 
-    def _settle_size(self, final_size: int) -> None:
-        """Count bytes that the peer sent but that were not, or not in order, received (draft-16, 5.4)."""
+    def _end_receiving(self, final_size: int) -> None:
+        """End the receiving side; bytes that were sent and will not arrive count too (draft-16, 5.4)."""
+        self._receiving_over = True
         missing = final_size - self._header_size - self.bytes_received
         if missing > 0:
             self.bytes_received += missing
-            self.session.flow.receive.receive(missing)
-            self.session.consume(missing)
+            self.session.skip(missing)
+        if self._sending_over:
+            self.session.stream_finished(self)
 
     def _peer_error(self, message: str, wire_code: int, application_code: int | None) -> StreamError:
         return StreamError(
@@ -385,14 +402,9 @@ class StreamCore(StreamReader):
 
     def _end_sending(self) -> None:
         self._sending_over = True
+        self._wake_writer()
         if self._receiving_over:
             self.session.stream_finished(self)
-
-    def _end_receiving(self) -> None:
-        if not self._receiving_over:
-            self._receiving_over = True
-            if self._sending_over:
-                self.session.stream_finished(self)
 
     def _wake_reader(self) -> None:
         if self.wants_readable:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from engine_pair import EnginePair
-from scripted_peer import ScriptedPeer
-
-MakePeer: TypeAlias = Callable[..., ScriptedPeer]
+from scripted_peer import MakePeer, ScriptedPeer
 
 
 @pytest.fixture
