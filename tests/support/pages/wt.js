@@ -95,7 +95,7 @@ export async function rejectedCode(promise) {
   try {
     await promise;
   } catch (error) {
-    return { name: error?.name ?? null, code: error?.streamErrorCode ?? null };
+    return { name: error?.name ?? null, message: String(error?.message), code: error?.streamErrorCode ?? null };
   }
   throw new Error("the stream was not aborted");
 }
