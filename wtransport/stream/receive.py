@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from copy import copy
 
 from ..constants import ErrorCodes
 from ..exceptions import StreamError
@@ -16,6 +17,11 @@ from ._base import _BaseStream, checked_code
 from ._waiter import sleep_on, timed_out, wake
 
 __all__ = ["WebTransportReceiveStream"]
+
+
+def _fresh(error: StreamError) -> StreamError:
+    """Return a copy of an error that the stream keeps: its own traceback would grow with every reader, and hold it."""
+    return copy(error.with_traceback(None))
 
 
 class WebTransportReceiveStream(_BaseStream):
@@ -56,7 +62,10 @@ class WebTransportReceiveStream(_BaseStream):
             if max_bytes < 0:
                 raise ValueError(f"max_bytes must be -1 or more, not {max_bytes}")
             return b""
-        data = self._core.read(max_bytes)
+        try:
+            data = self._core.read(max_bytes)
+        except StreamError as error:
+            raise _fresh(error) from None
         if data is not None:
             return data
         self._reader = "read"
@@ -183,9 +192,14 @@ class WebTransportReceiveStream(_BaseStream):
     async def _next_bytes(self, operation: str, max_bytes: int) -> bytes:
         """Return what is buffered, waiting for it; the caller is the one reader."""
         core = self._core
-        while (data := core.read(max_bytes)) is None:
+        while True:
+            try:
+                data = core.read(max_bytes)
+            except StreamError as error:
+                raise _fresh(error) from None
+            if data is not None:
+                return data
             await self._more(operation)
-        return data
 
     async def _more(self, operation: str) -> None:
         """Sleep until bytes, the FIN or a reset come, for `read_timeout` seconds at most."""
@@ -204,7 +218,7 @@ class WebTransportReceiveStream(_BaseStream):
         """Raise if what is buffered is all there will be."""
         core = self._core
         if core.receive_error is not None:
-            raise core.receive_error
+            raise _fresh(core.receive_error)
         if core.receiving_over:
             raise asyncio.IncompleteReadError(core.read() or b"", expected)
 

@@ -346,3 +346,16 @@ async def test_diagnostics_show_what_is_buffered_without_taking_it(core):
     assert diagnostics.session_id == "fake"
     assert diagnostics.direction is StreamDirection.RECEIVE_ONLY
     assert await stream.read() == b"abc"
+
+
+async def test_the_error_of_a_stream_does_not_hold_its_readers(core):
+    stream = make_stream(core)
+    core.fail_reading(5)
+    caught = []
+    for operation in (stream.read, stream.read_all, stream.readline):
+        with pytest.raises(StreamError) as each:
+            await operation()
+        caught.append(each.value)
+    assert [error.application_code for error in caught] == [5, 5, 5]
+    assert len({id(error) for error in caught}) == 3
+    assert core.receive_error.__traceback__ is None
