@@ -94,9 +94,11 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
 
         A server's connection shares its socket with others; it leaves the listener when its draining period is over.
         """
-        if not self._is_closed:
+        engine = self._engine
+        if engine is not None and not engine.is_closed:
             self.abort(ConnectionAbortedError("the connection was given up"), error_code=ErrorCodes.H3_NO_ERROR)
-        elif self._owner is None:
+        elif engine is None or self._owner is None:
+            self._flush_now()
             self._finish()
 
     # For the dialer.

@@ -159,6 +159,31 @@ def test_closing_the_transport_early_gives_the_connection_up(client, engine):
     assert client.remote_address == PEER
 
 
+def test_closing_the_transport_when_the_end_is_known_is_no_error_of_its_own(client, engine, loop):
+    def handle(event):
+        engine.is_closed = True
+        client.close_transport()
+
+    client._deliver = handle
+    engine.events.append("closed by the peer")
+    engine.outgoing = [(b"last", PEER)]
+    client.datagram_received(b"close", PEER)
+    assert client.is_finished
+    assert client.error is None
+    assert client.transport.sent == [(b"last", None)]
+    assert client.transport.closed
+    loop.run_until_idle()
+
+
+def test_a_protocol_that_never_got_an_engine_closes_its_socket(loop, port):
+    protocol = AdapterProtocol(port=port, loop=loop)
+    protocol.connection_made(transport := FakeTransport(("192.0.2.1", 5000), PEER))
+    protocol.close_transport()
+    assert transport.closed
+    assert protocol.is_finished
+    assert protocol.error is None
+
+
 def test_a_new_socket_replaces_the_old_one_and_repeats_the_first_flight(client, engine, loop):
     client.watch_send_errors(lambda exc: True, keep_first_flight=True)
     engine.outgoing = [(b"initial %d" % number, PEER) for number in range(FIRST_FLIGHT_LIMIT + 2)]
