@@ -35,11 +35,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "utils": BASE - {"events"},
     "events": BASE,
     "_speedups": set(),
+    "serializer": BASE,
     "_quic": {"constants", "types", "exceptions", "config", "_config_validation", "utils", "_speedups"},
     "_protocol": {"constants", "types", "exceptions", "config", "_config_validation", "_speedups", "_quic.port"},
     "_adapter": BASE | {"_speedups", "_quic", "_protocol"},
-    "stream": BASE | {"_speedups", "_quic", "_protocol", "_adapter"},
-    "session": BASE | {"_speedups", "_quic", "_protocol", "_adapter", "stream"},
+    "stream": BASE | {"serializer", "_speedups", "_quic", "_protocol", "_adapter"},
+    "session": BASE | {"serializer", "_speedups", "_quic", "_protocol", "_adapter", "stream"},
     "connection": BASE | {"_speedups", "_quic", "_protocol", "_adapter", "stream", "session"},
     "manager": BASE | {"stream", "session", "connection"},
     "client": BASE | {"_speedups", "_quic.factory", "_adapter", "stream", "session", "connection", "manager"},
@@ -51,6 +52,8 @@ UNLIMITED = {"__init__", "__main__", "_cli"}
 # What each room may import besides the standard library and wtransport.
 THIRD_PARTY: dict[str, set[str]] = {
     "config": {"aioquic"},
+    # Optional: each serializer imports its own format's library, and says so where that is missing.
+    "serializer": {"google", "msgpack"},
     "utils": {"aioquic", "cryptography", "uvloop"},
     "_quic": {"aioquic", "cryptography"},
     "_protocol": {"aioquic", "pylsqpack"},
