@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"constants", "types", "exceptions", "version", "_config_validation"},
     "utils": BASE - {"events"},
     "events": BASE,
+    "serializer": BASE,
     "_speedups": set(),
     "serializer": BASE,
     "_quic": {"constants", "types", "exceptions", "config", "_config_validation", "utils", "_speedups"},
@@ -42,6 +43,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stream": BASE | {"serializer", "_speedups", "_quic", "_protocol", "_adapter"},
     "session": BASE | {"serializer", "_speedups", "_quic", "_protocol", "_adapter", "stream"},
     "connection": BASE | {"_speedups", "_quic", "_protocol", "_adapter", "stream", "session"},
+    "datagram": BASE | {"_speedups", "serializer", "stream", "session", "connection"},
+    "rpc": BASE | {"_speedups", "serializer", "stream", "session", "connection"},
+    "pubsub": BASE | {"_speedups", "serializer", "stream", "session", "connection"},
     "manager": BASE | {"stream", "session", "connection"},
     "client": BASE | {"_speedups", "_quic.factory", "_adapter", "stream", "session", "connection", "manager"},
     "server": BASE | {"_speedups", "_quic.factory", "_adapter", "stream", "session", "connection", "manager"},
@@ -51,6 +55,7 @@ UNLIMITED = {"__init__", "__main__", "_cli"}
 
 # What each room may import besides the standard library and wtransport.
 THIRD_PARTY: dict[str, set[str]] = {
+    "serializer": {"google", "msgpack"},
     "config": {"aioquic"},
     # Optional: each serializer imports its own format's library, and says so where that is missing.
     "serializer": {"google", "msgpack"},
