@@ -384,9 +384,10 @@ class Peer:
 OPERATIONS = st.lists(
     st.tuples(
         st.sampled_from(["data", "gap", "fill", "fin", "reset", "stop", "read", "again"]),
-        st.integers(0, 3),
-        st.integers(0, WINDOW),
+        st.integers(0, 2),
+        st.integers(1, WINDOW // 4),
     ),
+    min_size=15,
     max_size=60,
 )
 
