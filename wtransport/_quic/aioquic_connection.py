@@ -40,6 +40,10 @@ AEAD_TAG_SIZE = 16
 PACKET_NUMBER_SIZE = 2
 """Bytes: what aioquic's packet builder uses in every packet."""
 
+RIDE_ROOM = 128
+"""Bytes that the congestion window must leave for an acknowledgement to go before it is due: with less, the data that
+it should ride along with would hardly fit beside it, and a packet of its own for each one received is a waste."""
+
 
 class StreamingConnection(QuicConnection):
     """A `QuicConnection` that serves streams from a ready queue and credits what was read."""
@@ -311,7 +315,9 @@ class StreamingConnection(QuicConnection):
             builder.start_packet(QuicPacketType.ONE_RTT, crypto)
             try:
                 # An acknowledgement that is not due yet rides along with whatever goes out anyway.
-                if ack_at is not None and (ack_at <= now or writer.has_work):
+                if ack_at is not None and (
+                    ack_at <= now or (writer.has_work and builder.remaining_flight_space >= RIDE_ROOM)
+                ):
                     self._write_ack_frame(builder=builder, space=space, now=now)
                 if self._handshake_complete:
                     self._write_connection_frames(builder, network_path, now)
