@@ -16,6 +16,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .client import WebTransportClient
     from .config import ClientConfig, ServerConfig
+    from .datagram import StructuredDatagramTransport
     from .events import Event, EventEmitter
     from .exceptions import (
         ClientError,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     )
     from .server import ServerApp
     from .session import WebTransportSession
-    from .stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
+    from .stream import StructuredStream, WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
     from .types import URL, Address, Headers, Serializer
 
 __all__ = [
@@ -53,6 +54,8 @@ __all__ = [
     "ServerError",
     "SessionError",
     "StreamError",
+    "StructuredDatagramTransport",
+    "StructuredStream",
     "TimeoutError",
     "WebTransportClient",
     "WebTransportError",
@@ -66,6 +69,7 @@ __all__ = [
 _EXPORTS = {
     "client": ["WebTransportClient"],
     "config": ["ClientConfig", "ServerConfig"],
+    "datagram": ["StructuredDatagramTransport"],
     "events": ["Event", "EventEmitter"],
     "exceptions": [
         "ClientError",
@@ -81,11 +85,12 @@ _EXPORTS = {
     ],
     "server": ["ServerApp"],
     "session": ["WebTransportSession"],
-    "stream": ["WebTransportReceiveStream", "WebTransportSendStream", "WebTransportStream"],
+    "stream": ["StructuredStream", "WebTransportReceiveStream", "WebTransportSendStream", "WebTransportStream"],
     "types": ["URL", "Address", "Headers", "Serializer"],
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
-_MODULES = {*_EXPORTS, "connection", "constants", "manager", "utils"}  # public ones, found without an import statement
+# Public modules, found without an import statement.
+_MODULES = {*_EXPORTS, "connection", "constants", "manager", "pubsub", "rpc", "serializer", "utils"}
 
 if not TYPE_CHECKING:  # a type checker would believe that every name exists
 

@@ -9,10 +9,12 @@ from .stream import (
     WebTransportSendStream,
     WebTransportStream,
 )
+from .structured import StructuredStream
 
 __all__ = [
     "StreamDiagnostics",
     "StreamType",
+    "StructuredStream",
     "WebTransportReceiveStream",
     "WebTransportSendStream",
     "WebTransportStream",
