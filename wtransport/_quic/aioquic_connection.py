@@ -150,7 +150,7 @@ class StreamingConnection(QuicConnection):
         if len(self._writer.datagrams) >= self._max_queued_datagrams:
             self._datagrams_refused = True
             return False
-        self._writer.datagrams.append(data)
+        self._writer.queue_datagram(data)
         return True
 
     # Handshake.

@@ -73,6 +73,20 @@ def test_the_largest_datagram_goes_out_although_every_first_packet_is_shared(fli
     assert sent >= 5
 
 
+@pytest.mark.parametrize("datagrams_before", [0, 1])
+def test_a_datagram_does_not_overtake_what_streams_had_ready_before_it(datagrams_before) -> None:
+    setup = Setup()
+    setup.open(b"settings")
+    for number in range(datagrams_before):
+        setup.writer.queue_datagram(bytes([number]))
+    setup.frames()
+
+    setup.open(b"response")
+    setup.writer.queue_datagram(b"first datagram")
+
+    assert [type(frame) for frame in setup.frames()] == [StreamFrame, DatagramFrame]
+
+
 def test_nothing_to_write_gives_no_packet() -> None:
     setup = Setup()
     setup.open()
