@@ -69,7 +69,8 @@ class StreamDiscarded:
 class StreamStopped:
     """The peer asked us to stop sending (STOP_SENDING); the transport answers with RESET_STREAM by itself.
 
-    `unsent` counts the bytes that were queued and dropped before they were sent for the first time.
+    `unsent` counts the bytes that were queued and dropped before they were sent for the first time. A stream of the
+    peer never begins with this event: when STOP_SENDING overtakes the first bytes, it is told of after those.
     """
 
     stream_id: int
@@ -186,6 +187,9 @@ class QuicPort(Protocol):
 
     def send_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame payload of at most `max_datagram_payload` bytes; False when the queue is full."""
+
+    def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
+        """Return `length` bytes of the connection's TLS exporter (RFC 8446, 7.5); ConnectionError before its keys."""
 
     @property
     def max_datagram_payload(self) -> int:

@@ -123,6 +123,9 @@ class StreamTable:
             self._emit(StreamDiscarded(stream_id, end if receive.final_size is None else receive.final_size))
         else:
             self._emit(StreamBytes(stream_id, ready, receive.is_finished))
+            if stream.early_stop is not None:
+                self._emit(stream.early_stop)
+                stream.early_stop = None
         if receive.is_finished and stream.send.is_finished:
             self._forget(stream)
 
@@ -156,7 +159,12 @@ class StreamTable:
         unsent = stream.send.unsent
         if stream.send.reset(error_code):
             self.enqueue(stream)
-            self._emit(StreamStopped(stream_id, error_code, unsent))
+            event = StreamStopped(stream_id, error_code, unsent)
+            receive, is_peers = stream.receive, bool(stream_id & 1) == self._is_client
+            if is_peers and not (receive.next_offset or receive.is_finished or receive.is_stopped):
+                stream.early_stop = event  # nobody up there knows this stream before its first bytes
+            else:
+                self._emit(event)
 
     def on_max_data(self, limit: int) -> None:
         """Take a MAX_DATA frame (RFC 9000, 19.9)."""

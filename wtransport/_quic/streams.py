@@ -11,6 +11,7 @@ from collections import deque
 
 from .._speedups import ChunkQueue
 from .flow import ReceiveWindow
+from .port import StreamStopped
 
 MAX_PIECES = 4096
 """Most pieces of one stream kept while bytes before them are missing. Adjacent pieces are joined when the number is
@@ -311,13 +312,15 @@ class ReceiveHalf:
 class QuicStream:
     """One QUIC stream: two halves, and whether it waits to be served by the packet writer."""
 
-    __slots__ = ("is_queued", "receive", "send", "stream_id")
+    __slots__ = ("early_stop", "is_queued", "receive", "send", "stream_id")
 
     def __init__(self, stream_id: int, send: SendHalf, receive: ReceiveHalf) -> None:
         self.stream_id = stream_id
         self.send = send
         self.receive = receive
         self.is_queued = False
+        self.early_stop: StreamStopped | None = None
+        """The peer's STOP_SENDING that came before its first bytes, and is told of after them."""
 
     @property
     def is_finished(self) -> bool:

@@ -292,6 +292,18 @@ def test_stop_sending_resets_and_is_reported_once() -> None:
     assert list(table.ready) == [stream]
 
 
+def test_stop_sending_that_overtakes_the_first_bytes_is_told_after_them() -> None:
+    table = Table()
+    table.on_stop_sending(0, 66)
+    table.on_stream_frame(0, 1, b"bc", False)
+    assert table.events == []
+    assert table.streams[0].send.reset_code == 66
+    table.on_stream_frame(0, 0, b"a", False)
+    assert table.events == [StreamBytes(0, b"abc", False), StreamStopped(0, 66, 0)]
+    table.on_stream_frame(0, 3, b"d", True)
+    assert table.events[2:] == [StreamBytes(0, b"d", True)]
+
+
 def test_stop_sending_for_a_stream_that_was_reset_is_no_news() -> None:
     table = Table()
     table.on_stream_frame(0, 0, b"x", False)
