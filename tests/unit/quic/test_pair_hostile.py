@@ -1,0 +1,110 @@
+"""A peer that holds the keys and sends what it likes: the port ends the connection at worst, and never raises."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from port_pair import PortPair, limits
+
+from wtransport._quic.port import DatagramsArrived, StreamBytes, Terminated
+from wtransport._speedups import encode_varint
+
+INTEGER = st.one_of(
+    st.integers(0, 20), st.sampled_from([63, 64, 16_383, 16_384, 2**30 - 1, 2**60, 2**60 + 1, 2**62 - 1])
+)
+FIELDS = st.lists(INTEGER.map(encode_varint), max_size=6).map(b"".join)
+FRAME = st.one_of(
+    st.builds(
+        lambda kind, fields, rest: bytes([kind]) + fields + rest, st.integers(0, 0x31), FIELDS, st.binary(max_size=40)
+    ),
+    st.binary(min_size=1, max_size=60),
+)
+STREAM_FRAME = st.builds(
+    lambda stream_id, offset, data, fin: (
+        bytes([0x0E | fin]) + encode_varint(stream_id) + encode_varint(offset) + encode_varint(len(data)) + data
+    ),
+    st.sampled_from([0, 4, 2, 6, 1, 3, 400]),
+    INTEGER,
+    st.binary(max_size=20),
+    st.booleans(),
+)
+CONTROL_FRAME = st.builds(
+    lambda kind, fields: bytes([kind]) + b"".join(map(encode_varint, fields)),
+    st.sampled_from([0x04, 0x05, 0x10, 0x11, 0x12, 0x13, 0x15, 0x16, 0x17]),
+    st.lists(INTEGER, min_size=3, max_size=3),
+)
+
+
+def hold_within_limits(pair: PortPair) -> None:
+    """Check what a server keeps on behalf of its client."""
+    port = pair.server.port
+    table = port._table
+    assert table.receive_window.received <= table.receive_window.limit
+    assert len(table.streams) <= 2 * 16 + 4
+    for stream in table.streams.values():
+        assert stream.receive.window.received <= stream.receive.window.limit
+        assert sum(map(len, stream.receive._pieces)) <= stream.receive.window.window
+
+
+@settings(max_examples=150)
+@given(st.lists(st.lists(st.one_of(FRAME, STREAM_FRAME, CONTROL_FRAME), min_size=1, max_size=4), max_size=8))
+def test_no_packet_makes_the_port_raise(certificate, packets) -> None:
+    pair = PortPair(tuple(certificate), client_limits=limits(), server_limits=limits()).connect()
+    server = pair.server.port
+    own = server.open_stream(unidirectional=False)
+    server.send_stream(own, bytes(100), False)
+    server.send_datagram(b"x")
+    for packet in packets:
+        pair.inject(pair.client, b"".join(packet))
+        server.datagrams_to_send(pair.now)
+        pair.server.collect()
+        hold_within_limits(pair)
+        if pair.server.of(Terminated):
+            break
+    pair.run(1.0)
+    ends = pair.server.of(Terminated)
+    assert len(ends) <= 1
+    if ends:
+        assert pair.server.events[-1] is ends[0]
+
+
+@settings(max_examples=150)
+@given(st.lists(st.one_of(STREAM_FRAME, CONTROL_FRAME), max_size=30))
+def test_stream_frames_keep_to_the_limits(certificate, frames) -> None:
+    pair = PortPair(tuple(certificate)).connect()
+    server = pair.server.port
+    server.open_stream(unidirectional=False)
+    for frame in frames:
+        pair.inject(pair.client, frame)
+        hold_within_limits(pair)
+        for event in pair.server.events:
+            if isinstance(event, StreamBytes) and event.data:
+                server.consume(event.stream_id, len(event.data))
+        if pair.server.of(Terminated):
+            return
+        pair.server.events.clear()
+
+
+@given(st.binary(max_size=1500))
+def test_packets_of_strangers_are_ignored(certificate, data) -> None:
+    pair = PortPair(tuple(certificate)).connect()
+    for prefix in (b"", b"\x40" + pair.server.port.connection_id, b"\xc0\x00\x00\x00\x01\x08" + bytes(8)):
+        pair.server.port.receive_datagram(prefix + data, pair.client.address, pair.now)
+        pair.client.port.receive_datagram(prefix + data, pair.server.address, pair.now)
+    pair.client.port.send_datagram(b"alive")
+    pair.settle()
+    assert pair.server.of(DatagramsArrived) == [DatagramsArrived([b"alive"])]
+    assert not pair.server.of(Terminated)
+    assert not pair.client.of(Terminated)
+
+
+@pytest.mark.parametrize("unidirectional", [False, True])
+def test_a_peer_cannot_have_more_streams_than_the_limit_alive(pair, unidirectional) -> None:
+    kind = 2 if unidirectional else 0
+    pair.inject(pair.client, b"\x0a" + encode_varint((15 << 2) | kind) + b"\x01x")
+    assert len(pair.server.port._table.streams) == 16
+    assert not pair.server.of(Terminated)
+    pair.inject(pair.client, b"\x0a" + encode_varint((16 << 2) | kind) + b"\x01x")
+    (end,) = pair.server.of(Terminated)
+    assert end.error_code == 0x04
