@@ -25,8 +25,10 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
-from aioquic.tls import Epoch, Group
+from aioquic.tls import CipherSuite, Direction, Epoch, Group, cipher_suite_hash, hkdf_expand_label
+from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
 
+from ..exceptions import ConnectionError
 from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
@@ -67,6 +69,7 @@ class StreamingConnection(QuicConnection):
         self._datagrams_refused = False
         self._arrived: DatagramsArrived | None = None  # the event in the queue that takes further datagrams
         self._connection_ids_due = False
+        self._exporter: tuple[HashAlgorithm, bytes] | None = None
         # What the transport parameters will say.
         self._local_max_data.value = limits.connection_window
         self._local_max_stream_data_bidi_local = limits.stream_window
@@ -160,6 +163,23 @@ class StreamingConnection(QuicConnection):
         if self._is_client:
             # A key share of each group costs a key generation and a longer ClientHello; every server has one of these.
             self.tls._supported_groups = [Group.X25519, Group.SECP256R1]
+
+    def _update_traffic_key(self, direction: Direction, epoch: Epoch, cipher_suite: CipherSuite, secret: bytes) -> None:
+        if epoch is Epoch.ONE_RTT and self._exporter is None:
+            # Now, as the transcript ends with the server's Finished; later it goes on (RFC 8446, 7.1).
+            schedule = self.tls.key_schedule
+            if schedule is not None:
+                self._exporter = cipher_suite_hash(cipher_suite), schedule.derive_secret(b"exp master")
+        super()._update_traffic_key(direction, epoch, cipher_suite, secret)
+
+    def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
+        """Return bytes of the TLS exporter (RFC 8446, 7.5)."""
+        if self._exporter is None:
+            raise ConnectionError("keying material is there only after the handshake")
+        algorithm, secret = self._exporter
+        # Derive-Secret(Secret, label, ""), whose transcript is empty, then HKDF-Expand-Label with the context's hash.
+        secret = hkdf_expand_label(algorithm, secret, label, _hashed(algorithm, b""), algorithm.digest_size)
+        return hkdf_expand_label(algorithm, secret, b"exporter", _hashed(algorithm, context), length)
 
     def _parse_transport_parameters(self, data: bytes, from_session_ticket: bool = False) -> None:
         super()._parse_transport_parameters(data, from_session_ticket)
@@ -373,3 +393,9 @@ class StreamingConnection(QuicConnection):
 
 def _translated(violation: TransportViolation, frame_type: int) -> QuicConnectionError:
     return QuicConnectionError(violation.error_code, frame_type, violation.reason)
+
+
+def _hashed(algorithm: HashAlgorithm, data: bytes) -> bytes:
+    digest = Hash(algorithm)
+    digest.update(data)
+    return digest.finalize()

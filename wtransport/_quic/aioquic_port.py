@@ -178,6 +178,14 @@ class AioquicPort:
         self.request_flush()
         return accepted
 
+    def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
+        """Return bytes of the TLS exporter.
+
+        Raises:
+            ConnectionError: the handshake has not come as far as its 1-RTT keys.
+        """
+        return self._connection.export_keying_material(label, context, length)
+
     # Getters.
 
     @property

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from .._protocol import exporter
 from ..events import EventEmitter
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
 from ..stream._base import checked_code, code_of_exception
 from ..stream._waiter import timed_out
-from ..types import Data, Headers, SessionId, SessionState
+from ..types import Buffer, Data, Headers, SessionId, SessionState
 from ..utils import ensure_bytes
 from ._base import _BaseSession, _SessionOver, errors_of
 from ._incoming import IncomingIterator
@@ -311,6 +312,26 @@ class WebTransportSession(_BaseSession):
         self._accept_on_use()
         with errors_of(self._session_id):
             self._core.grant_streams(max_streams, unidirectional=is_unidirectional)
+
+    async def export_keying_material(self, *, label: str, context: Buffer = b"", length: int = 32) -> bytes:
+        """Return a secret that both ends of this session can make, and nobody else (TLS 1.3 exporter).
+
+        The other end gets the same bytes for the same arguments. A server may ask before it accepts the session.
+
+        Args:
+            label: what the secret is for, at most 255 bytes of UTF-8.
+            context: what else it shall depend on, at most 255 bytes.
+            length: bytes wanted, 1..8160.
+
+        Raises:
+            SessionError: the session is over.
+            ValueError: an argument is out of range.
+
+        Source: draft-ietf-webtrans-http3-16, section 4.8.
+        """
+        if self.is_closed:
+            raise SessionError("the session is closed", session_id=self._session_id, session_state=self.state)
+        return exporter.export_keying_material(self._core, label=label.encode(), context=bytes(context), length=length)
 
     async def diagnostics(self) -> SessionDiagnostics:
         """Return a snapshot of the session."""
