@@ -66,3 +66,17 @@ async def test_browser_receives_datagrams_up_to_the_servers_maximum(browser: Bro
 
     assert largest.result() >= SMALLEST_MAXIMUM
     assert received == {1, 100, SMALLEST_MAXIMUM, largest.result()}
+
+
+async def test_datagram_sent_at_once_after_accepting_arrives(browser: Browser, certificate: Certificate) -> None:
+    received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def handler(session: WebTransportSession) -> None:
+        await session.accept()
+        await session.send_datagram(data=b"welcome")
+        received.set_result(await session.read_datagram())
+
+    async with serving(certificate, {"/welcome": handler}) as site:
+        await browser.run("receiveDatagrams", **site.at("/welcome"), timeout=10)
+
+    assert received.result() == receipt(b"welcome")
