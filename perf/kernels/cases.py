@@ -179,7 +179,7 @@ def _frame_cases() -> list[Case]:
 
 
 def _capsule_cases() -> list[Case]:
-    parser = "p = k.CapsuleParser({0x2843: 1028, 0x190b4d3d: 8}); f = p.feed; "
+    parser = "p = k.CapsuleParser({0: 1200, 0x2843: 1028, 0x190b4d3d: 8}, (0,)); f = p.feed; "
     return [
         Case(
             "CapsuleParser",
@@ -196,6 +196,30 @@ def _capsule_cases() -> list[Case]:
             "for piece in pieces: f(piece)",
             parser + "w = k.encode_capsule(0x2843, bytes(60)); pieces = [w[i:i + 1] for i in range(len(w))]",
             operations=63,
+        ),
+        Case(
+            "CapsuleParser",
+            f"16 DATAGRAM of {SMALL} B",
+            "parsing",
+            "f(data)",
+            parser + f"data = k.encode_capsule(0, bytes({SMALL})) * 16",
+            operations=16,
+        ),
+        Case(
+            "CapsuleParser",
+            f"unknown capsules of {SMALL} B, skipped",
+            "parsing",
+            "f(data)",
+            parser + f"data = k.encode_capsule(0x17, bytes({SMALL})) * 16",
+            operations=16,
+        ),
+        Case(
+            "CapsuleParser",
+            "DATAGRAM of 8 KiB, dropped",
+            "parsing",
+            "f(data)",
+            parser + f"data = k.encode_capsule(0, bytes({BULK})) * 16",
+            operations=16,
         ),
         Case("encode_capsule", "MAX_DATA", "encoding", "f(0x190b4d3d, data)", "f = k.encode_capsule; data = bytes(4)"),
     ]

@@ -8,7 +8,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["buffers", "cuts", "integers", "odd_buffers", "odd_integers", "odd_limits", "outcome", "records", "seconds"]
+__all__ = [
+    "buffers",
+    "cuts",
+    "integers",
+    "odd_buffers",
+    "odd_droppable",
+    "odd_integers",
+    "odd_limits",
+    "outcome",
+    "records",
+    "seconds",
+]
 
 _EDGES = [0, 1, 0x3F, 0x40, 0x3FFF, 0x4000, 2**30 - 1, 2**30, 2**60 - 1, 2**60, 2**62 - 1]
 _OUTSIDE = [-1, -2, -(2**31), -(2**63), -(2**63) - 1, -(2**64), 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**200]
@@ -106,6 +117,18 @@ def odd_limits() -> st.SearchStrategy[Any]:
     return st.one_of(
         st.dictionaries(odd_integers().filter(_is_hashable), odd_integers(), max_size=3),
         st.sampled_from([None, 1, "ab", b"ab", [], [(1, 2)], {1: 2}.items()]),
+    )
+
+
+def odd_droppable() -> st.SearchStrategy[Any]:
+    """Collections of record types, and what somebody might pass instead."""
+    types = st.lists(st.one_of(st.sampled_from([0, 1, 2**62 - 1]), odd_integers()), max_size=3)
+    return st.one_of(
+        types,
+        types.map(tuple),
+        types.map(lambda values: frozenset(filter(_is_hashable, values))),
+        types.map(iter),
+        st.sampled_from([None, 1, "ab", "", b"", b"\x00\x01", object()]),
     )
 
 

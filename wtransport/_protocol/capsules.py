@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from .._speedups import FrameParser, decode_varint, encode_capsule, encode_frame, encode_varint
+from .._speedups import CapsuleParser, decode_varint, encode_capsule, encode_frame, encode_varint
 from ..constants import (
     CLOSE_WEBTRANSPORT_SESSION_TYPE,
     DATAGRAM_CAPSULE_TYPE,
@@ -129,15 +129,13 @@ CapsuleItem: TypeAlias = (
 class CapsuleReader:
     """Reads the capsules of one session.
 
-    A capsule is laid out as an HTTP/3 frame is, so the frame parser reads it. Unlike the capsule parser, that one tells
-    of the capsules it skips: a forbidden one, or any at all after WT_CLOSE_SESSION, must not pass unseen.
-
     Args:
         profile: tells whether flow control is on; when it is off its capsules are skipped.
-        max_datagram_size: largest DATAGRAM capsule delivered, in bytes; a larger one is dropped, never kept.
+        max_datagram_size: largest DATAGRAM capsule delivered, in bytes; a larger one is dropped, never kept
+            (RFC 9297, section 3.5).
     """
 
-    __slots__ = ("_closed", "_datagram", "_limits", "_max_datagram_size", "_must_increase", "_parser")
+    __slots__ = ("_closed", "_limits", "_must_increase", "_parser")
 
     def __init__(self, profile: Profile, *, max_datagram_size: int = MAX_DATAGRAM_SIZE) -> None:
         """Begin at the first capsule."""
@@ -145,13 +143,12 @@ class CapsuleReader:
             # The declared length is checked, so that no overlong text is ever kept (draft-16, section 6).
             CLOSE_WEBTRANSPORT_SESSION_TYPE: MAX_CLOSE_CAPSULE_BYTES,
             DRAIN_WEBTRANSPORT_SESSION_TYPE: 0,
+            DATAGRAM_CAPSULE_TYPE: max_datagram_size,
         }
         if profile.flow_control:
             sizes.update(dict.fromkeys(_LIMIT_TYPES, _MAX_VARINT_BYTES))
-        self._parser = FrameParser(sizes)
+        self._parser = CapsuleParser(sizes, droppable=(DATAGRAM_CAPSULE_TYPE,))
         self._must_increase = profile.limits_must_increase
-        self._max_datagram_size = max_datagram_size
-        self._datagram: bytearray | None = bytearray()  # the beginning of a DATAGRAM value; None while one is dropped
         self._limits: dict[int, int] = {}
         self._closed = False
 
@@ -170,11 +167,9 @@ class CapsuleReader:
             capsules = self._parser.feed(data)
         except ValueError:
             capsules = []  # the parser has failed, and says so below
-        for capsule_type, value, ended in capsules:
+        for capsule_type, value in capsules:
             self._check_open()
-            if capsule_type == DATAGRAM_CAPSULE_TYPE:
-                yield from self._read_datagram(value, ended=ended)
-            elif ended:
+            if value is not None:
                 yield self._read_capsule(capsule_type, value)
             elif capsule_type in _FORBIDDEN_TYPES:
                 code = ErrorCodes.WT_FLOW_CONTROL_ERROR
@@ -198,18 +193,9 @@ class CapsuleReader:
         if self._closed:
             raise _malformed("data after WT_CLOSE_SESSION")
 
-    def _read_datagram(self, piece: bytes, *, ended: bool) -> Iterator[DatagramRead]:
-        if self._datagram is not None:
-            if len(self._datagram) + len(piece) > self._max_datagram_size:
-                self._datagram = None
-            elif ended:
-                yield DatagramRead(bytes(self._datagram + piece))
-            else:
-                self._datagram += piece
-        if ended:
-            self._datagram = bytearray()
-
     def _read_capsule(self, capsule_type: int, value: bytes) -> CapsuleItem:
+        if capsule_type == DATAGRAM_CAPSULE_TYPE:
+            return DatagramRead(value)
         if capsule_type == CLOSE_WEBTRANSPORT_SESSION_TYPE:
             self._closed = True
             return _read_close(value)

@@ -13,12 +13,21 @@ else to these functions, so the two cannot disagree. One sentence for each case:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 from ._constants import MAX_VARINT
 
-__all__ = ["Buffer", "as_bytes", "as_seconds", "check_buffer", "check_int", "check_varint", "copy_limits"]
+__all__ = [
+    "Buffer",
+    "as_bytes",
+    "as_seconds",
+    "check_buffer",
+    "check_int",
+    "check_varint",
+    "copy_droppable",
+    "copy_limits",
+]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -94,3 +103,19 @@ def copy_limits(max_sizes: Mapping[int, int]) -> dict[int, int]:
         check_varint("max_sizes key", record_type)
         check_varint("max_sizes value", size)
     return limits
+
+
+def copy_droppable(droppable: Collection[int], limits: Mapping[int, int]) -> frozenset[int]:
+    """Return a copy of the record types that are dropped when they are over their limit, every one checked.
+
+    Raises:
+        TypeError: droppable is no collection, or holds something that is not an ``int``.
+        ValueError: a type is not in 0..2**62-1, or has no limit that it could be over.
+    """
+    if not isinstance(droppable, Collection):
+        raise TypeError(f"droppable must be a collection, not {type(droppable).__name__}")
+    for record_type in droppable:
+        check_varint("droppable type", record_type)
+        if record_type not in limits:
+            raise ValueError(f"droppable type {record_type:#x} is not in max_sizes")
+    return frozenset(droppable)

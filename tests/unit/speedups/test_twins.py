@@ -14,6 +14,7 @@ from kernel_inputs import (
     cuts,
     integers,
     odd_buffers,
+    odd_droppable,
     odd_integers,
     odd_limits,
     outcome,
@@ -29,6 +30,12 @@ Twins = tuple[ModuleType, ModuleType]
 NAMES = [name for name in _speedups.__all__ if name != "BACKEND"]
 CLASSES = ["CapsuleParser", "ChunkQueue", "DatagramQueue", "FrameParser"]
 LIMITS = {0x01: 30, 0x04: 0, 0x2843: 20, 2**61: 10}
+# What the parsers are made with; some of what `records()` makes is over these limits.
+PARSERS = {
+    "FrameParser": ("FrameParser", (LIMITS,)),
+    "CapsuleParser": ("CapsuleParser", (LIMITS,)),
+    "CapsuleParser, dropping": ("CapsuleParser", (LIMITS, (0x01, 0x2843))),
+}
 
 
 def public(kernel: Any) -> list[str]:
@@ -149,7 +156,24 @@ def test_parser_limits(twins: Twins, limits: Any) -> None:
     same(twins, lambda k: k.CapsuleParser(limits).feed(b"\x01\x02ab"))
 
 
-def run_parser(parser: Any, pieces: list[Any]) -> list[Any]:
+def test_frames_are_never_droppable(twins: Twins) -> None:
+    for twin in twins:
+        with pytest.raises(TypeError):
+            twin.FrameParser({1: 1}, ())
+
+
+@given(limits=odd_limits(), droppable=st.one_of(odd_droppable(), odd_limits()))
+@example(limits={1: 1}, droppable=[True])
+@example(limits={1: 1}, droppable={1: None})
+def test_droppable_types(twins: Twins, limits: Any, droppable: Any) -> None:
+    for table in (limits, {0: 1, 1: 1, 2**62 - 1: 0}):
+        same(twins, lambda k, table=table: k.CapsuleParser(table, droppable).feed(b"\x01\x02ab"))
+        same(twins, lambda k, table=table: k.CapsuleParser(max_sizes=table, droppable=droppable).feed(b"\x00\x02ab"))
+
+
+def run_parser(twin: ModuleType, name: str, pieces: list[Any]) -> list[Any]:
+    kernel, arguments = PARSERS[name]
+    parser = getattr(twin, kernel)(*arguments)
     trace: list[Any] = []
     for piece in pieces:
         trace.append(outcome(parser.feed, piece))
@@ -157,31 +181,31 @@ def run_parser(parser: Any, pieces: list[Any]) -> list[Any]:
     return trace
 
 
-@pytest.mark.parametrize("name", ["FrameParser", "CapsuleParser"])
+@pytest.mark.parametrize("name", PARSERS)
 @given(data=records(), points=st.lists(st.integers(0, 500), max_size=6))
 @example(data=[(0x04, b"x"), (0x01, b"never")], points=[1])
 @example(data=[(0x01, b"first"), (0x04, b"x"), (0x01, b"never")], points=[])
 def test_parsers_at_any_cuts(twins: Twins, name: str, data: list[tuple[int, bytes]], points: list[int]) -> None:
     stream = b"".join(_pure.encode_frame(record_type, payload) for record_type, payload in data)
     pieces = list(cuts(stream, points))
-    first, second = (run_parser(getattr(twin, name)(LIMITS), pieces) for twin in twins)
+    first, second = (run_parser(twin, name, pieces) for twin in twins)
     assert first == second
 
 
-@pytest.mark.parametrize("name", ["FrameParser", "CapsuleParser"])
+@pytest.mark.parametrize("name", PARSERS)
 @given(pieces=st.lists(odd_buffers(max_size=24), max_size=8))
 def test_parsers_with_any_bytes(twins: Twins, name: str, pieces: list[Any]) -> None:
-    first, second = (run_parser(getattr(twin, name)(LIMITS), pieces) for twin in twins)
+    first, second = (run_parser(twin, name, pieces) for twin in twins)
     assert first == second
 
 
 @given(data=records().filter(bool))
 def test_parsers_at_every_cut(twins: Twins, data: list[tuple[int, bytes]]) -> None:
     stream = b"".join(_pure.encode_frame(record_type, payload) for record_type, payload in data[:3])
-    for name in ("FrameParser", "CapsuleParser"):
+    for name in PARSERS:
         for length in range(len(stream) + 1):
             pieces = [stream[:length], memoryview(stream)[length:]]
-            first, second = (run_parser(getattr(twin, name)(LIMITS), pieces) for twin in twins)
+            first, second = (run_parser(twin, name, pieces) for twin in twins)
             assert first == second
 
 

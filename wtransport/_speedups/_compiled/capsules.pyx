@@ -6,6 +6,8 @@ from __future__ import annotations
 from .arguments cimport as_varint
 from .records cimport RecordParser, encode_record
 
+from .._inputs import copy_droppable
+
 
 def encode_capsule(capsule_type, value):
     """Return one whole capsule."""
@@ -13,12 +15,13 @@ def encode_capsule(capsule_type, value):
 
 
 cdef class CapsuleParser(RecordParser):
-    """CapsuleParser(max_sizes)\n--\n\nReads the capsules of one CONNECT stream, however its bytes are cut."""
+    """CapsuleParser(max_sizes, droppable=())\n--\n\nReads the capsules of one CONNECT stream, however its bytes are cut."""
 
-    def __cinit__(self, max_sizes):
+    def __cinit__(self, max_sizes, droppable=()):
         self.noun = "capsule"
+        self.droppable = copy_droppable(droppable, self._limits)
         self.as_pairs = True
 
     def feed(self, data):
-        """Take the next bytes of the stream and return the capsules they complete, as ``(type, value)``."""
+        """Take the next bytes of the stream and return what they complete, as ``(type, value)``."""
         return self.read(data)

@@ -73,7 +73,6 @@ cdef class FrameParser(RecordParser):
     def __cinit__(self, max_sizes):
         self.noun = "frame"
         self.streamed_type = _FRAME_TYPE_DATA
-        self.reports_unknown = True
 
     def feed(self, data):
         """Take the next bytes of the stream and return what they complete, as ``(type, payload, ended)``."""

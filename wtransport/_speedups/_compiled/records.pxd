@@ -5,11 +5,11 @@ from libc.stdint cimport int64_t
 
 cdef class RecordParser:
     cdef dict _limits
+    cdef frozenset droppable
     cdef str _error
     cdef bytearray _payload
     cdef str noun
     cdef int64_t streamed_type
-    cdef bint reports_unknown
     cdef bint as_pairs
     cdef int64_t _type
     cdef int64_t _remaining

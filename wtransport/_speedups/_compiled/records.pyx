@@ -35,8 +35,10 @@ cdef bytes encode_record(int64_t record_type, object payload):
 cdef class RecordParser:
     """Reads a byte stream as records; subclasses say which ones come whole, in pieces or not at all."""
 
-    def __cinit__(self, max_sizes):
+    # A subclass's own __cinit__ comes after this one, with the same arguments, and says which of them it takes.
+    def __cinit__(self, max_sizes, droppable=()):
         self._limits = copy_limits(max_sizes)
+        self.droppable = frozenset()
         self._payload = bytearray()
         self.noun = "record"
         self.streamed_type = -1
@@ -107,19 +109,19 @@ cdef class RecordParser:
         return 0
 
     cdef int _begin(self, int64_t length, list results) except -1:
-        """Enter the payload of a record of the type just read; 0 when it is over its limit."""
+        """Enter the payload of a record of the type just read; 0 when it is over a limit that fails."""
         cdef object limit = self._limits.get(self._type)
-        if limit is not None:
-            if length > <int64_t> limit:
-                self._error = f"{self.noun} of type {hex(self._type)} has {length} bytes, the limit is {limit}"
-                return 0
+        if limit is None:
+            self._state = IN_STREAMED if self._type == self.streamed_type else IN_SKIPPED
+        elif length <= <int64_t> limit:
             self._state = IN_WHOLE
-        elif self._type == self.streamed_type:
-            self._state = IN_STREAMED
-        else:
+        elif self._type in self.droppable:
             self._state = IN_SKIPPED
-            if self.reports_unknown:
-                self._emit(b"", False, results)
+        else:
+            self._error = f"{self.noun} of type {hex(self._type)} has {length} bytes, the limit is {limit}"
+            return 0
+        if self._state == IN_SKIPPED:
+            self._emit(b"", False, results)
         self._remaining = length
         if length == 0:
             if self._state != IN_SKIPPED:
@@ -152,7 +154,7 @@ cdef class RecordParser:
 
     cdef int _emit(self, bytes payload, bint ended, list results) except -1:
         if self.as_pairs:
-            results.append((self._type, payload))
+            results.append((self._type, payload if ended else None))
         else:
             results.append((self._type, payload, ended))
         return 0

@@ -103,7 +103,6 @@ class FrameParser(RecordParser):
 
     _noun = "frame"
     _streamed_type = FRAME_TYPE_DATA
-    _reports_unknown = True
 
     def feed(self, data: Buffer) -> list[tuple[int, bytes, bool]]:
         """Take the next bytes of the stream and return what they complete, as ``(type, payload, ended)``.

@@ -37,19 +37,22 @@ def encode_record(record_type: int, payload: Buffer) -> bytes:
 class RecordParser:
     """Reads a byte stream as records and returns them as ``(type, payload, ended)``.
 
+    A type of max_sizes comes once, whole, with ended True; the streamed type in pieces, ended True with the last one.
+    A record that is skipped comes once, at its header, with no payload and ended False.
+
     Args:
         max_sizes: the types that are delivered whole, each with the largest payload accepted, in bytes.
     """
 
-    __slots__ = ("_error", "_limits", "_partial", "_payload", "_remaining", "_state", "_type")
+    __slots__ = ("_droppable", "_error", "_limits", "_partial", "_payload", "_remaining", "_state", "_type")
 
     _noun = "record"
     _streamed_type = _NO_TYPE
-    _reports_unknown = False
 
     def __init__(self, max_sizes: Mapping[int, int]) -> None:
         """Begin at a record boundary."""
         self._limits = copy_limits(max_sizes)
+        self._droppable: frozenset[int] = frozenset()  # skipped when over their limit, instead of failing
         self._error: str | None = None
         self._partial = b""  # the beginning of a header, at most 15 bytes
         self._payload = bytearray()  # the beginning of a whole payload
@@ -95,19 +98,19 @@ class RecordParser:
         return results
 
     def _begin(self, record_type: int, length: int, results: list[tuple[int, bytes, bool]]) -> bool:
-        """Enter the payload of a record; False when it is over its limit."""
+        """Enter the payload of a record; False when it is over a limit that fails."""
         limit = self._limits.get(record_type)
-        if limit is not None:
-            if length > limit:
-                self._error = f"{self._noun} of type {record_type:#x} has {length} bytes, the limit is {limit}"
-                return False
+        if limit is None:
+            state = _IN_STREAMED if record_type == self._streamed_type else _IN_SKIPPED
+        elif length <= limit:
             state = _IN_WHOLE
-        elif record_type == self._streamed_type:
-            state = _IN_STREAMED
-        else:
+        elif record_type in self._droppable:
             state = _IN_SKIPPED
-            if self._reports_unknown:
-                results.append((record_type, b"", False))
+        else:
+            self._error = f"{self._noun} of type {record_type:#x} has {length} bytes, the limit is {limit}"
+            return False
+        if state == _IN_SKIPPED:
+            results.append((record_type, b"", False))
         if length:
             self._type = record_type
             self._remaining = length
