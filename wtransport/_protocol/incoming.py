@@ -148,10 +148,10 @@ class _HeaderReader(StreamReader):
         else:
             reader, rest = self._other(stream_type, head, size)
             self._host.read_stream(self._stream_id, reader)
-        if self._stop_code is not None:
-            reader.on_stopped(self._stop_code, 0)
         if rest or end_stream:
             reader.on_data(rest, end_stream)
+        if self._stop_code is not None:
+            reader.on_stopped(self._stop_code, 0)
 
     def on_stopped(self, wire_code: int, unsent: int) -> None:
         """Keep the wish for whoever reads on."""

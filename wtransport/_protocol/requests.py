@@ -126,6 +126,13 @@ class RequestReader(ConnectReader):
         if len(self._held) > limits.MAX_EARLY_CAPSULE_BYTES:
             raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too much before SETTINGS")
 
+    def on_stopped(self, wire_code: int, unsent: int) -> None:
+        """Take the client's STOP_SENDING; an answer to come would reach nobody."""
+        if self.session is None:
+            self._host.discard_stream(self.stream_id, ErrorCodes.H3_REQUEST_CANCELLED, has_ended=self._has_ended)
+        else:
+            super().on_stopped(wire_code, unsent)
+
     def release(self) -> None:
         """Read what was held until SETTINGS arrived."""
         held, self._held = bytes(self._held), bytearray()
