@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.packet import QuicProtocolVersion
 from aioquic.tls import CipherSuite
@@ -53,7 +55,7 @@ def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
     quic.server_name = server_name
     quic.verify_mode = config.verify_mode
     if config.ca_certs is not None:
-        quic.load_verify_locations(cafile=config.ca_certs)
+        _load_authorities(quic, config.ca_certs)
     if config.certfile:
         _load_certificate(quic, config.certfile, config.keyfile)
     return AioquicPort(configuration=quic, limits=_limits(config), keep_alive_interval=_keep_alive_interval(config))
@@ -116,6 +118,17 @@ def _limits(config: ClientConfig | ServerConfig) -> TransportLimits:
 
 def _keep_alive_interval(config: ClientConfig | ServerConfig) -> float | None:
     return config.connection_keepalive_timeout if config.keep_alive else None
+
+
+def _load_authorities(quic: QuicConfiguration, ca_certs: str) -> None:
+    try:
+        # aioquic opens the file in the middle of the handshake, where an error would be too late.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=ca_certs)
+    except OSError as exc:
+        raise CertificateError(
+            f"cannot load the CA certificates: {exc}", certificate_path=ca_certs, certificate_error=str(exc)
+        ) from exc
+    quic.load_verify_locations(cafile=ca_certs)
 
 
 def _load_certificate(quic: QuicConfiguration, certfile: str, keyfile: str | None) -> None:
