@@ -16,7 +16,7 @@ from typing import Self
 from ..events import Event
 from ..exceptions import DatagramError, SessionError, TimeoutError, WebTransportError
 from ..session import WebTransportSession
-from ..stream._messages import cancel_and_wait, is_worth_a_line
+from ..stream._messages import cancel, is_worth_a_line, wait_for_end
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
 from ..types import Data, EventType
 from ..utils import ensure_bytes
@@ -206,13 +206,11 @@ class DatagramReliabilityLayer:
         events = self._session.events
         events.off(event_type=EventType.DATAGRAM_RECEIVED, handler=self._on_datagram)
         events.off(event_type=EventType.SESSION_CLOSED, handler=self._on_session_closed)
-        self._received.clear()
+        for kept in (self._received, self._unconfirmed, self._acks, self._seen):
+            kept.clear()
         self._wake_everybody()
         if self._task is not None:
-            await cancel_and_wait({self._task}, seconds=self._session.connection.config.close_timeout)
-        self._unconfirmed.clear()
-        self._acks.clear()
-        self._seen.clear()
+            await wait_for_end(cancel({self._task}), seconds=self._session.connection.config.close_timeout)
 
     # Sending.
 
@@ -260,8 +258,8 @@ class DatagramReliabilityLayer:
             while not self.is_closed:
                 await self._confirm()
                 await self._send_again(loop.time())
-                if self._acks:
-                    continue
+                if self._acks or self.is_closed:
+                    continue  # they came, or it did, while this waited for room; no alarm was set then
                 first = next(iter(self._unconfirmed.values()), None)
                 self._alarm = loop.create_future()
                 await sleep_on(self._alarm, None if first is None else first.next_time - loop.time())

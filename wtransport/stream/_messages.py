@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from ..constants import ErrorCodes
 from ..exceptions import TimeoutError, WebTransportError
 from .send import WebTransportSendStream
 
-__all__ = ["Afterword", "cancel_and_wait", "is_worth_a_line", "patiently", "write_message"]
+__all__ = ["Afterword", "cancel", "is_worth_a_line", "patiently", "wait_for_end", "write_message"]
 
 _logger = logging.getLogger(__name__)
 
@@ -49,16 +49,22 @@ async def patiently(read: Callable[[], Awaitable[bytes]]) -> bytes:
             continue
 
 
-async def cancel_and_wait(tasks: set[asyncio.Task[None]], *, seconds: float) -> None:
-    """Cancel tasks, except for the caller's own, and wait for their end."""
+def cancel(tasks: Iterable[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
+    """Cancel tasks, except for the caller's own; return those that have to end now."""
     current = asyncio.current_task()
     others = [task for task in tasks if task is not current and not task.done()]
     for task in others:
         task.cancel()
-    if others:
-        _, alive = await asyncio.wait(others, timeout=seconds)
-        for task in alive:
-            _logger.warning("task goes on %s s after it was cancelled: %r", seconds, task)
+    return others
+
+
+async def wait_for_end(tasks: list[asyncio.Task[None]], *, seconds: float) -> None:
+    """Wait for the end of tasks that were cancelled."""
+    if not tasks:
+        return
+    _, alive = await asyncio.wait(tasks, timeout=seconds)
+    for task in alive:
+        _logger.warning("task goes on %s s after it was cancelled: %r", seconds, task)
 
 
 def is_worth_a_line(count: int) -> bool:
@@ -83,9 +89,9 @@ class Afterword:
         self._waiting: deque[bytes] = deque()
 
     @property
-    def task(self) -> asyncio.Task[None] | None:
+    def tasks(self) -> list[asyncio.Task[None]]:
         """Return the task that writes, if there is one."""
-        return self._task
+        return [] if self._task is None else [self._task]
 
     def send(self, message: bytes) -> None:
         """Send a message when there is room. Losing it must do no harm: one too many drops the oldest."""
