@@ -152,7 +152,8 @@ class EngineLink(_Carrier):
 
     def deadline(self, side: int) -> float | None:
         """Return when a side has something to do."""
-        return self.ends[side].next_deadline()
+        deadline: float | None = self.ends[side].next_deadline()
+        return deadline
 
     def expire(self, side: int) -> None:
         """Do it."""

@@ -91,7 +91,9 @@ class EnginePair:
         end = self.now + seconds
         while True:
             self._carry()
-            deadlines = [d for e in (self.client, self.server) if e is not None and (d := e.next_deadline()) is not None]
+            deadlines = [
+                d for e in (self.client, self.server) if e is not None and (d := e.next_deadline()) is not None
+            ]
             due = min(deadlines, default=end)
             if due >= end:
                 break

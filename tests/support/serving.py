@@ -19,6 +19,7 @@ from wtransport.stream import WebTransportReceiveStream, WebTransportStream
 
 __all__ = ["Certificate", "Site", "echo_service", "serving"]
 
+
 @dataclasses.dataclass(frozen=True)
 class Site:
     """A server that runs: its URL without a path, and the SHA-256 of its certificate's DER form, in hex."""

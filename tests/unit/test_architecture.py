@@ -36,7 +36,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": BASE,
     "serializer": BASE,
     "_speedups": set(),
-    "serializer": BASE,
     "_quic": {"constants", "types", "exceptions", "config", "_config_validation", "utils", "_speedups"},
     "_protocol": {"constants", "types", "exceptions", "config", "_config_validation", "_speedups", "_quic.port"},
     "_adapter": BASE | {"_speedups", "_quic", "_protocol"},
@@ -55,7 +54,6 @@ UNLIMITED = {"__init__", "__main__", "_cli"}
 
 # What each room may import besides the standard library and wtransport.
 THIRD_PARTY: dict[str, set[str]] = {
-    "serializer": {"google", "msgpack"},
     "config": {"aioquic"},
     # Optional: each serializer imports its own format's library, and says so where that is missing.
     "serializer": {"google", "msgpack"},
