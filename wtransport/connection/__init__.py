@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .connection import ConnectionDiagnostics, WebTransportConnection
+from .load_balancer import ConnectionLoadBalancer
 
-__all__ = ["ConnectionDiagnostics", "WebTransportConnection"]
+__all__ = ["ConnectionDiagnostics", "ConnectionLoadBalancer", "WebTransportConnection"]
