@@ -35,17 +35,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = wtransport.no_such_name  # type: ignore[attr-defined]
 
 
-def test_dir_shows_names_before_they_are_loaded() -> None:
-    assert set(wtransport.__all__) <= set(dir(wtransport))
-
-
 def test_the_backend_is_known() -> None:
     assert wtransport.BACKEND in {"cython", "python"}
 
 
-def test_import_loads_neither_asyncio_nor_quic() -> None:
-    loaded = _run("import wtransport; print([m for m in ('asyncio', 'aioquic', 'ssl') if m in sys.modules])")
-    assert loaded == "[]"
+def test_connecting_loads_nothing_more() -> None:
+    code = (
+        "import wtransport; before = set(sys.modules); "
+        "from wtransport import ClientConfig, WebTransportClient; "
+        "from wtransport._quic.factory import create_client_port; "
+        "create_client_port(config=ClientConfig(), server_name='localhost'); "
+        "print(sorted(m for m in set(sys.modules) - before if m.startswith(('wtransport', 'aioquic', 'cryptography'))))"
+    )
+    assert _run(code) == "[]"
 
 
 def test_modules_are_found_without_an_import_of_their_own() -> None:
@@ -57,8 +59,3 @@ def test_modules_are_found_without_an_import_of_their_own() -> None:
 )
 def test_each_foundation_module_imports_alone(module: str) -> None:
     assert _run(f"import wtransport.{module} as m; print(m.__name__)") == f"wtransport.{module}"
-
-
-def test_utilities_load_quic_and_cryptography_only_when_used() -> None:
-    loaded = _run("import wtransport.utils; print([m for m in ('aioquic', 'cryptography') if m in sys.modules])")
-    assert loaded == "[]"
