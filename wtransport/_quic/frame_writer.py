@@ -55,9 +55,11 @@ class FrameWriter:
         room = builder.remaining_flight_space
         try:
             first(builder)
-        finally:
-            if builder.remaining_flight_space < room:
-                self._streams_first = not self._streams_first
+        except QuicPacketBuilderStop:
+            if builder.remaining_flight_space == room:
+                raise
+        if builder.remaining_flight_space < room:
+            self._streams_first = not self._streams_first
         second(builder)
 
     def queue_datagram(self, data: bytes) -> None:

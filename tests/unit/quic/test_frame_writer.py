@@ -87,6 +87,22 @@ def test_a_datagram_does_not_overtake_what_streams_had_ready_before_it(datagrams
     assert [type(frame) for frame in setup.frames()] == [StreamFrame, DatagramFrame]
 
 
+def test_what_a_datagram_leaves_of_its_packet_is_filled_by_streams() -> None:
+    setup = Setup()
+    setup.open(bytes(20_000))
+    setup.writer.datagrams.extend([bytes(700)] * 10)
+    packets = setup.loop.flush()
+    assert len(packets) <= (20_000 + 7000) / ROOM + 3
+
+
+def test_what_streams_leave_of_their_packet_is_filled_by_datagrams() -> None:
+    setup = Setup()
+    setup.open(b"short", fin=True)
+    setup.writer.datagrams.extend([bytes(100)] * 5)
+    (packet,) = setup.loop.flush()
+    assert len(packet.frames) == 6
+
+
 def test_nothing_to_write_gives_no_packet() -> None:
     setup = Setup()
     setup.open()
