@@ -161,6 +161,10 @@ class MemoryPort:
     def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
         return (label + b"|" + context).ljust(length, b".")[:length]
 
+    @property
+    def peer_certificate(self) -> bytes | None:
+        return None
+
     # The test's side.
 
     def make_datagram_room(self, room: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from .._quic import port as quic
 from .._speedups import decode_datagram, encode_frame
 from ..config import ClientConfig, ServerConfig
-from ..constants import H3_FRAME_TYPE_HEADERS, ErrorCodes
+from ..constants import H3_FRAME_TYPE_HEADERS, MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
 from ..types import SessionState
 from . import control, events, fields, handshake, limits, subprotocols
@@ -201,7 +201,12 @@ class Engine:
         """Close the connection, after its sessions have told their ends; without effect when it is closing.
 
         Code 0 goes out as H3_NO_ERROR.
+
+        Raises:
+            ValueError: error_code is not in 0..2**62-1.
         """
+        if not 0 <= error_code <= MAX_VARINT:
+            raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
         if self.is_closed or self._closing is not None:
             return
         self._closing = (error_code or int(ErrorCodes.H3_NO_ERROR), reason)
@@ -407,6 +412,7 @@ class Engine:
     def session_requested(self, session: SessionCore) -> None:
         """Take a new session of the peer."""
         self.sessions[session.stream_id] = session
+        self._next_request_id = max(self._next_request_id, session.stream_id + 4)
         self.emit(events.SessionRequested(session))
 
     def session_ended(self, session: SessionCore) -> None:
@@ -416,7 +422,6 @@ class Engine:
 
     def is_request_refused(self, stream_id: int) -> bool:
         """Refuse a request that comes too late (GOAWAY) or is one too many; True when it was."""
-        self._next_request_id = max(self._next_request_id, stream_id + 4)
         too_late = self._goaway_sent is not None and stream_id >= self._goaway_sent
         if too_late or self._closing is not None or (self.profile and self.profile.single_session and self.sessions):
             self.discard_stream(stream_id, ErrorCodes.H3_REQUEST_REJECTED, has_ended=False)
@@ -428,6 +433,7 @@ class Engine:
 
     def refuse_request(self, stream_id: int, status: int) -> None:
         """Answer a request that is no session with a status, and end the stream."""
+        self._next_request_id = max(self._next_request_id, stream_id + 4)
         self._send_headers(stream_id, handshake.response_fields(status=status, headers={}), end_stream=True)
         self.port.stop_stream(stream_id, ErrorCodes.H3_NO_ERROR)
 
