@@ -238,7 +238,10 @@ class ServerConfig(_CommonConfig):
     middleware: list[MiddlewareProtocol] = field(default_factory=list)
     """Middleware of a `ServerApp`, run before what is added to it later."""
     verify_mode: ssl.VerifyMode = c.DEFAULT_SERVER_VERIFY_MODE
-    """Whether clients need a certificate; one is asked for only with `ca_certs`, and not with ssl.CERT_NONE."""
+    """Whether clients need a certificate; one is asked for only with `ca_certs`, and not with ssl.CERT_NONE.
+
+    ssl.CERT_OPTIONAL lets clients without one in; any that is sent must be valid. See `session.peer_certificate`.
+    """
 
     @classmethod
     def create_for_development(

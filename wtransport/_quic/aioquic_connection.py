@@ -27,8 +27,10 @@ from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
 from aioquic.tls import CipherSuite, Direction, Epoch, Group, cipher_suite_hash, hkdf_expand_label
 from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..exceptions import ConnectionError
+from .client_certificates import ClientCertificates
 from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
@@ -37,6 +39,10 @@ from .violations import TransportViolation
 
 if not aioquic.__version__.startswith("1.7."):
     raise ImportError(f"wtransport knows the internals of aioquic 1.7 only, found {aioquic.__version__}")
+
+ACTIVE_CONNECTION_IDS = 4
+"""Connection ids that the peer may give us at a time (RFC 9000, 18.2). A migration takes one, which is replaced at once;
+each costs a frame and an entry at both ends of every connection, and aioquic would ask for 8."""
 
 AEAD_TAG_SIZE = 16
 PACKET_NUMBER_SIZE = 2
@@ -55,6 +61,7 @@ class StreamingConnection(QuicConnection):
         *,
         configuration: QuicConfiguration,
         limits: TransportLimits,
+        client_certificates: ClientCertificates | None = None,
         original_destination_connection_id: bytes | None = None,
     ) -> None:
         super().__init__(
@@ -69,6 +76,7 @@ class StreamingConnection(QuicConnection):
         self._datagrams_refused = False
         self._arrived: DatagramsArrived | None = None  # the event in the queue that takes further datagrams
         self._connection_ids_due = False
+        self._client_certificates = client_certificates
         self._exporter: tuple[HashAlgorithm, bytes] | None = None
         # What the transport parameters will say.
         self._local_max_data.value = limits.connection_window
@@ -77,6 +85,7 @@ class StreamingConnection(QuicConnection):
         self._local_max_stream_data_uni = limits.stream_window
         self._local_max_streams_bidi.value = limits.max_streams_bidi
         self._local_max_streams_uni.value = limits.max_streams_uni
+        self._local_active_connection_id_limit = ACTIVE_CONNECTION_IDS
 
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
         """Return the next event, ours or aioquic's, or None."""
@@ -123,6 +132,12 @@ class StreamingConnection(QuicConnection):
         return self._remote_max_datagram_frame_size or 0
 
     @property
+    def peer_certificate(self) -> bytes | None:
+        """Return the peer's certificate as DER, once the handshake is over; None when it sent none."""
+        certificate = self.tls._peer_certificate if self._handshake_complete else None
+        return None if certificate is None else certificate.public_bytes(Encoding.DER)
+
+    @property
     def packet_room(self) -> int:
         """Return how many bytes of frames fit into one 1-RTT packet."""
         header = 1 + len(self._peer_cid.cid) + PACKET_NUMBER_SIZE
@@ -163,6 +178,10 @@ class StreamingConnection(QuicConnection):
         if self._is_client:
             # A key share of each group costs a key generation and a longer ClientHello; every server has one of these.
             self.tls._supported_groups = [Group.X25519, Group.SECP256R1]
+        elif self._client_certificates is not None:
+            self.tls._request_client_certificate = True
+            # A resumed session would bring no certificate, and so get around the check.
+            self.tls.get_session_ticket_cb = self.tls.new_session_ticket_cb = None
 
     def _update_traffic_key(self, direction: Direction, epoch: Epoch, cipher_suite: CipherSuite, secret: bytes) -> None:
         if epoch is Epoch.ONE_RTT and self._exporter is None:
@@ -170,6 +189,10 @@ class StreamingConnection(QuicConnection):
             schedule = self.tls.key_schedule
             if schedule is not None:
                 self._exporter = cipher_suite_hash(cipher_suite), schedule.derive_secret(b"exp master")
+        if self._client_certificates is not None and epoch is Epoch.ONE_RTT and direction is Direction.DECRYPT:
+            # The client's Finished is there. Without this key nothing that the client says is read; aioquic has seen
+            # only that the client owns the certificate it sent, if any.
+            self._client_certificates.check(self.tls._peer_certificate, self.tls._peer_certificate_chain)
         super()._update_traffic_key(direction, epoch, cipher_suite, secret)
 
     def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:

@@ -8,6 +8,7 @@ from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
 
 from .aioquic_connection import StreamingConnection
+from .client_certificates import ClientCertificates
 from .limits import TransportLimits
 from .port import HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
 
@@ -31,6 +32,7 @@ class AioquicPort:
         configuration: QuicConfiguration,
         limits: TransportLimits,
         keep_alive_interval: float | None = None,
+        client_certificates: ClientCertificates | None = None,
         original_destination_connection_id: bytes | None = None,
     ) -> None:
         """Make one end of a connection.
@@ -39,6 +41,7 @@ class AioquicPort:
             configuration: aioquic's configuration; may be shared by many connections.
             limits: what the peer is granted.
             keep_alive_interval: seconds of silence after which a PING is sent; None sends none.
+            client_certificates: server only, the rule for certificates of clients; None asks for none.
             original_destination_connection_id: server only, from the client's first packet.
         """
         self.is_client: bool = configuration.is_client
@@ -48,6 +51,7 @@ class AioquicPort:
         self._connection = StreamingConnection(
             configuration=configuration,
             limits=limits,
+            client_certificates=client_certificates,
             original_destination_connection_id=original_destination_connection_id,
         )
         self._table = self._connection.table
@@ -192,6 +196,11 @@ class AioquicPort:
     def connection_id(self) -> bytes:
         """Return the connection id that we chose first."""
         return self._connection.host_cid
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """Return the peer's certificate as DER, once the handshake is over; None when it sent none."""
+        return self._connection.peer_certificate
 
     @property
     def is_terminated(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.packet import QuicProtocolVersion
@@ -12,6 +13,7 @@ from ..config import ClientConfig, ServerConfig
 from ..exceptions import CertificateError
 from ..utils import create_quic_configuration
 from .aioquic_port import AioquicPort
+from .client_certificates import ClientCertificates
 from .limits import TransportLimits
 from .port import QuicPort
 
@@ -41,6 +43,20 @@ CIPHER_SUITES = [
 """AES-128 first: the cheapest where AES is in hardware, and as strong as anybody needs (RFC 9001, 5.3)."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerConfiguration:
+    """What all connections share that a listener accepts, until its certificate is replaced."""
+
+    quic: QuicConfiguration
+    client_certificates: ClientCertificates | None
+    """The rule for client certificates; None asks for none."""
+
+    @property
+    def supported_versions(self) -> list[int]:
+        """Return the QUIC versions to take, as they are on the wire."""
+        return list(self.quic.supported_versions)
+
+
 def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
     """Make the port of a new client connection.
 
@@ -61,19 +77,23 @@ def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
     return AioquicPort(configuration=quic, limits=_limits(config), keep_alive_interval=_keep_alive_interval(config))
 
 
-def create_server_configuration(config: ServerConfig) -> QuicConfiguration:
-    """Read the certificate and make what all connections of a listener share.
+def create_server_configuration(config: ServerConfig) -> ServerConfiguration:
+    """Read the certificate, and the authorities of client certificates.
 
     Raises:
-        CertificateError: the certificate or its key cannot be read.
+        CertificateError: the certificate, its key or the CA file cannot be read, or key and certificate do not match.
     """
     quic = _configuration(config, is_client=False)
     _load_certificate(quic, config.certfile, config.keyfile)
-    return quic
+    client_certificates = None
+    if config.ca_certs and config.verify_mode is not ssl.CERT_NONE:
+        is_required = config.verify_mode is ssl.CERT_REQUIRED
+        client_certificates = ClientCertificates.load(config.ca_certs, is_required=is_required)
+    return ServerConfiguration(quic, client_certificates)
 
 
 def create_server_port(
-    *, config: ServerConfig, quic_configuration: QuicConfiguration, original_destination_connection_id: bytes
+    *, config: ServerConfig, quic_configuration: ServerConfiguration, original_destination_connection_id: bytes
 ) -> QuicPort:
     """Make the port of a connection that a client began.
 
@@ -83,9 +103,10 @@ def create_server_port(
         original_destination_connection_id: the destination connection id of the client's first packet.
     """
     return AioquicPort(
-        configuration=quic_configuration,
+        configuration=quic_configuration.quic,
         limits=_limits(config),
         keep_alive_interval=_keep_alive_interval(config),
+        client_certificates=quic_configuration.client_certificates,
         original_destination_connection_id=original_destination_connection_id,
     )
 
@@ -134,7 +155,10 @@ def _load_authorities(quic: QuicConfiguration, ca_certs: str) -> None:
 def _load_certificate(quic: QuicConfiguration, certfile: str, keyfile: str | None) -> None:
     try:
         quic.load_cert_chain(certfile, keyfile or None)
-    except (OSError, ValueError, TypeError, IndexError) as exc:
+        # A wrong key would only show in handshakes, which all would fail.
+        if quic.certificate.public_key() != quic.private_key.public_key():
+            raise ValueError("the key is not that of the certificate")
+    except (OSError, ValueError, TypeError, IndexError, AttributeError) as exc:
         raise CertificateError(
             f"cannot load the certificate or its key: {exc}", certificate_path=certfile, certificate_error=str(exc)
         ) from exc

@@ -192,6 +192,10 @@ class QuicPort(Protocol):
         """Return `length` bytes of the connection's TLS exporter (RFC 8446, 7.5); ConnectionError before its keys."""
 
     @property
+    def peer_certificate(self) -> bytes | None:
+        """Return the peer's certificate as DER, once the handshake is over; None when it sent none."""
+
+    @property
     def max_datagram_payload(self) -> int:
         """Return the largest DATAGRAM frame payload that can be sent now, in bytes; 0 when the peer takes none."""
 

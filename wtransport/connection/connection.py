@@ -138,6 +138,15 @@ class WebTransportConnection:
         """Return the ``(host, port)`` of the peer now; it follows the peer's migration."""
         return self._protocol.remote_address
 
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """Return the certificate of the other end as DER; None before the handshake is over, or when it sent none.
+
+        On a server it was verified, see `ServerConfig.verify_mode`; on a client unless its `verify_mode` is
+        ssl.CERT_NONE. ``cryptography.x509.load_der_x509_certificate`` reads it.
+        """
+        return self._engine.port.peer_certificate
+
     def get_all_sessions(self) -> list[WebTransportSession]:
         """Return the sessions that are open, or being opened."""
         return list(self._sessions.values())

@@ -56,6 +56,11 @@ class WebTransportSession(_BaseSession):
         return self._connection
 
     @property
+    def peer_certificate(self) -> bytes | None:
+        """Return the certificate of the other end as DER, see `WebTransportConnection.peer_certificate`."""
+        return self._connection.peer_certificate
+
+    @property
     def path(self) -> str:
         """Return the path of the request, with its query."""
         return self._path
