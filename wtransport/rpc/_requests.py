@@ -15,6 +15,7 @@ from typing import Any
 
 from ..constants import ErrorCodes
 from ..exceptions import SerializationError
+from ..stream._messages import cancel
 from ..stream._waiter import WaitLine
 from ..types import SessionId
 from .exceptions import InvalidParamsError, MethodNotFoundError, RpcError, RpcErrorCode
@@ -66,11 +67,6 @@ class Requests:
         self._idle_line = WaitLine()
         self._is_closed = False
 
-    @property
-    def workers(self) -> set[asyncio.Task[None]]:
-        """Return the tasks that run requests."""
-        return self._workers
-
     def register(self, func: Callable[..., Any], name: str | None) -> None:
         """Let the other end call `func`; see `RpcManager.register`."""
         if not callable(func):
@@ -112,15 +108,14 @@ class Requests:
                 request.was_cancelled = True  # it keeps its place, and is passed over
                 return
 
-    def abandon(self) -> None:
-        """Nothing can be answered any more: cancel what runs, and forget what waits."""
-        self._is_closed = True
+    def abandon(self) -> list[asyncio.Task[None]]:
+        """Nothing can be answered any more: cancel what runs, forget what waits; return the workers that have to end."""
         self._waiting.clear()
         self._waiting_bytes = 0
-        current = asyncio.current_task()
-        for worker in self._workers:
-            if worker is not current:
-                worker.cancel()
+        if self._is_closed:
+            return list(self._workers - {asyncio.current_task()})
+        self._is_closed = True
+        return cancel(self._workers)
 
     async def wait_until_idle(self) -> None:
         """Wait until every request was answered."""

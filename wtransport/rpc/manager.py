@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ..constants import ErrorCodes
 from ..events import Event
-from ..exceptions import SerializationError, StreamError, TimeoutError, WebTransportError
+from ..exceptions import SerializationError, StreamError, WebTransportError
 from ..stream import WebTransportStream
 from ..stream._messages import Afterword, cancel, is_worth_a_line, wait_for_end, write_message
 from ..types import EventType, SessionId
@@ -162,13 +162,10 @@ class RpcManager:
         self._is_closed = True
         self._stream.events.off(event_type=EventType.STREAM_CLOSED, handler=self._on_stream_closed)
         self._calls.fail_all(self._error("RPC manager is closed"))
-        tasks = [*self._requests.workers, *self._afterword.tasks]
-        if self._reader is not None:
-            tasks.append(self._reader)
-        cancelled = cancel(tasks)
-        self._requests.abandon()
+        own = [] if self._reader is None else [self._reader]
+        ending = [*self._requests.abandon(), *cancel([*own, *self._afterword.tasks])]
         await self._stream.close()
-        await wait_for_end(cancelled, seconds=self._close_timeout)
+        await wait_for_end(ending, seconds=self._close_timeout)
 
     # Reading.
 
@@ -185,9 +182,9 @@ class RpcManager:
                 await self._take(message, size)
         except asyncio.IncompleteReadError:
             pass  # the end of the stream
-        except (StreamError, TimeoutError, RpcError) as problem:
+        except WebTransportError as problem:
             error = self._error(f"RPC stream failed: {problem.message}")
-            _logger.warning("session %s: %s", self._session_id, error.message)
+            _logger.info("session %s: %s", self._session_id, error.message)
             await self._stream.close(error_code=ErrorCodes.APPLICATION_ERROR)
         self._peer_has_ended = True
         self._calls.fail_all(error)
