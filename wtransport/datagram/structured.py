@@ -19,6 +19,7 @@ from ..types import EventType, Serializer
 __all__ = ["StructuredDatagramTransport"]
 
 _HEADER = struct.Struct("!H")
+_MAX_BURST = 1024  # objects that are kept for a receiver that waits, whatever the queue's size
 
 _logger = logging.getLogger(__name__)
 
@@ -145,7 +146,9 @@ class StructuredDatagramTransport:
         except SerializationError as error:
             self._refuse(error)
             return
-        if len(self._queue) >= self._queue_size:
+        # A burst arrives at once, before a receiver that waits gets its turn: it is not slow for that.
+        most = max(self._queue_size, _MAX_BURST) if self._receivers else self._queue_size
+        if len(self._queue) >= most:
             self._dropped += 1
             if is_worth_a_line(self._dropped):
                 _logger.warning("%r: queue is full, %d objects dropped so far", self, self._dropped)

@@ -85,6 +85,11 @@ class BrokerClient:
         self._room: asyncio.Future[bool] | None = None
         self._is_ending = False
 
+    @property
+    def is_filling(self) -> bool:
+        """Tell whether the writer should have a chance to write, before more messages come."""
+        return 2 * len(self._queue) >= self._max_items or 2 * self._bytes >= self._max_bytes
+
     def offer(self, message: bytes) -> Offer:
         """Queue a message, as the policy allows."""
         outcome = Offer.QUEUED

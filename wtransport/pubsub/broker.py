@@ -120,6 +120,7 @@ class PubSubBroker:
         self._max_subscriptions = max_subscriptions
         self._authorize = authorize
         self._clients: set[BrokerClient] = set()
+        self._acceptors: set[asyncio.Task[None]] = set()
         self._topics: dict[bytes, dict[BrokerClient, None]] = {}
         self._stats = BrokerStats()
         self._gone = WaitLine()
@@ -176,22 +177,23 @@ class PubSubBroker:
         return await self._fan_out(name, payload)
 
     async def serve_session(self, *, session: WebTransportSession) -> None:
-        """Serve a client on every bidirectional stream that the session's peer opens, until the session is over.
+        """Serve a client on every bidirectional stream that the session's peer opens.
+
+        It ends with the session, which is left open, or when this broker is closed.
 
         Raises:
             PubSubError: not in `async with`.
         """
         self._check_active()
-        tasks: set[asyncio.Task[None]] = set()
+        acceptor = asyncio.get_running_loop().create_task(self._accept_streams(session))
+        self._acceptors.add(acceptor)
         try:
-            async for stream in session.incoming_bidirectional_streams():
-                if not self._is_active:
-                    break
-                task = asyncio.get_running_loop().create_task(self.serve(stream=stream))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+            await asyncio.wait([acceptor])
+            if not acceptor.cancelled():
+                acceptor.result()
         finally:
-            await wait_for_end(cancel(tasks), seconds=session.connection.config.close_timeout)
+            self._acceptors.discard(acceptor)
+            await wait_for_end(cancel([acceptor]), seconds=session.connection.config.close_timeout)
 
     async def serve(self, *, stream: WebTransportStream) -> None:
         """Serve the client at the other end of a stream until it ends, then close it. Cancelling closes it, too.
@@ -236,6 +238,20 @@ class PubSubBroker:
             await self._gone.until(lambda: not self._clients or None, seconds=DEFAULT_CLOSE_TIMEOUT)
         for client in list(self._clients):
             await client.stream.close(error_code=ErrorCodes.APP_SERVICE_UNAVAILABLE)
+        await wait_for_end(cancel(self._acceptors), seconds=DEFAULT_CLOSE_TIMEOUT)
+
+    async def _accept_streams(self, session: WebTransportSession) -> None:
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            async for stream in session.incoming_bidirectional_streams():
+                if not self._is_active:
+                    await stream.close(error_code=ErrorCodes.APP_SERVICE_UNAVAILABLE)
+                    continue
+                task = asyncio.get_running_loop().create_task(self.serve(stream=stream))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        finally:
+            await wait_for_end(cancel(tasks), seconds=session.connection.config.close_timeout)
 
     # Commands.
 
@@ -283,6 +299,7 @@ class PubSubBroker:
         message = encode_message(MSG, topic, payload)
         too_slow = []
         queued = 0
+        is_filling = False
         for client in subscribers:
             outcome = client.offer(message)
             if outcome is not Offer.QUEUED:
@@ -290,10 +307,13 @@ class PubSubBroker:
                 if outcome is Offer.TOO_SLOW:
                     too_slow.append(client)
             queued += outcome in (Offer.QUEUED, Offer.QUEUED_DROPPING)
+            is_filling = is_filling or client.is_filling
         self._stats.messages_delivered += queued
         for client in too_slow:
             self._forget(client)
             await client.stream.close(error_code=ErrorCodes.APP_RESOURCE_EXHAUSTED)
+        if is_filling:
+            await asyncio.sleep(0)  # a publisher with much to say makes no pause; the writers need one
         return queued
 
     def _on_slow(self, client: BrokerClient, outcome: Offer) -> None:

@@ -273,8 +273,9 @@ class PubSubManager:
             state = self._topics.get(command.topic)
             if state is not None:
                 self._stats.messages_received += 1
-                for subscription in state.subscriptions:
-                    subscription._offer(payload)
+                is_filling = [subscription._offer(payload) for subscription in state.subscriptions]
+                if any(is_filling):
+                    await asyncio.sleep(0)  # what has arrived is read without a pause; its readers need one
         elif command.name == SUB_OK:
             state = self._topics.get(command.topic)
             if state is not None:

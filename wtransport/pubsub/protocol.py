@@ -1,7 +1,7 @@
 r"""The commands of publish and subscribe, in lines that end with ``\n``.
 
-A client sends ``SUB topic``, ``UNSUB topic`` and ``PUB topic length``; a broker sends ``SUB-OK topic``, ``SUB-FAIL topic
-reason`` and ``MSG topic length``. After PUB and MSG comes the payload, of so many bytes.
+A client sends ``SUB topic``, ``UNSUB topic`` and ``PUB topic length``; a broker sends ``SUB-OK topic``,
+``SUB-FAIL topic reason`` and ``MSG topic length``. After PUB and MSG comes the payload, of so many bytes.
 """
 
 from __future__ import annotations

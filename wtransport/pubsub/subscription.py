@@ -106,15 +106,16 @@ class Subscription:
             raise StopAsyncIteration  # not reached: waiting without a limit ends with a message or an exception
         return message
 
-    def _offer(self, payload: bytes) -> None:
-        """Take a message from the manager."""
+    def _offer(self, payload: bytes) -> bool:
+        """Take a message from the manager; True when the program should have a chance to read, before more come."""
         if len(self._queue) >= self._max_queue_size:
             self._dropped += 1
             if is_worth_a_line(self._dropped):
                 _logger.warning("queue of topic %r is full, %d messages dropped so far", self._topic, self._dropped)
-            return
+            return True
         self._queue.append(payload)
         self._line.wake_first()
+        return 2 * len(self._queue) >= self._max_queue_size
 
     def _end(self, error: PubSubError | None = None) -> None:
         """Let whoever waits know that nothing more will come."""

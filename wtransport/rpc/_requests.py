@@ -67,6 +67,11 @@ class Requests:
         self._idle_line = WaitLine()
         self._is_closed = False
 
+    @property
+    def are_waiting(self) -> bool:
+        """Tell whether as many requests wait as may run at once."""
+        return len(self._waiting) >= self._limit
+
     def register(self, func: Callable[..., Any], name: str | None) -> None:
         """Let the other end call `func`; see `RpcManager.register`."""
         if not callable(func):
@@ -109,7 +114,7 @@ class Requests:
                 return
 
     def abandon(self) -> list[asyncio.Task[None]]:
-        """Nothing can be answered any more: cancel what runs, forget what waits; return the workers that have to end."""
+        """Nothing can be answered any more: cancel what runs, forget what waits; return the workers that must end."""
         self._waiting.clear()
         self._waiting_bytes = 0
         if self._is_closed:

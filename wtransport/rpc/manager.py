@@ -203,6 +203,8 @@ class RpcManager:
             refusal = self._requests.admit(message, size)
             if refusal is not None and message.get("id") is not None:
                 await self._respond(refusal)
+            if self._requests.are_waiting:
+                await asyncio.sleep(0)  # what has arrived is read without a pause; the workers need one
         elif "id" in message:
             self._calls.answer(message)
         else:

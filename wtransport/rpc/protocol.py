@@ -1,8 +1,8 @@
 """Requests and responses, and what they are on the wire: a 4-byte big-endian length, then JSON.
 
-A request is ``{"id", "method", "params"}``, a response ``{"id", "result"}`` or ``{"id", "error"}`` with the error object
-``{"code", "message"}``. A request whose id is null or missing is a notification: nobody answers it. The notification ``$/cancelRequest`` with
-the parameters ``[id]`` says that the caller waits no more.
+A request is ``{"id", "method", "params"}``, a response ``{"id", "result"}`` or ``{"id", "error"}`` with an error object
+``{"code", "message"}``. A request whose id is null or missing is a notification: nobody answers it. The notification
+``$/cancelRequest`` with the parameters ``[id]`` says that the caller waits no more.
 """
 
 from __future__ import annotations
