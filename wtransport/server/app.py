@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -280,7 +280,20 @@ class ServerApp:
         if self._is_stopping:
             reject_if_undecided(session, status_code=SERVICE_UNAVAILABLE)
             return
-        task = asyncio.get_running_loop().create_task(self._serve_session(session))
+        if self._middleware.get_middleware_count():
+            self._spawn(self._serve_session(session))
+            return
+        handler = self._router.route_request(session=session)
+        if handler is None:
+            reject_if_undecided(session, status_code=NOT_FOUND)
+            return
+        self._spawn(self._run_handler(session, handler))
+        if not isinstance(handler, _DecidesItself):
+            # Before the packets of this turn are made, so that the answer goes out with them.
+            accept_soon(session)
+
+    def _spawn(self, handling: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(handling)
         self._handler_tasks.add(task)
         task.add_done_callback(self._handler_tasks.discard)
 
@@ -292,12 +305,12 @@ class ServerApp:
         if handler is None:
             reject_if_undecided(session, status_code=NOT_FOUND)
         elif not session.is_closed:
+            if not isinstance(handler, _DecidesItself):
+                accept_soon(session)
             await self._run_handler(session, handler)
 
     async def _run_handler(self, session: WebTransportSession, handler: SessionHandler) -> None:
         auto_accept = not isinstance(handler, _DecidesItself)
-        if auto_accept:
-            accept_soon(session)
         error_code, reason = int(ErrorCodes.NO_ERROR), ""
         try:
             await handler(session)
