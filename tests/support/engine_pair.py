@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import heapq
+from collections.abc import Callable
+from random import Random
+from typing import Any, TypeAlias
 
 from wtransport._protocol import events
 from wtransport._protocol.engine import Engine
@@ -12,12 +15,24 @@ from wtransport.config import ClientConfig, ServerConfig
 CLIENT_ADDRESS = ("192.0.2.1", 50000)
 SERVER_ADDRESS = ("192.0.2.2", 443)
 
+Network: TypeAlias = Callable[[str], "float | None"]
+"""Says of a packet from "client" or "server" after how many seconds it arrives, or None when it is lost."""
+
 TICK = 1e-6
 """Seconds past a deadline at which it is served: a clock set to it exactly may never get beyond it."""
 
 
+def faulty_network(seed: int, *, loss: float = 0.05, delay: float = 0.02) -> Network:
+    """Return a network that loses packets, and delays each by up to so many seconds: they overtake each other."""
+    random = Random(seed)
+    return lambda side: None if random.random() < loss else random.random() * delay
+
+
 class EnginePair:
-    """Two engines; `pump` carries packets until both are quiet, `advance` lets time pass."""
+    """Two engines; `pump` carries packets until both are quiet, `advance` lets time pass.
+
+    Packets arrive at once and in order unless `network` says otherwise.
+    """
 
     def __init__(
         self,
@@ -25,6 +40,7 @@ class EnginePair:
         *,
         client: dict[str, Any] | None = None,
         server: dict[str, Any] | None = None,
+        network: Network | None = None,
     ) -> None:
         certfile, keyfile = certificate
         client_config = ClientConfig(ca_certs=certfile, **(client or {}))
@@ -39,6 +55,8 @@ class EnginePair:
         self.client_events: list[Any] = []
         self.server_events: list[Any] = []
         self.packets = {"client": 0, "server": 0}
+        self.network = network
+        self._in_flight: list[tuple[float, int, str, bytes]] = []  # a heap: when, in which order, from whom, what
 
     def connect(self) -> None:
         """Finish the handshake and the exchange of SETTINGS."""
@@ -58,17 +76,24 @@ class EnginePair:
             return False
         self.collect()
         packets = engine.datagrams_to_send(self.now)
+        side = "client" if engine is self.client else "server"
         for data, _ in packets:
-            if engine is self.client:
-                self.packets["client"] += 1
-                if self.server is None:
-                    self._make_server(data)
-                self.server.receive_datagram(data, CLIENT_ADDRESS, self.now)
-            else:
-                self.packets["server"] += 1
-                self.client.receive_datagram(data, SERVER_ADDRESS, self.now)
-            self.collect()
+            self.packets[side] += 1
+            if self.network is None:
+                self._arrive(side, data)
+            elif (delay := self.network(side)) is not None:
+                entry = (self.now + delay, self.packets["client"] + self.packets["server"], side, data)
+                heapq.heappush(self._in_flight, entry)
         return bool(packets)
+
+    def _arrive(self, side: str, data: bytes) -> None:
+        if side == "client":
+            if self.server is None:
+                self._make_server(data)
+            self.server.receive_datagram(data, CLIENT_ADDRESS, self.now)
+        else:
+            self.client.receive_datagram(data, SERVER_ADDRESS, self.now)
+        self.collect()
 
     def _make_server(self, data: bytes) -> None:
         port = create_server_port(
@@ -91,13 +116,15 @@ class EnginePair:
         end = self.now + seconds
         while True:
             self._carry()
-            deadlines = [
-                d for e in (self.client, self.server) if e is not None and (d := e.next_deadline()) is not None
-            ]
-            due = min(deadlines, default=end)
+            engines = [engine for engine in (self.client, self.server) if engine is not None]
+            deadlines = [deadline for engine in engines if (deadline := engine.next_deadline()) is not None]
+            due = min([*deadlines, *(entry[0] for entry in self._in_flight[:1])], default=end)
             if due >= end:
                 break
             self.now = max(self.now, due) + TICK
+            while self._in_flight and self._in_flight[0][0] <= self.now:
+                _, _, side, data = heapq.heappop(self._in_flight)
+                self._arrive(side, data)
             for engine in (self.client, self.server):
                 if engine is not None:
                     deadline = engine.next_deadline()
@@ -112,6 +139,16 @@ class EnginePair:
             if isinstance(event, kind):
                 return log.pop(index)
         raise AssertionError(f"no {kind.__name__} on the {side} among {[type(event).__name__ for event in log]}")
+
+    def read_all(self, stream: Any) -> bytes:
+        """Read a stream to its end, letting time pass while nothing is there."""
+        parts = []
+        while (data := stream.read()) != b"":
+            if data is None:
+                self.pump(0.01)
+            else:
+                parts.append(data)
+        return b"".join(parts)
 
     def open_session(self, path: str = "/", **kwargs: Any) -> tuple[Any, Any]:
         """Open a session and accept it; return both ends."""

@@ -9,7 +9,7 @@ from aioquic.quic.configuration import QuicConfiguration
 
 from .aioquic_connection import StreamingConnection
 from .client_certificates import ClientCertificates
-from .limits import TransportLimits
+from .limits import MAX_CLOSE_REASON_BYTES, TransportLimits
 from .port import HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
 
 DATAGRAM_HEADER_MIN = 1 + 1
@@ -128,8 +128,9 @@ class AioquicPort:
     # Commands.
 
     def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
-        """Close the connection with an application or a transport error code."""
-        self._connection.end(error_code, reason, is_application=is_application)
+        """Close the connection with an application or a transport error code; a long reason is cut."""
+        text = reason.encode("utf-8", "replace")[:MAX_CLOSE_REASON_BYTES].decode("utf-8", "ignore")
+        self._connection.end(error_code, text, is_application=is_application)
         self.request_flush()
 
     def open_stream(self, *, unidirectional: bool) -> int | None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_CLOSE_REASON_BYTES = 256
+"""Bytes of UTF-8 of the text in CONNECTION_CLOSE; the rest is cut off. While the handshake lasts the frame goes out in
+a packet of each kind, and all three must fit into one datagram of 1200 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class TransportLimits:
