@@ -48,6 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "manager": BASE | {"stream", "session", "connection"},
     "client": BASE | {"_speedups", "_quic.factory", "_adapter", "stream", "session", "connection", "manager"},
     "server": BASE | {"_speedups", "_quic.factory", "_adapter", "stream", "session", "connection", "manager"},
+    "pool": BASE | {"stream", "session", "connection", "manager", "client"},
+    "monitor": BASE | {"stream", "session", "connection", "manager", "client", "server"},
 }
 # The command line and the front page see everything.
 UNLIMITED = {"__init__", "__main__", "_cli"}

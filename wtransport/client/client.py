@@ -12,6 +12,7 @@ from typing import Self
 
 from ..config import ClientConfig
 from ..connection import WebTransportConnection
+from ..connection._closing import close_each
 from ..events import Event, EventEmitter
 from ..exceptions import ClientError, ConfigurationError, ConnectionError, TimeoutError
 from ..session import WebTransportSession
@@ -114,6 +115,13 @@ class WebTransportClient(EventEmitter):
             ValueError: `timeout` is not positive.
 
         """
+        retries = self._config.max_retries if self._config.auto_reconnect else 0
+        return await self._connect(url, timeout, headers or {}, wt_available_protocols, retries=retries)
+
+    async def _connect(
+        self, url: URL, timeout: float | None, headers: Headers, protocols: list[str] | None, *, retries: int
+    ) -> WebTransportSession:
+        """Do what `connect` says, with so many more attempts (negative: for ever) after a failed one."""
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be positive, not {timeout}")
         self._check_open(url)
@@ -121,42 +129,45 @@ class WebTransportClient(EventEmitter):
             target = parse_url(url=url)
         except ConfigurationError as error:
             raise ClientError(f"cannot connect: {error.message}", target_url=url) from error
-        request_headers = self._default_headers | _lower(headers or {})
+        request_headers = self._default_headers | _lower(headers)
         config = self._config
 
         time_limit = config.connect_timeout if timeout is None else timeout
         deadline = None if timeout is None else time.monotonic() + timeout
-        retries_left = config.max_retries if config.auto_reconnect else 0
         delay = config.retry_delay
         while True:
             try:
-                return await self._connect_once(url, target, request_headers, wt_available_protocols, time_limit)
+                return await self._connect_once(url, target, request_headers, protocols, time_limit)
             except (ConnectionError, TimeoutError) as error:
                 is_late = deadline is not None and time.monotonic() + delay >= deadline
-                if retries_left == 0 or is_late or self._is_closed:
+                if retries == 0 or is_late or self._is_closed:
                     raise
                 logger.info("connecting to %s failed, next attempt in %.2f s: %s", url, delay, error)
             await asyncio.sleep(delay)
             if deadline is not None:
                 time_limit = deadline - time.monotonic()
-            retries_left -= 1
+            retries -= 1
             delay = min(delay * config.retry_backoff, config.max_retry_delay)
 
     async def close(self) -> None:
         """Close every connection and end every attempt to connect; closing again does nothing.
 
-        Returns within about the configuration's ``close_timeout``.
+        Returns within about the configuration's ``close_timeout``. Cancelling it closes them without waiting for their
+        peers.
         """
-        if not self._is_closed:
-            self._is_closed = True
-            attempts = [attempt.abandon() for attempt in self._attempts]
-            connections = [connection.close() for connection in self._connections]
-            for result in await asyncio.gather(*attempts, *connections, return_exceptions=True):
-                if isinstance(result, Exception):
-                    logger.error("closing a connection failed: %s", result)
-        if self._closing:
-            await asyncio.wait(self._closing)
-        await super().close()
+        try:
+            if not self._is_closed:
+                self._is_closed = True
+                attempts = [attempt.abandon() for attempt in self._attempts]
+                await close_each([*attempts, *(connection.close() for connection in self._connections)])
+            if self._closing:
+                await asyncio.wait(self._closing)
+        except asyncio.CancelledError:
+            for task in self._closing:
+                task.cancel()
+            raise
+        finally:
+            await super().close()
 
     async def diagnostics(self) -> ClientDiagnostics:
         """Return a snapshot of counters and connection states."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from ..connection._closing import close_each
 from ..events import Event, EventEmitter
 from ..types import EventType
 from ..utils import get_logger
@@ -187,15 +187,19 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
     async def shutdown(self) -> None:
         """Take no more resources and close those held, all at a time; errors in closing are logged.
 
-        Cancelling it leaves the resources that are not closed yet with the manager; it may be called again.
+        Cancelling it closes them without waiting for their peers. It may be called again.
         """
         self._is_shutting_down = True
-        resources = self.snapshot()
-        results = await asyncio.gather(*(self._close(resource) for resource in resources), return_exceptions=True)
-        for resource, result in zip(resources, results, strict=True):
-            if isinstance(result, Exception):
-                logger.error("closing %s %s failed: %s", self._RESOURCE_NAME, self._id_of(resource), result)
-            self.discard(resource_id=self._id_of(resource))
+        await close_each([self._close_and_discard(resource) for resource in self.snapshot()])
+
+    async def _close_and_discard(self, resource: ResourceType) -> None:
+        resource_id = self._id_of(resource)
+        try:
+            await self._close(resource)
+        except Exception as error:  # noqa: BLE001 - logged, and the others are closed all the same
+            logger.error("closing %s %s failed: %s", self._RESOURCE_NAME, resource_id, error)
+        finally:
+            self.discard(resource_id=resource_id)
 
     @abstractmethod
     def _id_of(self, resource: ResourceType) -> ResourceId: ...

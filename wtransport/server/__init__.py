@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .app import ServerApp
+from .cluster import ServerCluster
 from .diagnostics import ServerDiagnostics, ServerStats
 from .middleware import (
     MiddlewareManager,
@@ -20,6 +21,7 @@ __all__ = [
     "RateLimiter",
     "RequestRouter",
     "ServerApp",
+    "ServerCluster",
     "ServerDiagnostics",
     "ServerStats",
     "SessionHandler",
