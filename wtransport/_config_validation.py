@@ -6,6 +6,7 @@ settings are looked up on the disk. Rules that need two fields are in `check_pai
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
@@ -23,7 +24,7 @@ from .constants import (
 )
 from .exceptions import certificate_not_found, invalid_config
 
-__all__ = ["LOG_LEVELS", "RULES", "Rule", "check_pairs"]
+__all__ = ["LOG_LEVELS", "RULES", "Rule", "check_pairs", "normalized_origin"]
 
 Rule: TypeAlias = Callable[[str, Any], None]
 
@@ -34,6 +35,29 @@ _MAX_ALPN_BYTES = 255  # a protocol name has a one-byte length: RFC 7301, sectio
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # token: RFC 9110, section 5.6.2
 _FIELD_VALUE_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # control characters but tab: RFC 9110, section 5.5
 _SUBPROTOCOL = re.compile(r"[\x20-\x7e]+")  # characters of a structured-field String: RFC 9651, section 3.3.3
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._~%-]+)(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def normalized_origin(text: str) -> str | None:
+    """Return the one form in which equal origins are equal strings, or None for what is no origin.
+
+    Source: RFC 6454, sections 4 (scheme, host and port, in lower case), 5 (equality) and 6.2 (serialization).
+    """
+    if text == "null":
+        return text
+    match = _ORIGIN.fullmatch(text.lower()) if text.isascii() else None
+    if match is None:
+        return None
+    scheme, host, port = match.groups()
+    if host.startswith("["):
+        try:
+            host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        except ValueError:
+            return None
+    if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}:{int(port)}" if int(port) <= _MAX_PORT else None
 
 
 def _boolean(key: str, value: Any) -> None:
@@ -125,6 +149,16 @@ def _subprotocols(key: str, value: Any) -> None:
             raise invalid_config(key=key, value=value, reason=reason)
     if len(set(value)) != len(value):
         raise invalid_config(key=key, value=value, reason="must not name a protocol twice")
+
+
+def _origins(key: str, value: Any) -> None:
+    if value is None:
+        return
+    _strings(key, value)
+    for item in value:
+        if normalized_origin(item) is None:
+            reason = f'{item!r} is no origin: it must be like "https://example.com" or "https://example.com:8443"'
+            raise invalid_config(key=key, value=value, reason=reason)
 
 
 def _field_value(key: str, value: Any) -> None:
@@ -221,6 +255,7 @@ RULES: dict[str, dict[str, Rule]] = {
         **_COMMON_RULES,
         "auto_reconnect": _boolean,
         "connect_timeout": _positive_seconds,
+        "connection_attempt_delay": _positive_seconds,
         "headers": _headers,
         "max_retries": _integer(),
         "max_retry_delay": _positive_seconds,
@@ -232,6 +267,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "ServerConfig": {
         **_COMMON_RULES,
         "access_log": _boolean,
+        "allowed_origins": _origins,
         "bind_host": _host,
         "bind_port": _integer(0, _MAX_PORT),
         "middleware": _middleware,

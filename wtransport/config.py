@@ -168,6 +168,8 @@ class ClientConfig(_CommonConfig):
     """PEM file of the client's own certificate chain, sent when the server asks; needs `keyfile`."""
     connect_timeout: float = c.DEFAULT_CONNECT_TIMEOUT
     """How long ``connect`` may take from the name lookup to the open session."""
+    connection_attempt_delay: float = c.DEFAULT_CONNECTION_ATTEMPT_DELAY
+    """How long an address of the server may stay silent before the next one is tried beside it (RFC 8305)."""
     headers: Headers = field(default_factory=dict)
     """Headers of every CONNECT request; names are sent in lower case."""
     keyfile: str | None = None
@@ -223,6 +225,12 @@ class ServerConfig(_CommonConfig):
 
     access_log: bool = c.DEFAULT_ACCESS_LOG
     """Log one line for every session request, with its outcome."""
+    allowed_origins: list[str] | None = None
+    """Origins such as ``"https://example.com"`` whose pages may open sessions; None: those of every origin.
+
+    Scheme, host and port must match the request's ``origin`` exactly; otherwise it is refused with 403. Clients that
+    are no browsers need not send one, and are let in without. ``"null"`` stands for pages of no origin, such as files.
+    """
     bind_host: str = c.DEFAULT_BIND_HOST
     """Name or address to listen on; every address that a name resolves to."""
     bind_port: int = c.DEFAULT_DEV_PORT

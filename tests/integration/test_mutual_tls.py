@@ -68,17 +68,21 @@ async def site(certificate: Any, **settings: Any) -> AsyncIterator[Site]:
 @pytest.mark.parametrize("mode", [ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED])
 async def test_both_ends_see_the_certificate_of_the_other(certificate: Any, authority: Authority, mode: Any) -> None:
     files = authority.issue()
-    async with site(certificate, ca_certs=authority.certfile, verify_mode=mode) as place:
-        async with place.session(files) as session:
-            assert await asyncio.wait_for(place.seen.get(), WAIT) == der_of(files.certfile)
-            assert session.peer_certificate == session.connection.peer_certificate == der_of(certificate.certfile)
+    async with (
+        site(certificate, ca_certs=authority.certfile, verify_mode=mode) as place,
+        place.session(files) as session,
+    ):
+        assert await asyncio.wait_for(place.seen.get(), WAIT) == der_of(files.certfile)
+        assert session.peer_certificate == session.connection.peer_certificate == der_of(certificate.certfile)
 
 
 async def test_an_authority_between_may_have_issued_it(certificate: Any, authority: Authority, tmp_path: Path) -> None:
     files = Authority(tmp_path, "between", issuer=authority).issue()
-    async with site(certificate, ca_certs=authority.certfile, verify_mode=ssl.CERT_REQUIRED) as place:
-        async with place.session(files):
-            assert await asyncio.wait_for(place.seen.get(), WAIT) == der_of(files.certfile)
+    async with (
+        site(certificate, ca_certs=authority.certfile, verify_mode=ssl.CERT_REQUIRED) as place,
+        place.session(files),
+    ):
+        assert await asyncio.wait_for(place.seen.get(), WAIT) == der_of(files.certfile)
 
 
 async def test_where_it_is_optional_a_client_without_one_gets_in(certificate: Any, authority: Authority) -> None:

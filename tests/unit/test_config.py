@@ -44,7 +44,7 @@ SECONDS = [
     "resource_cleanup_interval",
     "stream_creation_timeout",
 ]
-CLIENT_SECONDS = ["connect_timeout", "max_retry_delay", "retry_delay"]
+CLIENT_SECONDS = ["connect_timeout", "connection_attempt_delay", "max_retry_delay", "retry_delay"]
 OPTIONAL_SECONDS = ["read_timeout", "write_timeout"]
 BOOLEANS = ["debug", "flow_control_window_auto_scale", "keep_alive", "strict"]
 

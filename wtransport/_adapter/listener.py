@@ -112,6 +112,14 @@ class Listener:
         """Tell whether `close` was called."""
         return not self._accepting
 
+    def reconfigure(self, config: ServerConfig) -> None:
+        """Make new connections with another configuration, whose files are read now; the others go on as they are.
+
+        Raises:
+            CertificateError: a file cannot be used; nothing has changed then.
+        """
+        self._make_port, self._supported_versions = _port_maker(config)
+
     async def open(self, host: str, port: int) -> None:
         """Bind every address of the host.
 
@@ -294,6 +302,24 @@ async def listen(
         CertificateError, ConfigurationError: the configuration cannot be used; nothing is bound then.
         OSError: the host is unknown, or an address cannot be bound.
     """
+    make_port, supported_versions = _port_maker(config)
+    listener = Listener(
+        make_port=make_port,
+        supported_versions=supported_versions,
+        on_connection=on_connection,
+        may_accept=may_accept,
+        loop=asyncio.get_running_loop(),
+    )
+    await listener.open(host, port)
+    return listener
+
+
+def _port_maker(config: ServerConfig) -> tuple[Callable[[bytes], QuicPort], list[int]]:
+    """Read the configuration's files once; return how each connection's port is made, and the QUIC versions of all.
+
+    Raises:
+        CertificateError: a file cannot be used.
+    """
     quic_configuration = create_server_configuration(config)
 
     def make_port(original_cid: bytes) -> QuicPort:
@@ -303,12 +329,4 @@ async def listen(
             original_destination_connection_id=original_cid,
         )
 
-    listener = Listener(
-        make_port=make_port,
-        supported_versions=quic_configuration.supported_versions,
-        on_connection=on_connection,
-        may_accept=may_accept,
-        loop=asyncio.get_running_loop(),
-    )
-    await listener.open(host, port)
-    return listener
+    return make_port, quic_configuration.supported_versions

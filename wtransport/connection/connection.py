@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from .. import exceptions
 from .._adapter import AdapterProtocol
+from .._config_validation import normalized_origin
 from .._protocol.engine import Engine
 from .._protocol.events import ConnectionClosed
 from .._protocol.session import SessionCore
@@ -37,6 +38,7 @@ MAX_ERROR_CODE = 2**62 - 1
 """Largest code of a CONNECTION_CLOSE frame: it is a QUIC varint (RFC 9000, 19.19)."""
 
 _OVER = frozenset({ConnectionState.CLOSED, ConnectionState.FAILED})
+_FORBIDDEN = 403  # the status for a page that may not connect (draft-16, 3.2)
 _NOBODY_THERE = 404  # the status for a request on a connection whose program takes none
 
 _logger = get_logger(name=__name__)
@@ -407,6 +409,12 @@ class WebTransportConnection:
     def _on_session_requested(self, core: SessionCore) -> None:
         if core.state is SessionState.CLOSED:
             return  # it ended before anybody could hear of it
+        if not self._is_origin_allowed(core.headers.get("origin")):
+            _logger.info(
+                "%r: request for %s refused, it is not allowed from %s", self, core.path, core.headers["origin"]
+            )
+            core.reject(_FORBIDDEN)
+            return
         session = WebTransportSession._adopt(self, core)
         self._sessions[core.stream_id] = session
         session._on_requested()
@@ -420,6 +428,16 @@ class WebTransportConnection:
             hook(session)
         elif not is_heard:
             core.reject(_NOBODY_THERE)
+
+    def _is_origin_allowed(self, origin: str | None) -> bool:
+        """Tell whether a page of this origin may open sessions; whoever sends no origin is no browser.
+
+        Source: draft-ietf-webtrans-http3-16, section 3.2.
+        """
+        allowed = self._config.allowed_origins if isinstance(self._config, ServerConfig) else None
+        if allowed is None or origin is None:
+            return True
+        return normalized_origin(origin) in {normalized_origin(each) for each in allowed}
 
     def _payload(self) -> dict[str, Any]:
         return {"connection": self, "connection_id": self._connection_id}

@@ -180,6 +180,30 @@ class WebTransportServer(EventEmitter):
         self._stats.start_time = get_timestamp()
         logger.info("listening at %s", listener.local_addresses)
 
+    async def reload_certificate(self, *, certfile: str | None = None, keyfile: str | None = None) -> None:
+        """Use another certificate, or the renewed files of the same names, for connections made from now on.
+
+        Those that are open go on as they are. The file of `ca_certs` is read again as well.
+
+        Args:
+            certfile: PEM file of the certificate chain; the configuration's by default.
+            keyfile: PEM file of its private key; the configuration's by default.
+
+        Raises:
+            CertificateError: a file is missing or cannot be used, or the key is not that of the certificate. The
+                server goes on with the old certificate.
+            ConfigurationError: an argument is no path.
+            ServerError: the server does not listen.
+
+        """
+        if self._listener is None or not self.is_serving:
+            raise ServerError("server does not listen: call listen() first")
+        given = {"certfile": certfile, "keyfile": keyfile}
+        config = self._config.update(**{name: path for name, path in given.items() if path is not None})
+        self._listener.reconfigure(config)
+        self._config = config
+        logger.info("certificate %s is used for new connections", config.certfile)
+
     async def serve_forever(self) -> None:
         """Wait until the server is closed; cancelling the wait does not close it.
 
@@ -194,7 +218,8 @@ class WebTransportServer(EventEmitter):
     async def close(self) -> None:
         """Stop accepting, close every connection and then the socket; again or without `listen` it does nothing.
 
-        Returns within about the configuration's ``close_timeout``.
+        Returns within about the configuration's ``close_timeout``. Cancelling it closes them without waiting for their
+        peers.
         """
         if self._is_closing:
             await self._is_closed.wait()
@@ -208,10 +233,10 @@ class WebTransportServer(EventEmitter):
             if self._listener is not None:
                 self._listener.close()
             self._is_closed.set()
+            await super().close()
         if self._listener is not None:
             await self._listener.wait_closed()
             logger.info("stopped listening")
-        await super().close()
 
     async def diagnostics(self) -> ServerDiagnostics:
         """Return a snapshot of counters, states and limits."""
