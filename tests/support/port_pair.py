@@ -28,6 +28,9 @@ MAX_STEPS = 400_000
 
 WINDOW = 16_384
 
+PATIENT: dict[str, Any] = {"idle_timeout": 3600.0}
+"""A configuration for heavy loss, where probes back off for longer than the usual idle time-out."""
+
 
 class Network:
     """What happens to a packet on its way: loss, duplication and a delay that lets packets overtake each other."""

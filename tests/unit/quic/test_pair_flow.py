@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from port_pair import WINDOW, End, Network, PortPair, limits
+from port_pair import PATIENT, WINDOW, End, Network, PortPair, limits
 
 from wtransport._quic.port import StreamBytes, StreamDiscarded, StreamDrained, StreamReset, StreamStopped, Terminated
 
@@ -289,7 +289,9 @@ def test_whatever_two_programs_do_all_windows_open_again_and_all_streams_go(cert
         network=Network(seed=seed, loss=0.1 * (seed % 3), jitter=0.01 * (seed % 2), duplication=0.1),
         client_limits=limits(connection_window=2 * WINDOW),
         server_limits=limits(connection_window=2 * WINDOW),
-    ).connect(seconds=600)
+        client_configuration=PATIENT,
+        server_configuration=PATIENT,
+    ).connect(seconds=3000)
     programs = {end: Program(end) for end in pair.ends}
     written: dict[tuple[End, int], bytearray] = {}
     aborted: set[tuple[End, int]] = set()
@@ -331,7 +333,7 @@ def test_whatever_two_programs_do_all_windows_open_again_and_all_streams_go(cert
             programs[end].read(stream_id, size)
     # In the end both programs finish what they began, and read all there is.
     pair.network.loss = 0.05
-    for _ in range(60):
+    for _ in range(200):
         for end, program in programs.items():
             for stream_id in list(program.unread):
                 program.read(stream_id, 10**9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from port_pair import End, Network, PortPair
+from port_pair import PATIENT, End, Network, PortPair
 
 from wtransport._quic.port import StreamBytes
 
@@ -42,7 +42,10 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_content_is_equal_both_ways_over_a_bad_network(make_pair, name, seed) -> None:
-    pair: PortPair = make_pair(network=Network(seed=seed, **NETWORKS[name])).connect(seconds=300)
+    network = Network(seed=seed, **NETWORKS[name])
+    pair: PortPair = make_pair(network=network, client_configuration=PATIENT, server_configuration=PATIENT).connect(
+        seconds=3000
+    )
     chance = random.Random(seed)
     readers = {pair.client: Reader(pair.client), pair.server: Reader(pair.server)}
     sent: dict[End, dict[int, bytes]] = {pair.client: {}, pair.server: {}}
@@ -59,7 +62,7 @@ def test_content_is_equal_both_ways_over_a_bad_network(make_pair, name, seed) ->
             len(readers[other].finished & set(sent[end])) == len(sent[end])
             for end, other in ((pair.client, pair.server), (pair.server, pair.client))
         ),
-        seconds=600,
+        seconds=6000,
         what="every FIN",
     )
     for end, other in ((pair.client, pair.server), (pair.server, pair.client)):
