@@ -53,11 +53,13 @@ class MemoryPort:
         self.datagram_room = 1 << 30
         self.max_streams = [1 << 20, 1 << 20]
         self.local_max_streams_bidi = 1 << 20
+        self.allowed_streams = [0, 0]
         self.max_datagram_payload = 1200
         self.remote_max_datagram_frame_size = 65535
         self.remote_address: Any = ("192.0.2.1", 4433)
         self.connection_id = b"01234567"
         self.is_terminated = False
+        self.is_paced = False
         self.probe_timeout = PROBE_TIMEOUT
         self.round_trip_time = 0.05
         self.on_cid_issued: Callable[[bytes], None] = lambda cid: None
@@ -147,6 +149,9 @@ class MemoryPort:
         if nbytes < 0:
             raise AssertionError("credit never shrinks")
         self.streams[stream_id].consumed += nbytes
+
+    def allow_streams(self, count: int, *, unidirectional: bool) -> None:
+        self.allowed_streams[unidirectional] = count
 
     def send_datagram(self, data: bytes) -> bool:
         if len(data) > self.max_datagram_payload:

@@ -394,10 +394,11 @@ class Engine:
         """Hand out what arrived for a session before it was open."""
         return self._early.take(session_id)
 
-    def check_early_capsules(self, nbytes: int) -> None:
-        """Raise a violation when so many bytes before the answer are too many."""
-        if nbytes > limits.MAX_EARLY_CAPSULE_BYTES:
-            raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too many capsule bytes before the answer")
+    def allow_streams(self, *, unidirectional: bool) -> None:
+        """Make sure that QUIC's limit does not hold back streams that the sessions' limits allow."""
+        allowances = [session.flow.receive for session in self.sessions.values()]
+        alive = sum(allowance.streams_allowed(unidirectional=unidirectional) for allowance in allowances)
+        self.port.allow_streams(alive + len(allowances) + limits.OTHER_STREAMS, unidirectional=unidirectional)
 
     def stream_registered(self, stream: StreamCore) -> None:
         """Take note of a new data stream."""

@@ -159,6 +159,10 @@ class ReceiveAllowance:
             return None
         return self.grant_streams(limit, unidirectional=unidirectional)
 
+    def streams_allowed(self, *, unidirectional: bool) -> int:
+        """Return how many streams of a direction the peer may have open at a time now."""
+        return self.max_streams[unidirectional] - self.streams_closed[unidirectional]
+
     def grant_data(self, limit: int) -> int | None:
         """Raise the limit on data; None when it is no raise (limits never shrink)."""
         if limit <= self.max_data:

@@ -82,8 +82,8 @@ class EngineHost(Protocol):
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int) -> StreamReader:
         """Return who reads a data stream whose header was read: its session, the early arrivals, or nobody."""
 
-    def check_early_capsules(self, nbytes: int) -> None:
-        """Raise a violation when so many bytes before the answer are too many."""
+    def allow_streams(self, *, unidirectional: bool) -> None:
+        """Make sure that QUIC's limit does not hold back the streams that the sessions' limits allow."""
 
     def on_settings(self, settings: dict[int, int]) -> None:
         """Take the peer's SETTINGS."""

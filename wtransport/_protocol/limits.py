@@ -10,7 +10,7 @@ __all__ = [
     "MAX_QUEUED_DATAGRAMS",
     "MAX_QUEUED_DATAGRAM_BYTES",
     "MAX_REMEMBERED_SESSIONS",
-    "MAX_UNREAD_HEADERS",
+    "OTHER_STREAMS",
     "SESSION_WINDOW_FACTOR",
 ]
 
@@ -32,11 +32,12 @@ MAX_REMEMBERED_SESSIONS = 256
 """Ended sessions of a connection that are remembered, so that a stream which comes late for one is reset with
 WT_SESSION_GONE at once; for one forgotten it waits as for an unknown session."""
 
-MAX_UNREAD_HEADERS = 16
-"""Bytes of a stream header: two varints (draft-16, 4.2)."""
-
 DEFAULT_SESSION_STREAMS = 256
 """Streams of one direction that the peer may have open in a session when the configuration says 0."""
+
+OTHER_STREAMS = 16
+"""Streams of one direction that QUIC lets the peer have beside those that sessions granted it: control, QPACK, requests
+that become sessions."""
 
 SESSION_WINDOW_FACTOR = 4
 """A session's data window as a multiple of a stream's when the configuration says 0, as for the connection."""

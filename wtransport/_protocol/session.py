@@ -14,20 +14,9 @@ from ..constants import (
 )
 from ..exceptions import SessionError, StreamError, datagram_too_large
 from ..types import SessionState
-from . import capsules, limits
-from .events import (
-    DatagramsReceived,
-    DatagramsWritable,
-    SessionBlocked,
-    SessionCreditRaised,
-    SessionDraining,
-    SessionEnded,
-    SessionOpened,
-    StreamCreditAvailable,
-    StreamFinished,
-    StreamOpened,
-)
+from . import capsules, events, limits
 from .stream import StreamCore
+from .violations import StreamViolation
 
 if TYPE_CHECKING:
     from .early import EarlyStream
@@ -157,7 +146,7 @@ class SessionCore:
         self.response_status = status
         self.response_headers = dict(headers)
         self.protocol = protocol
-        self.emit(SessionOpened(self))
+        self.emit(events.SessionOpened(self))
         self._enter_open()
 
     def _enter_open(self) -> None:
@@ -241,10 +230,10 @@ class SessionCore:
         # What the program has not read, also of streams that are over, still holds credit of the connection.
         self.port.consume(self.stream_id, self.flow.receive.settle())
         if self._wants_streams[0] or self._wants_streams[1]:
-            self.emit(StreamCreditAvailable(self))  # whoever waits finds the session closed
+            self.emit(events.StreamCreditAvailable(self))  # whoever waits finds the session closed
         if self._wants_datagram_room:
-            self.emit(DatagramsWritable(self))
-        self.emit(SessionEnded(self))
+            self.emit(events.DatagramsWritable(self))
+        self.emit(events.SessionEnded(self))
 
     # What arrives on the CONNECT stream.
 
@@ -256,7 +245,8 @@ class SessionCore:
             SessionViolation: a capsule that breaks a rule of the session.
         """
         if self._early_capsules is not None:
-            self._host.check_early_capsules(len(self._early_capsules) + len(data))
+            if len(self._early_capsules) + len(data) > limits.MAX_EARLY_CAPSULE_BYTES:
+                raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too many capsule bytes before the answer")
             self._early_capsules += data
             return
         for item in self._capsules.feed(data):
@@ -295,15 +285,15 @@ class SessionCore:
             case capsules.MaxDataRead(limit):
                 if self.flow.send.raise_max_data(limit):
                     self._flush_blocked_streams()
-                    self.emit(SessionCreditRaised(self, "data"))
+                    self.emit(events.SessionCreditRaised(self, "data"))
             case capsules.MaxStreamsRead(limit, unidirectional):
                 if self.flow.send.raise_max_streams(limit, unidirectional=unidirectional):
-                    self.emit(SessionCreditRaised(self, "uni" if unidirectional else "bidi"))
+                    self.emit(events.SessionCreditRaised(self, "uni" if unidirectional else "bidi"))
                     self.on_stream_credit(unidirectional=unidirectional)
             case capsules.DataBlockedRead():
-                self.emit(SessionBlocked(self, "data"))
+                self.emit(events.SessionBlocked(self, "data"))
             case capsules.StreamsBlockedRead(_, unidirectional):
-                self.emit(SessionBlocked(self, "uni" if unidirectional else "bidi"))
+                self.emit(events.SessionBlocked(self, "uni" if unidirectional else "bidi"))
             case capsules.DatagramRead(payload):
                 self.on_datagram(payload)
 
@@ -311,7 +301,7 @@ class SessionCore:
         """Take the peer's wish to wind down."""
         if self.state is SessionState.CONNECTED:
             self.state = SessionState.DRAINING
-            self.emit(SessionDraining(self))
+            self.emit(events.SessionDraining(self))
 
     def _send_capsule(self, capsule: bytes) -> None:
         """Send a capsule, already in its DATA frame."""
@@ -346,7 +336,7 @@ class SessionCore:
         """Tell whoever waits that a stream may be opened now."""
         if self._wants_streams[unidirectional]:
             self._wants_streams[unidirectional] = False
-            self.emit(StreamCreditAvailable(self))
+            self.emit(events.StreamCreditAvailable(self))
 
     def _adopt(self, early: EarlyStream) -> None:
         """Take over a stream of the peer, with what arrived on it so far, unless the one before ended the session."""
@@ -362,13 +352,10 @@ class SessionCore:
         unidirectional = bool(stream_id & 2)
         stream = StreamCore(stream_id, self, is_local=False, header_size=header_size)
         self._register(stream)
-        if not self._host.guard(self, self._count_stream, unidirectional):
+        if not self._host.guard(self, lambda: self.flow.receive.open_stream(unidirectional=unidirectional)):
             return None
-        self.emit(StreamOpened(stream))
+        self.emit(events.StreamOpened(stream))
         return stream
-
-    def _count_stream(self, unidirectional: bool) -> None:
-        self.flow.receive.open_stream(unidirectional=unidirectional)
 
     def _register(self, stream: StreamCore) -> StreamCore:
         self.streams[stream.stream_id] = stream
@@ -385,7 +372,7 @@ class SessionCore:
             limit = self.flow.receive.close_stream(unidirectional=stream.is_unidirectional)
             if limit is not None and self.is_open:
                 self._send_capsule(capsules.encode_max_streams(limit, unidirectional=stream.is_unidirectional))
-        self.emit(StreamFinished(stream))
+        self.emit(events.StreamFinished(stream))
 
     # Credit.
 
@@ -444,8 +431,10 @@ class SessionCore:
         """
         self._check_open()
         limit = self.flow.receive.grant_streams(max_streams, unidirectional=unidirectional)
-        if limit is not None and self.flow.receive.enabled:
-            self._send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
+        if limit is not None:
+            self._host.allow_streams(unidirectional=unidirectional)
+            if self.flow.receive.enabled:
+                self._send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
 
     # Datagrams.
 
@@ -487,13 +476,13 @@ class SessionCore:
         was_empty = not queue
         queue.push(data)
         if was_empty:
-            self.emit(DatagramsReceived(self))
+            self.emit(events.DatagramsReceived(self))
 
     def on_datagram_room(self) -> None:
         """Tell whoever waits that a datagram may be sent now."""
         if self._wants_datagram_room:
             self._wants_datagram_room = False
-            self.emit(DatagramsWritable(self))
+            self.emit(events.DatagramsWritable(self))
 
     def _check_open(self) -> None:
         if self.state not in _OPEN_STATES:

@@ -177,6 +177,11 @@ class AioquicPort:
         if self._table.consume(stream_id, nbytes):
             self.request_flush()
 
+    def allow_streams(self, count: int, *, unidirectional: bool) -> None:
+        """Let the peer have at least so many streams of a direction open at a time."""
+        if self._table.allow_streams(count, unidirectional=unidirectional):
+            self.request_flush()
+
     def send_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame payload; False when the queue is full."""
         accepted = self._connection.queue_datagram(data)
@@ -202,6 +207,11 @@ class AioquicPort:
     def peer_certificate(self) -> bytes | None:
         """Return the peer's certificate as DER, once the handshake is over; None when it sent none."""
         return self._connection.peer_certificate
+
+    @property
+    def is_paced(self) -> bool:
+        """Tell whether packets are held back by pacing."""
+        return self._connection.is_paced
 
     @property
     def is_terminated(self) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MAX_STREAM_COUNT = 2**60
+"""Streams of one kind that a connection can have in all (RFC 9000, 4.6)."""
+
 
 class ReceiveWindow:
     """Credit that we give the peer on one stream or on the connection.
@@ -45,6 +48,16 @@ class StreamLimit:
         self.limit = window
         self.announced = window
         self.opened = 0
+
+    def widen(self, window: int) -> bool:
+        """Let at least `window` streams be alive at a time; return True when that is a new limit to announce."""
+        more = min(window - self.window, MAX_STREAM_COUNT - self.limit)
+        if more <= 0:
+            return False
+        self.window += more
+        self.limit += more
+        self.announced = 0  # at once, however few of the old ones were used
+        return True
 
     def stream_closed(self) -> bool:
         """Let the peer open another stream; return True when a new limit is worth announcing."""

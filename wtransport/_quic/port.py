@@ -185,6 +185,9 @@ class QuicPort(Protocol):
     def consume(self, stream_id: int, nbytes: int) -> None:
         """Give back flow-control credit for bytes of a stream that were read (or will not be)."""
 
+    def allow_streams(self, count: int, *, unidirectional: bool) -> None:
+        """Let the peer have at least so many streams of a direction open at a time; never fewer than before."""
+
     def send_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame payload of at most `max_datagram_payload` bytes; False when the queue is full."""
 
@@ -206,6 +209,10 @@ class QuicPort(Protocol):
     @property
     def remote_address(self) -> NetworkAddress | None:
         """Return the address that datagrams are sent to now; follows migration."""
+
+    @property
+    def is_paced(self) -> bool:
+        """Tell whether packets are held back by pacing, so that `next_deadline` is to be kept to the microsecond."""
 
     @property
     def is_terminated(self) -> bool:

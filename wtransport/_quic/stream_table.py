@@ -10,14 +10,13 @@ from collections import deque
 from collections.abc import Callable
 
 from ..constants import ErrorCodes
-from .flow import ReceiveWindow, StreamLimit
+from .flow import MAX_STREAM_COUNT, ReceiveWindow, StreamLimit
 from .limits import PeerLimits, TransportLimits
 from .port import QuicEvent, StreamBytes, StreamCreditRaised, StreamDiscarded, StreamDrained, StreamReset, StreamStopped
 from .streams import FinalSizeError, QuicStream, ReceiveHalf, SendHalf, TooManyGapsError
 from .violations import TransportViolation
 
 MAX_OFFSET = 2**62 - 1
-MAX_STREAM_COUNT = 2**60
 
 
 class StreamTable:
@@ -89,6 +88,12 @@ class StreamTable:
         if stream is not None and stream.receive.final_size is None and stream.receive.window.consume(nbytes):
             self.enqueue(stream)
             return True
+        return due
+
+    def allow_streams(self, count: int, *, unidirectional: bool) -> bool:
+        """Let the peer have at least so many streams alive; True when a new limit is now to be announced."""
+        due = self.peer_limits[unidirectional].widen(count)
+        self.limits_due |= due
         return due
 
     # Frames of the peer.

@@ -309,6 +309,19 @@ def test_without_auto_scale_only_grants_extend(engine: MakePeer) -> None:
     assert stream_id not in peer.engine.streams
 
 
+def test_a_grant_of_streams_reaches_quic_too(server: MakePeer) -> None:
+    """What sessions allow, QUIC's own limit, which both must be kept to, does not hold back."""
+    peer = server(settings=with_flow_control(data=1), **LIMITED)
+    first, second = peer.open_session(), peer.open_session()
+    peer.open_stream(0, unidirectional=True, fin=True)
+    first.grant_streams(3, unidirectional=True)
+    assert peer.port.allowed_streams == [0, 0], "no raise"
+    first.grant_streams(21, unidirectional=True)
+    assert second.flow.peer_max_streams_uni == 2
+    assert peer.port.allowed_streams[True] >= 20 + 2 + 3
+    assert peer.port.allowed_streams[False] == 0
+
+
 def test_a_grant_that_no_capsule_can_say_is_refused(engine: MakePeer) -> None:
     peer = engine(settings=with_flow_control(data=1))
     session = peer.open_session()
