@@ -12,7 +12,6 @@ import pytest
 from adapter_ends import End, Server, client_end, echo, open_client
 from both_loops import on_both_loops
 
-from wtransport._adapter import dial
 from wtransport._protocol import events
 from wtransport.config import ClientConfig, ServerConfig
 
@@ -125,61 +124,6 @@ async def test_a_server_that_goes_away_is_not_an_error_of_the_socket(server: Ser
         await turns()
         assert end.protocol.error is None
         await end.close()
-
-
-@on_both_loops
-async def test_the_next_address_is_tried_when_one_refuses(
-    server: Server, config: ClientConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need("::1")
-    async with server.running(HOST) as running:
-        resolved(monkeypatch, running.port, ["::1", HOST])
-        async with client_end("localhost", running.port, config) as (end, session):
-            assert await echo(end, session, b"fell back") == b"fell back"
-            assert end.protocol.remote_address == (HOST, running.port)
-            assert end.protocol.error is None
-
-
-@on_both_loops
-async def test_when_every_address_refuses_the_first_error_counts(
-    config: ClientConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need("::1")
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.bind(("::1", 0))
-        port = sock.getsockname()[1]
-    resolved(monkeypatch, port, ["::1", HOST])
-    end = await open_client("localhost", port, config)
-    await asyncio.wait_for(end.expect(events.ConnectionClosed), 5)
-    assert isinstance(end.protocol.error, ConnectionRefusedError)
-
-
-@on_both_loops
-async def test_an_address_without_a_route_is_passed_over(
-    server: Server, config: ClientConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with server.running(HOST) as running:
-        resolved(monkeypatch, running.port, ["255.255.255.255", HOST])
-        async with client_end("localhost", running.port, config) as (end, session):
-            assert await echo(end, session, b"x") == b"x"
-        resolved(monkeypatch, running.port, ["255.255.255.255"])
-        with pytest.raises(OSError):
-            await dial(host="localhost", port=running.port, config=config)
-
-
-def resolved(monkeypatch: pytest.MonkeyPatch, port: int, hosts: list[str]) -> None:
-    """Let every name resolve to these addresses."""
-    from wtransport._adapter import addresses, dialer
-
-    async def resolve(**_: Any) -> list[Any]:
-        return [
-            addresses.Endpoint(socket.AF_INET6, (host, port, 0, 0))
-            if ":" in host
-            else addresses.Endpoint(socket.AF_INET, (host, port))
-            for host in hosts
-        ]
-
-    monkeypatch.setattr(dialer, "resolve", resolve)
 
 
 @on_both_loops

@@ -1,12 +1,14 @@
 """asyncio around the sans-I/O engine: UDP sockets, timers, and the loop that moves bytes and events.
 
-`AdapterProtocol` drives one connection; `dial` opens a client's, `listen` accepts a server's.
+`AdapterProtocol` drives one connection; `look_up`, `dial` and `race` open a client's, `listen` accepts a server's.
 """
 
 from __future__ import annotations
 
-from .dialer import dial
+from .addresses import Endpoint
+from .dialer import dial, look_up
 from .listener import Listener, listen
 from .protocol import AdapterProtocol
+from .race import race
 
-__all__ = ["AdapterProtocol", "Listener", "dial", "listen"]
+__all__ = ["AdapterProtocol", "Endpoint", "Listener", "dial", "listen", "look_up", "race"]

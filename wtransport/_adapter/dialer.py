@@ -8,11 +8,14 @@ import logging
 
 from .._quic.factory import create_client_port
 from ..config import ClientConfig
-from .addresses import Endpoint, resolve
-from .protocol import UNREACHABLE_ERRNOS, AdapterProtocol
+from .addresses import Endpoint, interleave, resolve
+from .protocol import AdapterProtocol
 from .sockets import connect_socket, open_transport
 
-__all__ = ["dial"]
+__all__ = ["dial", "look_up"]
+
+MAX_ADDRESSES = 16
+"""Addresses of one host that are tried: each silent one costs a socket and a handshake until another one answers."""
 
 REOPEN_INTERVAL = 1.0
 """Seconds between two attempts to open another socket for an established connection; packets fail more often."""
@@ -23,85 +26,83 @@ NETWORK_CHANGED_ERRNOS = frozenset({errno.EADDRNOTAVAIL, errno.EINVAL, errno.ENE
 _logger = logging.getLogger(__name__)
 
 
-async def dial(*, host: str, port: int, config: ClientConfig) -> tuple[AdapterProtocol, asyncio.DatagramTransport]:
-    """Open the UDP socket of a new client connection. The handshake begins with `AdapterProtocol.connect`.
+async def look_up(*, host: str, port: int) -> list[Endpoint]:
+    """Return the addresses of a server in the order in which to try them, at least one and at most `MAX_ADDRESSES`.
 
-    The addresses of the host are tried in the system's order: the next one when there is no route to an address, or
-    when it refuses the first packets.
+    Raises:
+        OSError: the host is unknown or has no IP address.
+    """
+    endpoints = interleave(await resolve(host=host, port=port))
+    if not endpoints:
+        raise OSError(errno.EHOSTUNREACH, "the host has no IP address")
+    return endpoints[:MAX_ADDRESSES]
+
+
+async def dial(
+    *, host: str, port: int, config: ClientConfig, endpoint: Endpoint | None = None
+) -> tuple[AdapterProtocol, asyncio.DatagramTransport]:
+    """Open the UDP socket of a new client connection. The handshake begins with `AdapterProtocol.connect`.
 
     Args:
         host: name or IP address of the server; the certificate is checked against it.
         port: UDP port, 1..65535.
         config: the client's configuration.
+        endpoint: which of the host's addresses to use; None: the first one. Nobody else is asked when it is silent:
+            that is what `race` is for.
 
     Raises:
         CertificateError, ConfigurationError: the configuration's files cannot be used.
-        OSError: the host is unknown or out of reach.
+        OSError: the host is unknown, or there is no route to it.
     """
     quic_port = create_client_port(config=config, server_name=host.strip("[]").partition("%")[0])
-    endpoints = await resolve(host=host, port=port)
+    if endpoint is None:
+        endpoint = (await look_up(host=host, port=port))[0]
     protocol = AdapterProtocol(port=quic_port)
-    transport = await _Dialer(protocol, endpoints).open()
+    transport = await _Dialer(protocol, endpoint).open()
     return protocol, transport
 
 
 class _Dialer:
-    """The addresses of one server, and the socket in use."""
+    """The address of a server, and the socket in use."""
 
-    def __init__(self, protocol: AdapterProtocol, endpoints: list[Endpoint]) -> None:
+    def __init__(self, protocol: AdapterProtocol, endpoint: Endpoint) -> None:
         self._protocol = protocol
-        self._endpoints = endpoints
+        self._endpoint = endpoint
         self._reopening: asyncio.Task[None] | None = None
         self._reopened_at = -REOPEN_INTERVAL
 
     async def open(self) -> asyncio.DatagramTransport:
-        """Open a socket to the first address that there is a route to; those before it are forgotten.
+        """Open a socket to the server.
 
         Raises:
-            OSError: there is none.
+            OSError: there is no route to it.
         """
-        failure: OSError | None = None
-        while self._endpoints:
-            try:
-                sock = connect_socket(self._endpoints[0])
-            except OSError as exc:
-                failure = failure or exc
-                del self._endpoints[0]
-                continue
-            protocol = self._protocol
-            transport, readable = await open_transport(protocol, sock)
-            protocol.read_from(readable)
-            may_move_on = len(self._endpoints) > 1 and not protocol.is_ready
-            protocol.watch_send_errors(self._on_send_error, keep_first_flight=may_move_on)
-            return transport
-        raise failure or OSError(errno.EHOSTUNREACH, "the host has no IP address")
+        protocol = self._protocol
+        transport, readable = await open_transport(protocol, connect_socket(self._endpoint))
+        protocol.read_from(readable)
+        protocol.watch_send_errors(self._on_send_error)
+        return transport
 
     def _on_send_error(self, exc: OSError) -> bool:
         """Open another socket if that can help; False leaves the error to the protocol."""
         if self._reopening is not None:
             return True
-        if not self._protocol.is_ready:
-            if exc.errno not in UNREACHABLE_ERRNOS or len(self._endpoints) < 2:
-                return False
-            del self._endpoints[0]
-        else:
-            now = self._protocol.now()
-            if exc.errno not in NETWORK_CHANGED_ERRNOS or now - self._reopened_at < REOPEN_INTERVAL:
-                return False
-            self._reopened_at = now
-        self._reopening = asyncio.get_running_loop().create_task(self._reopen(exc))
+        now = self._protocol.now()
+        if (
+            not self._protocol.is_ready
+            or exc.errno not in NETWORK_CHANGED_ERRNOS
+            or now - self._reopened_at < REOPEN_INTERVAL
+        ):
+            return False
+        self._reopened_at = now
+        self._reopening = asyncio.get_running_loop().create_task(self._reopen())
         return True
 
-    async def _reopen(self, cause: OSError) -> None:
-        endpoints = list(self._endpoints)
+    async def _reopen(self) -> None:
         try:
             await self.open()
         except OSError as exc:
-            if self._protocol.is_ready:
-                # Still no network: the old socket stays, and the connection lives until its idle time-out.
-                self._endpoints = endpoints
-                _logger.debug("no new socket for %r: %s", self._protocol, exc)
-            else:
-                self._protocol.abort(cause)
+            # Still no network: the old socket stays, and the connection lives until its idle time-out.
+            _logger.debug("no new socket for %r: %s", self._protocol, exc)
         finally:
             self._reopening = None

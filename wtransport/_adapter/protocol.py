@@ -22,9 +22,6 @@ __all__ = ["AdapterProtocol"]
 MAX_OTHER_PATHS = 8
 """Addresses remembered per connection that arrive on another socket than its own; more only come from forgeries."""
 
-FIRST_FLIGHT_LIMIT = 4
-"""Datagrams kept until the server answers, to be repeated at its next address; a ClientHello takes one or two."""
-
 UNREACHABLE_ERRNOS = frozenset(
     {
         errno.ECONNREFUSED,
@@ -54,7 +51,6 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
         self._peer: NetworkAddress | None = None
         self._socket: socket.socket | None = None
         self._other_paths: dict[NetworkAddress, Outlet] = {}
-        self._first_flight: list[bytes] | None = None
         self._on_send_error: Callable[[OSError], bool] | None = None
 
     def __repr__(self) -> str:
@@ -107,14 +103,9 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
         """Set the socket behind the transport, if several datagrams may be read from it at a time."""
         self._socket = sock
 
-    def watch_send_errors(self, on_send_error: Callable[[OSError], bool], *, keep_first_flight: bool) -> None:
-        """Ask the dialer about network errors; it returns True when it opens another socket.
-
-        `keep_first_flight` keeps the first packets, which are sent again through that socket.
-        """
+    def watch_send_errors(self, on_send_error: Callable[[OSError], bool]) -> None:
+        """Ask the dialer about network errors; it returns True when it opens another socket."""
         self._on_send_error = on_send_error
-        if keep_first_flight and self._first_flight is None:
-            self._first_flight = []
 
     # For the listener.
 
@@ -151,17 +142,13 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
             previous.forget(self.flush_soon)
             previous.transport.set_protocol(asyncio.DatagramProtocol())
             previous.transport.close()
-            for data in self._first_flight or ():
-                outlet.transport.sendto(data)
             self.flush_soon()
 
     def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:
         """Take a datagram, and those waiting behind it."""
         now = self._clock()
-        self._first_flight = None
         if self._outlet is not None and self._outlet.is_connected:
-            # The kernel lets nobody else through. The engine knows the server by the first address that was tried.
-            addr = self._peer
+            addr = self._peer  # the kernel lets nobody else through
         try:
             self.receive(data, addr, now)
             sock = self._socket
@@ -209,9 +196,6 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
         send = outlet.transport.sendto
         if outlet.is_connected:
             peer = self._peer
-            if self._first_flight is not None:
-                self._first_flight.extend(data for data, _ in datagrams)
-                del self._first_flight[FIRST_FLIGHT_LIMIT:]
             for data, addr in datagrams:
                 if addr is peer or addr == peer:  # a server's preferred address is out of reach of this socket
                     send(data)
@@ -235,7 +219,7 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
     def _on_finished(self) -> None:
         self._peer = self._remote()
         self._other_paths.clear()
-        self._socket = self._first_flight = self._on_send_error = None
+        self._socket = self._on_send_error = None
         if self._owner is not None:
             self._owner.connection_finished(self)
         elif self._outlet is not None:

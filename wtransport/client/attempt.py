@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-from .._adapter import dial
+from .._adapter import Endpoint, dial, look_up, race
 from ..config import ClientConfig
 from ..connection import WebTransportConnection
+from ..connection._closing import close_each
 from ..constants import ErrorCodes
 from ..exceptions import ClientError, ConnectionError, TimeoutError
 from ..session import WebTransportSession
@@ -35,15 +38,16 @@ class ConnectAttempt:
     path: str
     headers: Headers
     protocols: list[str] | None
-    connection: WebTransportConnection | None = None
+    connections: list[WebTransportConnection] = field(default_factory=list)
+    """What was begun: a connection to each address of the server that was tried so far."""
     is_abandoned: bool = False
 
     @property
     def stage(self) -> str:
         """Return what the attempt waits for."""
-        if self.connection is None:
+        if not self.connections:
             return "the address of the server"
-        if not self.connection.is_connected:
+        if not any(connection.is_connected for connection in self.connections):
             return "the QUIC handshake and the server's SETTINGS"
         return "the answer to the CONNECT request"
 
@@ -74,22 +78,12 @@ class ConnectAttempt:
     async def abandon(self) -> None:
         """Give the attempt up: close what it has opened."""
         self.is_abandoned = True
-        if self.connection is not None:
-            await self.connection.close(reason="the attempt to connect was given up")
+        await self._close_all_but(None, reason="the attempt to connect was given up")
 
     async def _open(self) -> WebTransportSession:
         try:
-            protocol, transport = await dial(host=self.host, port=self.port, config=self.config)
-        except OSError as error:
-            address = (self.host, self.port)
-            raise ConnectionError(f"cannot reach {self.host}: {error}", remote_address=address) from error
-        self.connection = WebTransportConnection(
-            config=self.config, protocol=protocol, transport=transport, is_client=True
-        )
-        if self.is_abandoned:
-            raise ClientError("client was closed while it connected", target_url=self.url)
-        try:
-            return await self.connection.create_session(
+            connection = await self._connect()
+            return await connection.create_session(
                 path=self.path,
                 headers=self.headers,
                 wt_available_protocols=self.protocols,
@@ -102,6 +96,51 @@ class ConnectAttempt:
             if self.is_abandoned:
                 raise ClientError("client was closed while it connected", target_url=self.url) from error
             raise self._explained(error) from error
+
+    async def _connect(self) -> WebTransportConnection:
+        """Return a connection that is ready for sessions, to that address of the server which was the first to be."""
+        try:
+            endpoints = await look_up(host=self.host, port=self.port)
+        except OSError as error:
+            raise self._unreachable(error) from error
+        if len(endpoints) == 1:
+            return await self._connect_to(endpoints[0])
+        attempts = [partial(self._connect_to, endpoint) for endpoint in endpoints]
+        failures: Sequence[Exception] = ()
+        try:
+            winner = await race(attempts, delay=self.config.connection_attempt_delay)
+        except ExceptionGroup as group:
+            failures = group.exceptions
+        if failures:
+            raise _most_telling(failures)  # out here, so that its own cause stays
+        await self._close_all_but(winner, reason="another address of the server was quicker")
+        return winner
+
+    async def _connect_to(self, endpoint: Endpoint) -> WebTransportConnection:
+        if self.is_abandoned:
+            raise ConnectionError("the attempt was given up")
+        try:
+            protocol, transport = await dial(host=self.host, port=self.port, config=self.config, endpoint=endpoint)
+        except OSError as error:
+            raise self._unreachable(error) from error
+        connection = WebTransportConnection(config=self.config, protocol=protocol, transport=transport, is_client=True)
+        self.connections.append(connection)
+        if self.is_abandoned:
+            raise ConnectionError("the attempt was given up")
+        await connection._wait_ready(self.config.connect_timeout)
+        return connection
+
+    async def _close_all_but(self, winner: WebTransportConnection | None, *, reason: str) -> None:
+        losers = [connection for connection in self.connections if connection is not winner]
+        self.connections = [] if winner is None else [winner]
+        if len(losers) == 1:
+            await losers[0].close(reason=reason)
+        elif losers:
+            await close_each(connection.close(reason=reason) for connection in losers)
+
+    def _unreachable(self, error: OSError) -> ConnectionError:
+        text = f"cannot reach {self.host} at port {self.port}: {error}"
+        return ConnectionError(text, remote_address=(self.host, self.port))
 
     def _explained(self, error: ConnectionError) -> ConnectionError:
         """Return an error that says in words what went wrong for the one who connects."""
@@ -123,3 +162,11 @@ class ConnectAttempt:
             text = error.message
         address = error.remote_address or (self.host, self.port)
         return ConnectionError(text, error_code=code, remote_address=address, details=details)
+
+
+def _most_telling(failures: Sequence[Exception]) -> Exception:
+    """Return which error of several addresses to raise: the first of a server that answered, or else the first."""
+    answered = (
+        error for error in failures if not isinstance(error, TimeoutError) and not isinstance(error.__cause__, OSError)
+    )
+    return next(answered, failures[0])

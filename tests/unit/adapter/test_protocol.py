@@ -7,7 +7,7 @@ import pytest
 from fake_port import FakeEngine, FakePort, FakeTransport, VirtualLoop
 
 from wtransport._adapter.outlet import Outlet
-from wtransport._adapter.protocol import FIRST_FLIGHT_LIMIT, MAX_OTHER_PATHS, AdapterProtocol
+from wtransport._adapter.protocol import MAX_OTHER_PATHS, AdapterProtocol
 from wtransport._adapter.sockets import READ_BATCH
 from wtransport.constants import ErrorCodes
 
@@ -184,41 +184,29 @@ def test_a_protocol_that_never_got_an_engine_closes_its_socket(loop, port):
     assert protocol.error is None
 
 
-def test_a_new_socket_replaces_the_old_one_and_repeats_the_first_flight(client, engine, loop):
-    client.watch_send_errors(lambda exc: True, keep_first_flight=True)
-    engine.outgoing = [(b"initial %d" % number, PEER) for number in range(FIRST_FLIGHT_LIMIT + 2)]
+def test_a_new_socket_replaces_the_old_one(client, engine, loop):
+    client.watch_send_errors(lambda exc: True)
+    engine.outgoing = [(b"initial", PEER)]
     client.flush_soon()
     loop.turn()
     old = client.transport
-    new = FakeTransport(("2001:db8::1", 6000, 0, 0), PEER6)
+    new = FakeTransport(("192.0.2.77", 6000), PEER)
     client.connection_made(new)
     assert old.closed
     assert old.protocol is not client
-    assert [data for data, _ in new.sent] == [b"initial %d" % number for number in range(FIRST_FLIGHT_LIMIT)]
-    assert client.remote_address == ("2001:db8::9", 443)
-    assert client.local_address == ("2001:db8::1", 6000)
+    assert new.sent == []
+    assert client.local_address == ("192.0.2.77", 6000)
     assert not client.is_finished
-    # The engine keeps knowing the server by the first address.
-    client.datagram_received(b"answer", PEER6)
+    client.datagram_received(b"answer", PEER)
     assert engine.log[-1] == ("receive", b"answer", PEER)
     engine.outgoing = [(b"more", PEER)]
     loop.run_until_idle()
     assert new.sent[-1] == (b"more", None)
 
 
-def test_after_an_answer_nothing_old_is_repeated(client, engine, loop):
-    client.watch_send_errors(lambda exc: True, keep_first_flight=True)
-    engine.outgoing = [(b"initial", PEER)]
-    client.flush_soon()
-    loop.turn()
-    client.datagram_received(b"answer", PEER)
-    client.connection_made(new := FakeTransport(("192.0.2.2", 6000), PEER))
-    assert new.sent == []
-
-
 def test_errors_that_the_dialer_takes_over_do_not_end_the_attempt(client, loop):
     asked = []
-    client.watch_send_errors(lambda exc: asked.append(exc) or True, keep_first_flight=False)
+    client.watch_send_errors(lambda exc: asked.append(exc) or True)
     client.error_received(error := ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
     loop.run_until_idle()
     assert asked == [error]
