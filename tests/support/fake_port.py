@@ -17,6 +17,7 @@ class FakePort:
         self.on_cid_issued = lambda cid: None
         self.on_cid_retired = lambda cid: None
         self.remote_address = None
+        self.is_paced = False
         self.connects: list[tuple] = []
         self.closes: list[tuple[int, str]] = []
         self.on_close = lambda: None

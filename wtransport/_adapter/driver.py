@@ -182,11 +182,12 @@ class ConnectionDriver:
             outlet.call_when_resumed(self.flush_soon)
             return
         try:
-            datagrams = engine.datagrams_to_send(self._clock())
+            now = self._clock()
+            datagrams = engine.datagrams_to_send(now)
             if datagrams and outlet.is_open:
                 self._send(datagrams, outlet)
             self._deliver_events()
-            self._look_ahead(engine)
+            self._look_ahead(engine, now)
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
 
@@ -218,11 +219,13 @@ class ConnectionDriver:
         finally:
             self._delivering = False
 
-    def _look_ahead(self, engine: DrivenEngine) -> None:
+    def _look_ahead(self, engine: DrivenEngine, now: float) -> None:
         """Take note of how far the connection has come, and arm the timer."""
         if not self._ready_reported and engine.is_ready:
             self._ready_reported = True
             self._on_ready()
+        if self._timer.is_about_to_fire(now) and not engine.is_closed and not self.port.is_paced:
+            return  # the deadline, which takes a while to find, is looked at then
         deadline = engine.next_deadline()
         if engine.is_closed:
             self._report_closed()

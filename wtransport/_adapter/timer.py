@@ -68,6 +68,10 @@ class DeadlineTimer:
         """Return the deadline that was set last."""
         return self._deadline
 
+    def is_about_to_fire(self, now: float) -> bool:
+        """Tell whether the handle fires so soon that a deadline before that would not be missed by much."""
+        return self._handle is not None and self._fires_at <= now + TIMER_GRANULARITY
+
     def set(self, deadline: float | None, now: float) -> None:
         """Move the deadline; None means that nothing is due."""
         self._deadline = deadline

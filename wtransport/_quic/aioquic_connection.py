@@ -48,6 +48,10 @@ AEAD_TAG_SIZE = 16
 PACKET_NUMBER_SIZE = 2
 """Bytes: what aioquic's packet builder uses in every packet."""
 
+RIDE_TIME = 0.0005
+"""Seconds before it is due from which an acknowledgement may ride along. One in every packet of a quick exchange would
+make both ends work for nothing: it takes a tenth of a packet's time to write and to read."""
+
 RIDE_ROOM = 128
 """Bytes that the congestion window must leave for an acknowledgement to go before it is due: with less, the data that
 it should ride along with would hardly fit beside it, and a packet of its own for each one received is a waste."""
@@ -110,6 +114,11 @@ class StreamingConnection(QuicConnection):
     def deadline(self) -> float | None:
         """Return when `handle_timer` must be called, or None."""
         return None if self._close_at is None else self.get_timer()
+
+    @property
+    def is_paced(self) -> bool:
+        """Tell whether packets wait for the pacer (RFC 9002, 7.7)."""
+        return self._pacing_at is not None
 
     @property
     def is_terminated(self) -> bool:
@@ -357,9 +366,10 @@ class StreamingConnection(QuicConnection):
                     break
             builder.start_packet(QuicPacketType.ONE_RTT, crypto)
             try:
-                # An acknowledgement that is not due yet rides along with whatever goes out anyway.
+                # An acknowledgement that is due soon rides along with whatever goes out anyway.
                 if ack_at is not None and (
-                    ack_at <= now or (writer.has_work and builder.remaining_flight_space >= RIDE_ROOM)
+                    ack_at <= now
+                    or (ack_at <= now + RIDE_TIME and writer.has_work and builder.remaining_flight_space >= RIDE_ROOM)
                 ):
                     self._write_ack_frame(builder=builder, space=space, now=now)
                 if self._handshake_complete:
