@@ -299,8 +299,11 @@ class ScriptedPeer:
         stream = self.port.streams[stream_id]
         return (None if stream.reset_code == stream.peer_stop else stream.reset_code), stream.stop_code
 
-    def assert_nothing_left(self) -> None:
-        """Fail unless the engine has forgotten every session and stream, and given back all credit."""
+    def assert_nothing_left(self, *, has_credit: bool = True) -> None:
+        """Fail unless the engine has forgotten every session and stream, and given back all credit.
+
+        A connection that is over has no credit to be given back.
+        """
         engine = self.engine
         critical = {stream_id for stream_id in engine._router.readers if stream_id & 2 and stream_id <= 11}
         left = {
@@ -310,7 +313,7 @@ class ScriptedPeer:
             "connects": engine._router.connects,
             "early": engine._early._waiting,
         }
-        if any(left.values()) or engine._early._total or self.port.held_credit:
+        if any(left.values()) or engine._early._total or (has_credit and self.port.held_credit):
             raise AssertionError(f"left: {left}, early {engine._early._total}, credit {self.port.held_credit}")
 
 
