@@ -32,13 +32,13 @@ class Ends:
 @contextlib.asynccontextmanager
 async def managers(certificate: Any, *, settings: dict[str, Any] | None = None, **options: Any) -> AsyncIterator[Ends]:
     config = settings or {}
-    async with stream_pair(certificate, client=config, server=config) as pair:
-        async with (
-            leaves_no_task(),
-            RpcManager(stream=pair.client, session_id="c", **options) as client,
-            RpcManager(stream=pair.server, session_id="s", **options) as server,
-        ):
-            yield Ends(pair, client, server)
+    async with (
+        stream_pair(certificate, client=config, server=config) as pair,
+        leaves_no_task(),
+        RpcManager(stream=pair.client, session_id="c", **options) as client,
+        RpcManager(stream=pair.server, session_id="s", **options) as server,
+    ):
+        yield Ends(pair, client, server)
 
 
 @pytest.fixture
@@ -413,24 +413,30 @@ async def test_a_quiet_stream_outlives_the_read_timeout(certificate: Any) -> Non
 
 
 async def test_a_message_that_is_never_finished_ends_the_stream(certificate: Any) -> None:
-    async with stream_pair(certificate, server={"read_timeout": 0.05}) as pair, leaves_no_task():
-        async with RpcManager(stream=pair.server, session_id="s"):
-            await pair.client.write(data=struct.pack("!I", 10) + b"{")
-            with pytest.raises(StreamError):
-                await pair.client.read()
+    async with (
+        stream_pair(certificate, server={"read_timeout": 0.05}) as pair,
+        leaves_no_task(),
+        RpcManager(stream=pair.server, session_id="s"),
+    ):
+        await pair.client.write(data=struct.pack("!I", 10) + b"{")
+        with pytest.raises(StreamError):
+            await pair.client.read()
 
 
 async def test_a_peer_that_reads_nothing_is_cut_off(certificate: Any) -> None:
     settings = {"write_timeout": 0.1, "max_stream_write_buffer": 10_000, "flow_control_window_size": 65536}
-    async with stream_pair(certificate, client=settings, server=settings) as pair, leaves_no_task():
-        async with RpcManager(stream=pair.server, session_id="s") as manager:
-            manager.register(func=lambda: "x" * 9000, name="large")
-            for number in range(100):
-                await pair.client.write(data=framed({"id": number, "method": "large"}))
-            with pytest.raises(StreamError):
-                while True:
-                    await pair.client.write(data=framed({"id": 1, "method": "large"}))
-                    await asyncio.sleep(0.01)
+    async with (
+        stream_pair(certificate, client=settings, server=settings) as pair,
+        leaves_no_task(),
+        RpcManager(stream=pair.server, session_id="s") as manager,
+    ):
+        manager.register(func=lambda: "x" * 9000, name="large")
+        for number in range(100):
+            await pair.client.write(data=framed({"id": number, "method": "large"}))
+        with pytest.raises(StreamError):
+            while True:
+                await pair.client.write(data=framed({"id": 1, "method": "large"}))
+                await asyncio.sleep(0.01)
 
 
 async def test_time_out_is_the_built_in_one_as_well(ends: Ends) -> None:

@@ -71,10 +71,11 @@ async def leaves_no_task() -> AsyncIterator[None]:
     """Fail when a task that was not there before does not end soon after the block."""
     before = asyncio.all_tasks()
     yield
-    before |= {task for task in [asyncio.current_task()] if task is not None}  # a fixture begins in one task and ends in another
+    before |= {
+        task for task in [asyncio.current_task()] if task is not None
+    }  # a fixture begins in one task and ends in another
     with contextlib.suppress(TimeoutError):
         await until(lambda: not asyncio.all_tasks() - before)
     left = asyncio.all_tasks() - before
     if left:
         raise AssertionError(f"tasks left behind: {left}")
-

@@ -206,7 +206,7 @@ class DatagramReliabilityLayer:
         events = self._session.events
         events.off(event_type=EventType.DATAGRAM_RECEIVED, handler=self._on_datagram)
         events.off(event_type=EventType.SESSION_CLOSED, handler=self._on_session_closed)
-        for kept in (self._received, self._unconfirmed, self._acks, self._seen):
+        for kept in (self._received, self._acks, self._seen):
             kept.clear()
         self._wake_everybody()
         if self._task is not None:
