@@ -6,6 +6,7 @@
 #   make setup-peers   other implementations, for the tests that talk to them (and browsers, if root)
 #   make lint          ruff and mypy
 #   make bench         benchmarks
+#   make docs          the documentation, to build/docs
 #   make clean         remove everything that was made here
 
 # The first of these that is new enough and can make environments; a name on the path may be a shim that cannot run.
@@ -20,11 +21,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 LINTERS := $(VENV)/.linters
 DRIVER := $(VENV)/.driver
+DOCTOOLS := $(VENV)/.doctools
 
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test setup setup-peers build driver lint bench clean
+.PHONY: demo test setup setup-peers build driver lint bench docs clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -92,6 +94,18 @@ lint: $(LINTERS)
 bench: build
 	$(BIN)/python -m perf.kernels
 	@if [ -e perf/engine/__main__.py ]; then $(BIN)/python -m perf.engine; fi
+
+# The same packages as the extra `docs`.
+$(DOCTOOLS): $(INSTALLED)
+	@$(PIP) install --quiet "furo>=2024.8" "myst-parser>=4" "sphinx>=8.1"
+	@touch $@
+
+# From nothing each time: Sphinx does not see that a docstring changed in a module that a page only mentions.
+docs: $(DOCTOOLS)
+	@rm -rf build/docs build/doctrees
+	@env -u WTRANSPORT_REQUIRE_EXTENSIONS WTRANSPORT_NO_EXTENSIONS=1 \
+		$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html -d build/doctrees docs build/docs
+	@echo "documentation: build/docs/index.html"
 
 # The extensions as well: an old one that is left lying in the tree would be imported.
 clean:

@@ -92,7 +92,7 @@ class Event:
 
     @property
     def is_error_event(self) -> bool:
-        """Whether the type is one of *_ERROR."""
+        """Whether the type is one of those that end in ``_ERROR``."""
         return self.type.endswith("_error")
 
     @property
