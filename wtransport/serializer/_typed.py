@@ -85,6 +85,8 @@ class _Converter:
             if exact and target not in (None, types.NoneType):
                 raise MismatchError(f"None is not a {name_of(target)}")
             return None
+        if target in (None, types.NoneType):
+            raise MismatchError(f"{shown(data)} is not None")
         origin = get_origin(target)
         if origin is Union or origin is types.UnionType:
             return self._one_of(data, get_args(target))
@@ -165,7 +167,7 @@ class _Converter:
         if is_dataclass(kind):
             return self._dataclass(data, kind, exact=exact)
         if issubclass(kind, Enum):
-            return data if isinstance(data, kind) else kind(data)
+            return _member(data, kind)
         if issubclass(kind, tuple) and kind is not tuple and isinstance(data, list | tuple):
             hints = list(_hints(kind).values())  # a NamedTuple; without hints the items are taken as they are
             hints += [Any] * (len(data) - len(hints))
@@ -218,6 +220,13 @@ def _unwrapped(target: Any) -> Any:
             target = target.__value__
         else:
             return target
+
+
+def _member(data: Any, kind: type[Enum]) -> Enum:
+    try:
+        return kind(data)
+    except ValueError:
+        raise MismatchError(f"{shown(data)} is not a {kind.__name__}") from None
 
 
 def _literal(data: Any, choices: tuple[Any, ...]) -> Any:
