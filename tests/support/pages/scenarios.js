@@ -1,6 +1,6 @@
 // The browser's part of each test in tests/e2e: a function of JSON options that returns JSON.
 import {
-  bytesOf, connect, dial, nextStream, pattern, pause, readAll, rejectedCode, sha256, streamError, textOf, withSession, writeAll,
+  bytesOf, connect, dial, nextStream, over, pattern, pause, readAll, rejectedCode, sha256, streamError, textOf, withSession, writeAll,
 } from "./wt.js";
 
 const echoOnce = async (transport, bytes) => {
@@ -59,7 +59,7 @@ export const answerServerBidi = (options) => withSession(options, async (transpo
     writeAll(stream.writable, bytesOf(text.toUpperCase())).catch(() => {});
     answers.push(text);
   }
-  await transport.closed;
+  await over(transport);
   return { answers };
 });
 
@@ -101,7 +101,7 @@ export async function receiveDatagrams(options) {
     }
   };
   answer().catch(() => {}); // Firefox never ends the last read
-  await transport.closed;
+  await over(transport);
 }
 
 export async function closeByBrowser(options) {
@@ -146,7 +146,7 @@ export async function resetByBrowser(options) {
   await writer.write(bytesOf("hello"));
   await stream.readable.getReader().read(); // the server has the stream
   await writer.abort(streamError("reset by the test", options.code));
-  await transport.closed;
+  await over(transport);
 }
 
 export async function stopByBrowser(options) {
@@ -156,7 +156,7 @@ export async function stopByBrowser(options) {
   const reader = stream.readable.getReader();
   await reader.read();
   await reader.cancel(streamError("stopped by the test", options.code));
-  await Promise.race([transport.closed, pause(options.patience_ms)]);
+  await Promise.race([over(transport), pause(options.patience_ms)]);
   transport.close();
 }
 
