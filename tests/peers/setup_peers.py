@@ -57,11 +57,12 @@ def install(peer: Peer, candidates: list[str]) -> str | None:
         return None
     reason = "no Python 3.12 or newer found"
     directory = python_of(peer).parents[1]
+    pip = [str(python_of(peer)), "-m", "pip", "install"]
     for python in candidates:
         shutil.rmtree(directory, ignore_errors=True)
         steps = (
             [python, "-m", "venv", str(directory)],
-            [str(python_of(peer)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", peer.requirement],
+            [*pip, "--quiet", "--disable-pip-version-check", peer.requirement, *peer.also],
         )
         for step in steps:
             try:

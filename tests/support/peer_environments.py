@@ -30,6 +30,7 @@ class Peer:
     distribution: str
     version: str
     ours_will_do: bool = False  # a dependency of ours: without its environment, the tests' own Python has it
+    also: tuple[str, ...] = ()  # what its programs need besides
 
     @property
     def requirement(self) -> str:
@@ -42,6 +43,8 @@ PEERS = {
         Peer("aioquic", "aioquic", "1.7.2", ours_will_do=True),
         Peer("pywebtransport", "pywebtransport", "0.21.1"),
         Peer("aiopquic", "aiopquic", "0.6.1"),
+        # Its toolkit runs on handles of this checkout, which needs its own dependencies there.
+        Peer("toolkit09", "pywebtransport", "0.9.1", also=("aioquic>=1.7,<1.8", "pylsqpack>=1.0,<2")),
         Peer("webtransport_py", "webtransport-py", "2026.1.0.dev0"),
     )
 }

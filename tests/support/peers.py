@@ -16,7 +16,7 @@ import peerkit
 import pytest
 from peer_environments import PROGRAMS, PeerMissingError, interpreter
 
-__all__ = ["python_or_skip", "run_client", "running_server"]
+__all__ = ["python_or_skip", "run_client", "run_program", "running_server"]
 
 START_TIMEOUT = 20.0  # seconds until a server says READY
 CLIENT_TIMEOUT = 60.0  # seconds for a client's whole exercise
@@ -54,14 +54,21 @@ async def running_server(peer: str, certfile: str, keyfile: str) -> AsyncIterato
 async def run_client(peer: str, port: int, *, size: int, streams: int, datagram_size: int) -> dict[str, int]:
     """Run the peer's client against the echo service at `port`; gives the exercise's results."""
     options = {"--port": port, "--size": size, "--streams": streams, "--datagram-size": datagram_size}
-    process = await _start(peer, "client", *(str(item) for option in options.items() for item in option))
+    results: dict[str, int] = await run_program(
+        peer, "client", *(str(item) for option in options.items() for item in option)
+    )
+    return results
+
+
+async def run_program(peer: str, role: str, *arguments: str) -> Any:
+    """Run a program of the peer that prints one line of JSON; gives what it says."""
+    process = await _start(peer, role, *arguments)
     try:
         async with asyncio.timeout(CLIENT_TIMEOUT):
             line = await _stdout(process).readline()
         if not line:
             raise PeerError(await _failure(process))
-        results: dict[str, int] = json.loads(line)
-        return results
+        return json.loads(line)
     finally:
         await _stop(process)
 
