@@ -170,7 +170,8 @@ async def test_over_a_path_that_loses_a_third_of_the_packets(certificate: Any) -
             for _ in range(total):
                 await layer.send(data=await layer.receive())
             await layer.flush()
-            await asyncio.sleep(0.5)  # the last confirmations may be lost, and are asked for again
+            # The last confirmations may be lost, and are asked for again until the client has them.
+            await session.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=30)
 
     async with (
         running(app) as url,
