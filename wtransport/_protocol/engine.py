@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._quic import port as quic
-from .._speedups import decode_datagram, encode_frame
+from .._speedups import decode_datagram
 from ..config import ClientConfig, ServerConfig
-from ..constants import H3_FRAME_TYPE_HEADERS, MAX_VARINT, ErrorCodes
+from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
 from ..types import SessionState
 from . import control, events, fields, handshake, limits, subprotocols
 from .early import EarlyArrivals, EarlyStream
+from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
 from .parameters import new_session_flow, settings_of
@@ -49,7 +50,6 @@ class Engine:
         self.has_settings = False
         self.sessions: dict[int, SessionCore] = {}
         self.streams: dict[int, StreamCore] = {}
-        self.encoder = FieldEncoder()
         self.decoder = FieldDecoder()
         self.is_closed = False
         self._events: deque[events.EngineEvent] = deque()
@@ -61,7 +61,9 @@ class Engine:
             ttl=config.pending_event_ttl,
         )
         self._router = StreamRouter(self, self._early)
-        self._critical = CriticalStreamTypes(self, self.decoder, self.encoder)
+        encoder = FieldEncoder()
+        self._sender = FieldSectionSender(port, encoder)
+        self._critical = CriticalStreamTypes(self, self.decoder, encoder)
         self._local_settings = settings_of(config, is_client=is_client)
         self._remote_settings: dict[int, int] = {}
         self._control_id: int | None = None
@@ -194,7 +196,7 @@ class Engine:
         )
         self.sessions[stream_id] = session
         self._router.read(stream_id, ResponseReader(self, session))
-        self._send_headers(stream_id, section, end_stream=False)
+        self._sender.send_request(stream_id, section)
         return session
 
     def close(self, error_code: int = 0, reason: str = "") -> None:
@@ -435,30 +437,17 @@ class Engine:
     def refuse_request(self, stream_id: int, status: int) -> None:
         """Answer a request that is no session with a status, and end the stream."""
         self._next_request_id = max(self._next_request_id, stream_id + 4)
-        self._send_headers(stream_id, handshake.response_fields(status=status, headers={}), end_stream=True)
-        self.port.stop_stream(stream_id, ErrorCodes.H3_NO_ERROR)
+        self._sender.send_response(stream_id, status, headers={})
 
     def send_response(
         self, session: SessionCore, status: int, headers: Mapping[str, str], protocol: str | None
     ) -> None:
         """Send the answer to a CONNECT; a refusal ends the stream."""
-        opens = 200 <= status < 300
-        section = handshake.response_fields(
-            status=status,
-            headers=fields.check_user_headers(headers, opens_session=opens),
-            protocol=protocol,
-            draft02=handshake.has_draft02_header(session.headers),
-        )
+        draft02 = handshake.has_draft02_header(session.headers)
+        self._sender.send_response(session.stream_id, status, headers=headers, protocol=protocol, draft02=draft02)
         connect = self._router.connects.get(session.stream_id)
-        if connect is not None and opens:
+        if connect is not None and 200 <= status < 300:
             connect.tunnel()
-        self._send_headers(session.stream_id, section, end_stream=not opens)
-        if not opens:
-            self.port.stop_stream(session.stream_id, ErrorCodes.H3_NO_ERROR)
-
-    def _send_headers(self, stream_id: int, section: list[tuple[bytes, bytes]], *, end_stream: bool) -> None:
-        frame = encode_frame(H3_FRAME_TYPE_HEADERS, self.encoder.encode(stream_id, section))
-        self.port.send_stream(stream_id, frame, end_stream)
 
     def new_flow(self) -> SessionFlow:
         """Return the flow control of a new session."""
