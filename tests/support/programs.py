@@ -11,11 +11,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wtransport import ClientConfig, WebTransportClient
 
-__all__ = ["ROOT", "python_blocks", "run_program", "started", "unused_udp_port", "wait_for_server"]
+__all__ = ["ROOT", "Tutorial", "python_blocks", "run_program", "started", "unused_udp_port", "wait_for_server"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +30,33 @@ def unused_udp_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class Tutorial:
+    """A reader's directory with the files of the tutorial, whose server gets another port: runs must not meet.
+
+    The first step, making the certificate, is done.
+    """
+
+    SOURCES = ROOT / "docs" / "examples" / "tutorial"
+    _PORT = "4433"
+
+    def __init__(self, directory: Path) -> None:
+        port = str(unused_udp_port())
+        for source in self.SOURCES.glob("*.*"):
+            text = source.read_text(encoding="utf-8")
+            (directory / source.name).write_text(text.replace(self._PORT, port), encoding="utf-8")
+        self.directory = directory
+        self.certfile = directory / "localhost.crt"
+        run_program("make_certificate.py", cwd=directory)
+        self._url = f"https://localhost:{port}/echo"
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Run the tutorial's server."""
+        with started("server.py", cwd=self.directory):
+            wait_for_server(url=self._url, certfile=self.certfile)
+            yield
 
 
 def python_blocks(page: Path) -> dict[str, str]:
@@ -86,7 +114,9 @@ def wait_for_server(*, url: str, certfile: str | Path) -> None:
         async with WebTransportClient(config=config) as client:
             await client.connect(url=url, timeout=WAIT)
 
-    asyncio.run(connect())
+    # In a thread: a test that drives a browser has an event loop of its own.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(asyncio.run, connect()).result()
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,148 @@
+"""Every example of the documentation is run for real, over loopback, and prints what it should."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from programs import ROOT, run_program
+
+EXAMPLES = ROOT / "docs" / "examples"
+
+SHARED = {"local.py", "private_authority.py"}
+"""What the examples import; no programs."""
+
+# In order of time where one task prints; lines of server and client may change places.
+PRINTED = {
+    "certificate_reload": """\
+        new connections get the new one: True
+        the old connection: b'still here'
+    """,
+    "client_certificates": """\
+        b'hello anna'
+        without a certificate: refused
+    """,
+    "datagrams": """\
+        came back: b'ping'
+        too large: 100000 bytes; the limit is that of the session: True
+        largest came back whole: True
+        anna hears: b'hello, room'
+        ben hears: b'hello, room'
+        server got: b'message 0'
+        server got: b'message 1'
+        server got: b'message 2'
+        unconfirmed: 0
+    """,
+    "graceful_shutdown": """\
+        client: the server wants to go; finishing
+        client: b'last words'
+        server: everybody has left
+    """,
+    "keying_material": """\
+        b'welcome'
+    """,
+    "load_balancing": """\
+        in turn: ['first', 'second', 'first', 'second']
+        one is away: ['second', 'second', 'second', 'second']
+        it is back: ['first', 'second']
+    """,
+    "pools": """\
+        [b'QUESTION 0\\n', b'QUESTION 1\\n', b'QUESTION 2\\n', b'QUESTION 3\\n']
+        the same session: True
+    """,
+    "publish_subscribe": """\
+        refused: not allowed
+        subscribers: 1
+        news: b'good morning'
+        news: b'good night'
+    """,
+    "reconnecting": """\
+        answer: b'ping'
+        lost; connecting again
+        answer: b'ping'
+    """,
+    "routes_and_middleware": """\
+        server: starting
+        /time b'ten past nine'
+        /rooms/kitchen b'welcome to kitchen'
+        /vip 503
+        /nowhere 404
+        wrong token 403
+        wrong origin 403
+        server: stopping
+    """,
+    "rpc_calls": """\
+        by position: 3.5
+        server: the client is called anna
+        by name: 3.0
+        at once: [0.0, 0.5, 1.0]
+        error 1001 cannot divide by zero
+        Method 'multiply' not found.
+        gave up, and the server was told
+        server: the caller does not wait any more
+    """,
+    "streams": """\
+        upper: b'HELLO, WORLD'
+        at once: [b'STREAM 0', b'STREAM 1', b'STREAM 2']
+        count: b'4194304'
+        time-out: nothing came within read_timeout
+        server: the client gave up with code 17
+        client: the server gave up with code 404
+    """,
+    "structured_messages": """\
+        server: Position(x=1.5, y=-2.0)
+        server: Question(text='what is the answer?')
+        client: Answer(text='42', certainty=0.9)
+    """,
+    "subprotocols": """\
+        chosen: chat.v2
+        b'speaking chat.v2'
+        without an offer: None
+        chosen by the handler: game.v3
+    """,
+}
+
+
+def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import an example the way ``python NAME.py`` finds its imports."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    # Under a name of its own: the tests' support modules have short names, too.
+    spec = importlib.util.spec_from_file_location(f"docs_example_{name}", EXAMPLES / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(name)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", sorted(PRINTED))
+def test_example_prints_what_it_should(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(load(name, monkeypatch).main())
+    printed = capsys.readouterr().out.splitlines()
+    expected = [line.strip() for line in PRINTED[name].strip().splitlines()]
+    assert sorted(printed) == sorted(expected)
+
+
+def test_every_example_is_run() -> None:
+    found = {path.name for path in EXAMPLES.glob("*.py")}
+    assert found - SHARED == {f"{name}.py" for name in PRINTED}
+
+
+def test_an_example_is_a_program(tmp_path: Path) -> None:
+    # One for all: that a script finds its imports from any directory.
+    printed = run_program(str(EXAMPLES / "structured_messages.py"), cwd=tmp_path)
+    assert "Answer(text='42', certainty=0.9)" in printed
+
+
+def test_the_example_tests_pass(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "testing", tmp_path / "testing", ignore=shutil.ignore_patterns("__pycache__"))
+    printed = run_program("-m", "pytest", cwd=tmp_path / "testing")
+    assert "2 passed" in printed
