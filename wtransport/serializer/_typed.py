@@ -29,6 +29,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
+if sys.version_info >= (3, 14):
+    import annotationlib
+
 from ._scalars import GRADED, PARSED, MismatchError, name_of, shown
 
 __all__ = ["to_type"]
@@ -259,9 +262,12 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
     try:
         return get_type_hints(kind)
     except (NameError, TypeError, AttributeError):
-        # A name that only type checkers see, or a class made in a function.
-        return {
-            name: Any if isinstance(hint, str) else hint
-            for base in reversed(kind.__mro__)
-            for name, hint in inspect.get_annotations(base).items()
-        }
+        # A name that only type checkers see, or a class made in a function: `convert` takes what is left as it is.
+        return {name: hint for base in reversed(kind.__mro__) for name, hint in _own_hints(base).items()}
+
+
+def _own_hints(kind: type[Any]) -> dict[str, Any]:
+    """Return the hints of a class itself; those that cannot be resolved as text or as a forward reference."""
+    if sys.version_info >= (3, 14):
+        return annotationlib.get_annotations(kind, format=annotationlib.Format.FORWARDREF)
+    return inspect.get_annotations(kind)
