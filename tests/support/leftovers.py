@@ -85,7 +85,7 @@ class Leftovers:
         current = asyncio.current_task()
         found = {
             "tasks": later.tasks - self.tasks - {current},
-            "futures": later.futures - self.futures,
+            "futures": later.futures - self.futures - {_awaited_by(task) for task in self.tasks},
             "timers": {timer for owner, timer in later.timers.items() if owner not in self.timers},
             "transports": later.transports - self.transports,
         }
@@ -101,30 +101,39 @@ class Leftovers:
             await asyncio.sleep(0.005)
 
 
+def _awaited_by(task: asyncio.Task[Any]) -> Any:
+    return task._fut_waiter  # type: ignore[attr-defined]
+
+
 def _owner(timer: asyncio.TimerHandle) -> Any:
     callback: Any = timer._callback  # type: ignore[attr-defined]
     return id(getattr(callback, "__self__", timer))
 
 
 async def cancel_at_every_step(
-    operation: Callable[[], Awaitable[Any]],
+    operation: Callable[..., Awaitable[Any]],
     *,
+    prepare: Callable[[], Awaitable[Any]] | None = None,
     undo: Callable[[Any], Awaitable[None]] | None = None,
     check: Callable[[str], Awaitable[None]] | None = None,
 ) -> int:
     """Cancel an operation after one turn of the loop, then a fresh one after two, until it is done before that.
 
     Args:
-        operation: begins a fresh one.
+        operation: begins a fresh one; gets what `prepare` returned.
+        prepare: called before each one, and not cancelled. What it opens is for the operation to close, which is
+            therefore cancelled after its first step at the earliest.
         undo: gets the result of an operation that was done all the same.
         check: called after each one.
 
     Returns:
         How often it was cancelled.
     """
-    turns = cancelled = 0
+    turns = 0 if prepare is None else 1
+    cancelled = 0
     while turns < MAX_STEPS:
-        task = asyncio.ensure_future(operation())
+        arguments = () if prepare is None else (await prepare(),)
+        task = asyncio.ensure_future(operation(*arguments))
         for _ in range(turns):
             await asyncio.sleep(0)
             if task.done():
