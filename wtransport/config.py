@@ -61,7 +61,10 @@ class _CommonConfig:
     max_pending_events_per_session: int = c.DEFAULT_MAX_PENDING_EVENTS_PER_SESSION
     """Streams and datagrams kept for one session that does not exist yet, or whose program does not listen yet."""
     max_stream_read_buffer: int = c.DEFAULT_MAX_STREAM_READ_BUFFER
-    """Bytes a stream buffers unread before it stops giving the peer credit."""
+    """Most bytes that ``readuntil`` and ``readline`` search for their separator, unless the call has a limit.
+
+    How much the peer may send ahead of the reader is `flow_control_window_size`.
+    """
     max_stream_write_buffer: int = c.DEFAULT_MAX_STREAM_WRITE_BUFFER
     """Bytes a stream buffers unsent before ``write`` waits."""
     max_total_pending_events: int = c.DEFAULT_MAX_TOTAL_PENDING_EVENTS
