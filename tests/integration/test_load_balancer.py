@@ -345,10 +345,6 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any], error: type[
         ConnectionLoadBalancer(**(values | arguments))
 
 
-def test_duplicates_count_once() -> None:
-    lb = ConnectionLoadBalancer(
-        targets=[("a", 1), ("b", 1), ("a", 1), ("[::1]", 2), ("::1", 2)],
-        connection_factory=Factory(),
-        health_checker=Factory(),
-    )
+def test_duplicates_count_once(certificate: Any) -> None:
+    lb = balancer(certificate, [("a", 1), ("b", 1), ("a", 1), ("[::1]", 2), ("::1", 2)])
     assert len(lb) == 3

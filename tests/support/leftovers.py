@@ -35,7 +35,9 @@ class TrackingLoop(asyncio.SelectorEventLoop):
         self.futures.add(future)
         return future
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override] - the types of the arguments do not matter here
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
         timer = super().call_at(when, callback, *args, context=context)
         self.timers.add(timer)
         return timer
@@ -83,7 +85,7 @@ class Leftovers:
         """Return what has come since then and is still there."""
         later = Leftovers.now()
         current = asyncio.current_task()
-        found = {
+        found: dict[str, set[Any]] = {
             "tasks": later.tasks - self.tasks - {current},
             "futures": later.futures - self.futures - {_awaited_by(task) for task in self.tasks},
             "timers": {timer for owner, timer in later.timers.items() if owner not in self.timers},
