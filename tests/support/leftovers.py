@@ -35,7 +35,7 @@ class TrackingLoop(asyncio.SelectorEventLoop):
         self.futures.add(future)
         return future
 
-    def call_at(  # type: ignore[override] - the types of the arguments do not matter here
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         timer = super().call_at(when, callback, *args, context=context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from both_loops import on_both_loops
 
 from wtransport.connection._closing import close_each
 
@@ -40,6 +41,7 @@ async def test_an_error_is_logged_and_disturbs_nobody(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("turns", range(4))
+@on_both_loops
 async def test_what_has_not_begun_is_not_cancelled(turns: int) -> None:
     begun: list[int] = []
     hurried: list[int] = []
@@ -63,6 +65,7 @@ async def test_what_has_not_begun_is_not_cancelled(turns: int) -> None:
     assert [task for task in before if not task.done()] == [asyncio.current_task()]
 
 
+@on_both_loops
 async def test_a_cancellation_that_came_first_lets_them_begin() -> None:
     begun: list[int] = []
 
