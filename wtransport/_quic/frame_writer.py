@@ -40,8 +40,7 @@ class FrameWriter:
     def has_work(self) -> bool:
         """Tell whether anything waits to be written."""
         table = self._table
-        blocked_bidi, blocked_uni = table.streams_blocked_due
-        return bool(table.ready or self.datagrams or table.limits_due or blocked_bidi or blocked_uni)
+        return bool(table.ready or self.datagrams or table.limits_due or True in table.streams_blocked_due)
 
     def write(self, builder: QuicPacketBuilder) -> None:
         """Fill the current packet; streams and datagrams go first in turns, so that neither starves the other.
