@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pkgutil
 import re
 from pathlib import Path
@@ -44,3 +45,9 @@ def test_every_example_is_shown_by_a_page() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for example in (DOCS / "examples").rglob("*.py"):
         assert f"examples/{example.relative_to(DOCS / 'examples')}" in text, example
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_python_on_a_page_is_python(page: Path) -> None:
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
