@@ -111,4 +111,4 @@ docs: $(DOCTOOLS)
 clean:
 	rm -rf $(VENV) .peers build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -f wtransport/_speedups/_compiled/*.so wtransport/_speedups/_compiled/*.pyd wtransport/_speedups/_compiled/*.c
-	find wtransport tests perf -name __pycache__ -prune -exec rm -rf {} +
+	find wtransport tests perf docs -name __pycache__ -prune -exec rm -rf {} +

@@ -72,11 +72,11 @@ class _CommonConfig:
     pending_event_ttl: float = c.DEFAULT_PENDING_EVENT_TTL
     """How long those are kept."""
     pubsub_subscription_queue_size: int = c.DEFAULT_PUBSUB_SUBSCRIPTION_QUEUE_SIZE
-    """Messages a subscription keeps for its reader."""
+    """Messages a subscription keeps for its reader; for programs to pass to `PubSubManager`, which is told a number."""
     read_timeout: float | None = c.DEFAULT_READ_TIMEOUT
     """How long a stream's read waits for data; None: without end."""
     resource_cleanup_interval: float = c.DEFAULT_RESOURCE_CLEANUP_INTERVAL
-    """How often what is over, or expired, is looked for and dropped."""
+    """Accepted for programs of the 0.9 API, without effect: what is over or expired is dropped at once."""
     rpc_concurrency_limit: int = c.DEFAULT_RPC_CONCURRENCY_LIMIT
     """Incoming RPC calls that run at a time; further ones wait."""
     stream_creation_timeout: float = c.DEFAULT_STREAM_CREATION_TIMEOUT

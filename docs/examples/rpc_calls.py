@@ -50,7 +50,7 @@ async def use(session: WebTransportSession) -> None:
         except MethodNotFoundError as error:
             print(error.message)
         try:
-            await rpc.call(method="sleep", params=[60], timeout=0.2)
+            await rpc.call(method="sleep", params=[60], timeout=0.5)
         except RpcTimeoutError:
             print("gave up, and the server was told")
         await rpc.call(method="divide", params=[1])  # has its answer after the cancellation was dealt with

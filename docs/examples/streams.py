@@ -89,14 +89,15 @@ async def unknown(session: WebTransportSession) -> None:
 async def main() -> None:
     app = ServerApp(config=server_config())
     app.route(path="/")(serve_streams)
-    config = client_config(read_timeout=0.5, write_timeout=5.0, max_stream_write_buffer=256 * 1024)
+    config = client_config(write_timeout=5.0, max_stream_write_buffer=256 * 1024)
     async with running(app) as url, WebTransportClient(config=config) as client:
         session = await client.connect(url=f"{url}/")
         await upper(session)
         await several_at_once(session)
         await large(session)
-        await give_up(session)
         await unknown(session)
+        async with WebTransportClient(config=client_config(read_timeout=0.5)) as impatient:
+            await give_up(await impatient.connect(url=f"{url}/"))
 
 
 if __name__ == "__main__":
