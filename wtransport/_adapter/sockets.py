@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 import sys
+from typing import Any
 
 from .._quic.port import NetworkAddress
 from .addresses import Endpoint, is_wildcard
@@ -71,8 +72,15 @@ async def open_transport(
         OSError: the loop refused the socket; it is closed.
     """
     loop = asyncio.get_running_loop()
+    # In a task of its own: uvloop forgets the transport of an opening that is cancelled, and it stays open.
+    opening = asyncio.ensure_future(loop.create_datagram_endpoint(lambda: protocol, sock=sock))
     try:
-        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, sock=sock)
+        await asyncio.wait((opening,))
+    except asyncio.CancelledError:
+        opening.add_done_callback(lambda _: _close_opened(opening, sock))
+        raise
+    try:
+        transport, _ = opening.result()
     except BaseException:
         sock.close()
         raise
@@ -80,6 +88,14 @@ async def open_transport(
         return transport, None
     transport.max_size = MAX_UDP_PAYLOAD  # type: ignore[attr-defined] # bytes asyncio reads at a time
     return transport, sock
+
+
+def _close_opened(opening: asyncio.Future[tuple[asyncio.DatagramTransport, Any]], sock: socket.socket) -> None:
+    """Close what was opened although nobody waits for it any more."""
+    if opening.cancelled() or opening.exception() is not None:
+        sock.close()
+    else:
+        opening.result()[0].close()
 
 
 def connect_socket(endpoint: Endpoint) -> socket.socket:

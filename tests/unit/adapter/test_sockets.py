@@ -6,6 +6,7 @@ import socket
 import sys
 
 import pytest
+from both_loops import on_both_loops
 
 from wtransport._adapter.addresses import Endpoint
 from wtransport._adapter.sockets import MAX_UDP_PAYLOAD, bind_sockets, connect_socket, open_transport
@@ -166,3 +167,30 @@ async def test_a_socket_that_the_loop_refuses_is_closed():
     with pytest.raises(ValueError):
         await open_transport(asyncio.DatagramProtocol(), sock)
     assert sock.fileno() == -1
+
+
+@pytest.mark.parametrize("turns", range(4))
+@on_both_loops
+async def test_a_cancelled_opening_leaves_no_socket(bind, turns):
+    (sock,) = bind(endpoint("127.0.0.1"))
+    port = port_of(sock)
+    opening = asyncio.create_task(open_transport(asyncio.DatagramProtocol(), sock))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if not opening.cancel():
+        opening.result()[0].close()
+    if turns == 0:
+        sock.close()  # it was cancelled before it began, and so the socket is not its own
+    await asyncio.wait((opening,))
+    async with asyncio.timeout(5.0):
+        while len(asyncio.all_tasks()) > 1 or is_bound(port):
+            await asyncio.sleep(0)
+
+
+def is_bound(port):
+    with socket.socket(V4, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
