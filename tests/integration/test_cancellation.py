@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from balanced import Factory, balancer
+from both_loops import on_both_loops
 from handle_pair import SessionPair, connection_pair, session_pair
 from leftovers import Leftovers, cancel_at_every_step, on_tracking_loop
 from loopback import client_config, server_config, url_of
@@ -67,6 +69,27 @@ async def test_connecting(certificate: Any) -> None:
         snapshot = await client.diagnostics()
         assert snapshot.connection_states == {}
         assert snapshot.stats.connections_attempted == cancelled  # the first was cancelled before it began
+        await client.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted as Linux shows them")
+@on_both_loops
+async def test_connecting_leaves_no_open_socket(certificate: Any) -> None:
+    """What the loop itself remembers is not to be seen on uvloop, but the system knows which sockets are open."""
+
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async def until_as_before(what: str) -> None:
+        async with asyncio.timeout(WAIT):
+            while open_files() > files or len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0)
+
+    async with a_server(certificate) as (server, url):
+        client = WebTransportClient(config=client_config(certificate))
+        files = open_files()
+        await cancel_at_every_step(lambda: client.connect(url=url), undo=close_session, check=until_as_before)
+        await until_nobody_is_left(server)
         await client.close()
 
 

@@ -34,8 +34,8 @@ class ReconnectingClient(EventEmitter):
     is replaced at once; one that was very short (`SHORT_SESSION`) after a moment.
 
     Emits CONNECTION_ESTABLISHED (``session``, ``attempt``: 1 for the first since the last session), CONNECTION_LOST
-    (``url``) and CONNECTION_FAILED (``last_error`` and ``reason``: ``max_retries_exceeded``, or ``client_closed`` when
-    the client was closed by others). The client is the caller's, who closes it.
+    (``url``) and CONNECTION_FAILED (``last_error`` and ``reason``: ``max_retries_exceeded``; ``client_closed`` when the
+    client was closed by others; ``internal_error``, with an entry in the log). The client is the caller's, who closes it.
     """
 
     def __init__(self, *, url: URL, client: WebTransportClient) -> None:
