@@ -35,7 +35,7 @@ class ReconnectingClient(EventEmitter):
 
     Emits CONNECTION_ESTABLISHED (``session``, ``attempt``: 1 for the first since the last session), CONNECTION_LOST
     (``url``) and CONNECTION_FAILED (``last_error`` and ``reason``: ``max_retries_exceeded``; ``client_closed`` when the
-    client was closed by others; ``internal_error``, with an entry in the log). The client is the caller's, who closes it.
+    client was closed by others; ``internal_error``, which the log explains). The client is the caller's, who closes it.
     """
 
     def __init__(self, *, url: URL, client: WebTransportClient) -> None:
