@@ -366,6 +366,7 @@ async def test_opening_waits_for_credit_and_times_out(certificate):
         )
         blocked = pair.server.events.wait_for(event_type=EventType.SESSION_STREAMS_BLOCKED, timeout=5)
         blocking = asyncio.create_task(blocked)
+        await asyncio.sleep(0)  # it listens from its first step on
         for _ in range(2):
             await pair.client.create_unidirectional_stream()
         with pytest.raises(WebTransportTimeoutError, match="create_unidirectional_stream"):

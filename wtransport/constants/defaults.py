@@ -165,6 +165,7 @@ class ClientConfigDefaults(_CommonDefaults):
     auto_reconnect: bool
     certfile: str | None
     connect_timeout: float
+    connection_attempt_delay: float
     headers: dict[str, str]
     keyfile: str | None
     max_retries: int
@@ -179,6 +180,7 @@ class ServerConfigDefaults(_CommonDefaults):
     """Every setting of `ServerConfig`."""
 
     access_log: bool
+    allowed_origins: list[str] | None
     bind_host: str
     bind_port: int
     certfile: str
@@ -232,6 +234,7 @@ def get_default_client_config() -> ClientConfigDefaults:
         "auto_reconnect": DEFAULT_AUTO_RECONNECT,
         "certfile": None,
         "connect_timeout": DEFAULT_CONNECT_TIMEOUT,
+        "connection_attempt_delay": DEFAULT_CONNECTION_ATTEMPT_DELAY,
         "headers": {},
         "keyfile": None,
         "max_retries": DEFAULT_MAX_RETRIES,
@@ -248,6 +251,7 @@ def get_default_server_config() -> ServerConfigDefaults:
     return {
         **_common(max_connections=DEFAULT_SERVER_MAX_CONNECTIONS, max_sessions=DEFAULT_SERVER_MAX_SESSIONS),
         "access_log": DEFAULT_ACCESS_LOG,
+        "allowed_origins": None,
         "bind_host": DEFAULT_BIND_HOST,
         "bind_port": DEFAULT_DEV_PORT,
         "certfile": DEFAULT_CERTFILE,
