@@ -78,6 +78,7 @@ async def open_transport(
         await asyncio.wait((opening,))
     except asyncio.CancelledError:
         opening.add_done_callback(lambda _: _close_opened(opening, sock))
+        await asyncio.wait((opening,))  # two turns at most
         raise
     try:
         transport, _ = opening.result()
