@@ -100,9 +100,7 @@ class StreamTable:
 
     def on_stream_frame(self, stream_id: int, offset: int, data: bytes, fin: bool) -> None:
         """Take a STREAM frame (RFC 9000, 19.8)."""
-        if stream_id & 2 and bool(stream_id & 1) != self._is_client:
-            raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is send-only")
-        stream = self.streams.get(stream_id) or self._peer_stream(stream_id)
+        stream = self._receiving_stream(stream_id)
         if stream is None:
             return
         end = offset + len(data)
