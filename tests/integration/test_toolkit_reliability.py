@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from handle_pair import SessionPair, session_pair
 from loopback import client_config, running, server_config
-from lossy_path import lossy_path
 from toolkit import cancelled_after, leaves_no_task, until
+from udp_proxy import proxied
 
 from wtransport import ServerApp, WebTransportClient, WebTransportSession
 from wtransport.datagram import DatagramReliabilityLayer
@@ -175,10 +175,10 @@ async def test_over_a_path_that_loses_a_third_of_the_packets(certificate: Any) -
 
     async with (
         running(app) as url,
-        lossy_path(url, loss=0.33, seed=7) as lossy_url,
+        proxied(url, loss=0.33, seed=7) as path,
         WebTransportClient(config=client_config(certificate)) as client,
     ):
-        session = await client.connect(url=f"{lossy_url}/")
+        session = await client.connect(url=f"{path.url}/")
         async with DatagramReliabilityLayer(session, ack_timeout=0.05, max_retries=50) as layer:
 
             async def send_all() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from loopback import client_config, running, server_config
-from lossy_path import lossy_path
 from peers import python_or_skip, run_program, running_server
 from toolkit_exercise import EXERCISES, EXPECTED, act, serve, toolkit_of
+from udp_proxy import proxied
 
 from wtransport import ServerApp, WebTransportClient, WebTransportSession
 from wtransport.types import EventType
@@ -78,8 +78,8 @@ async def test_old_client_serves(certificate: Any, exercise: str) -> None:
 @pytest.mark.parametrize("role", ["acts", "serves"])
 async def test_old_reliable_datagrams_over_a_path_that_loses_packets(certificate: Any, role: str) -> None:
     server = OurServer(certificate)
-    async with running(server.app) as url, lossy_path(url, loss=0.2, seed=3) as lossy_url:
-        found = await run_client(lossy_url, certificate, "reliable", role), await server.found.get()
+    async with running(server.app) as url, proxied(url, loss=0.2, seed=3) as path:
+        found = await run_client(path.url, certificate, "reliable", role), await server.found.get()
         assert found in ((EXPECTED["reliable"], None), (None, EXPECTED["reliable"]))
 
 

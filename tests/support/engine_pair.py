@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
-from random import Random
-from typing import Any, TypeAlias
+from typing import Any
+
+from aioquic.quic.connection import QuicConnectionState
+from network import SERVER_ADDRESS, TICK, Network
 
 from wtransport._protocol import events
 from wtransport._protocol.engine import Engine
 from wtransport._quic.factory import create_client_port, create_server_configuration, create_server_port
 from wtransport.config import ClientConfig, ServerConfig
 
-CLIENT_ADDRESS = ("192.0.2.1", 50000)
-SERVER_ADDRESS = ("192.0.2.2", 443)
-
-Network: TypeAlias = Callable[[str], "float | None"]
-"""Says of a packet from "client" or "server" after how many seconds it arrives, or None when it is lost."""
-
-TICK = 1e-6
-"""Seconds past a deadline at which it is served: a clock set to it exactly may never get beyond it."""
-
-
-def faulty_network(seed: int, *, loss: float = 0.05, delay: float = 0.02) -> Network:
-    """Return a network that loses packets, and delays each by up to so many seconds: they overtake each other."""
-    random = Random(seed)
-    return lambda side: None if random.random() < loss else random.random() * delay
-
 
 class EnginePair:
     """Two engines; `pump` carries packets until both are quiet, `advance` lets time pass.
 
-    Packets arrive at once and in order unless `network` says otherwise.
+    Packets arrive at once and in order unless `network` is a worse one.
     """
 
     def __init__(
@@ -55,8 +41,7 @@ class EnginePair:
         self.client_events: list[Any] = []
         self.server_events: list[Any] = []
         self.packets = {"client": 0, "server": 0}
-        self.network = network
-        self._in_flight: list[tuple[float, int, str, bytes]] = []  # a heap: when, in which order, from whom, what
+        self.network = network or Network()
 
     def connect(self) -> None:
         """Finish the handshake and the exchange of SETTINGS."""
@@ -68,32 +53,35 @@ class EnginePair:
         self.advance(seconds)
 
     def _carry(self) -> None:
-        while self._step(self.client) | self._step(self.server):
+        """Send and deliver all that may be now."""
+        while self._step("client") | self._step("server") | self._deliver():
             pass
 
-    def _step(self, engine: Engine | None) -> bool:
+    def _step(self, side: str) -> bool:
+        engine = self.client if side == "client" else self.server
         if engine is None:
             return False
         self.collect()
         packets = engine.datagrams_to_send(self.now)
-        side = "client" if engine is self.client else "server"
-        for data, _ in packets:
-            self.packets[side] += 1
-            if self.network is None:
-                self._arrive(side, data)
-            elif (delay := self.network(side)) is not None:
-                entry = (self.now + delay, self.packets["client"] + self.packets["server"], side, data)
-                heapq.heappush(self._in_flight, entry)
+        self.packets[side] += len(packets)
+        for data, addr in packets:
+            self.network.send(side, data, addr, self.now)
         return bool(packets)
 
-    def _arrive(self, side: str, data: bytes) -> None:
-        if side == "client":
-            if self.server is None:
+    def _deliver(self) -> bool:
+        is_any = False
+        for side, data, source in self.network.arrivals(self.now):
+            is_any = True
+            if side == "server" and (self.server is None or self._server_is_deaf):
                 self._make_server(data)
-            self.server.receive_datagram(data, CLIENT_ADDRESS, self.now)
-        else:
-            self.client.receive_datagram(data, SERVER_ADDRESS, self.now)
-        self.collect()
+            (self.client if side == "client" else self.server).receive_datagram(data, source, self.now)
+            self.collect()
+        return is_any
+
+    @property
+    def _server_is_deaf(self) -> bool:
+        """Tell whether the server has understood nothing yet: its first packet may have been altered on the way."""
+        return self.server.port._connection._state is QuicConnectionState.FIRSTFLIGHT  # type: ignore[attr-defined]
 
     def _make_server(self, data: bytes) -> None:
         port = create_server_port(
@@ -113,24 +101,37 @@ class EnginePair:
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with every deadline on the way."""
-        end = self.now + seconds
+        self._advance(self.now + seconds, lambda: False)
+
+    def advance_until(self, condition: Callable[[], bool], *, seconds: float, what: str = "the condition") -> None:
+        """Let time pass until something is so; an error when it does not come in time.
+
+        The condition is looked at after every event on the way and may act like a program, too.
+        """
+        if not self._advance(self.now + seconds, condition):
+            raise AssertionError(f"{what} did not come within {seconds} s of virtual time")
+
+    def _advance(self, end: float, condition: Callable[[], bool]) -> bool:
         while True:
             self._carry()
+            if condition():
+                return True
+            self._carry()  # what the condition wrote
             engines = [engine for engine in (self.client, self.server) if engine is not None]
-            deadlines = [deadline for engine in engines if (deadline := engine.next_deadline()) is not None]
-            due = min([*deadlines, *(entry[0] for entry in self._in_flight[:1])], default=end)
+            due = min(
+                (at for at in (self.network.next_arrival, *map(Engine.next_deadline, engines)) if at is not None),
+                default=end,
+            )
             if due >= end:
-                break
+                self.now = end
+                return False
             self.now = max(self.now, due) + TICK
-            while self._in_flight and self._in_flight[0][0] <= self.now:
-                _, _, side, data = heapq.heappop(self._in_flight)
-                self._arrive(side, data)
+            self._deliver()
             for engine in (self.client, self.server):
                 if engine is not None:
                     deadline = engine.next_deadline()
                     if deadline is not None and deadline <= self.now:
                         engine.handle_timeout(self.now)
-        self.now = end
 
     def take(self, side: str, kind: type) -> Any:
         """Return the first event of a kind on a side, and forget it; fails when there is none."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
-import random
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnectionState
 from aioquic.quic.packet import QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
+from network import CLIENT_ADDRESS, SERVER_ADDRESS, TICK, Network
 
 from wtransport._quic.aioquic_port import AioquicPort
 from wtransport._quic.limits import TransportLimits
 from wtransport._quic.port import QuicEvent, StreamBytes
 
-CLIENT_ADDRESS = ("192.0.2.1", 50000)
-SERVER_ADDRESS = ("192.0.2.2", 443)
-
-TICK = 1e-6
-"""Seconds past a deadline at which it is served: a clock set to it exactly may never get beyond it."""
+DELAY = 0.01
+"""Seconds from end to end when a test says nothing of the network."""
 
 MAX_STEPS = 400_000
 """Steps of one run; more means that the two ends keep each other busy for nothing."""
@@ -30,27 +27,6 @@ WINDOW = 16_384
 
 PATIENT: dict[str, Any] = {"idle_timeout": 3600.0}
 """A configuration for heavy loss, where probes back off for longer than the usual idle time-out."""
-
-
-class Network:
-    """What happens to a packet on its way: loss, duplication and a delay that lets packets overtake each other."""
-
-    def __init__(
-        self, *, seed: int = 0, loss: float = 0.0, duplication: float = 0.0, delay: float = 0.01, jitter: float = 0.0
-    ) -> None:
-        self.random = random.Random(seed)
-        self.loss = loss
-        self.duplication = duplication
-        self.delay = delay
-        self.jitter = jitter
-
-    def arrivals(self) -> list[float]:
-        """Return after how many seconds each copy of a packet arrives."""
-        chance = self.random
-        if self.loss and chance.random() < self.loss:
-            return []
-        copies = 2 if self.duplication and chance.random() < self.duplication else 1
-        return [self.delay + chance.random() * self.jitter for _ in range(copies)]
 
 
 class End:
@@ -106,7 +82,7 @@ class PortPair:
         client_keep_alive: float | None = None,
     ) -> None:
         self.now = 0.0
-        self.network = network or Network()
+        self.network = network or Network(delay=DELAY)
         self.client = End("client", CLIENT_ADDRESS)
         self.server = End("server", SERVER_ADDRESS)
         self.client.attach(
@@ -120,8 +96,6 @@ class PortPair:
         self._server_configuration = configuration(is_client=False, **(server_configuration or {}))
         certfile, keyfile = certificate
         self._server_configuration.load_cert_chain(certfile, keyfile)
-        self._on_the_way: list[tuple[float, int, End, bytes]] = []
-        self._count = 0
 
     def connect(self, seconds: float = 60.0) -> PortPair:
         """Finish the handshake."""
@@ -181,8 +155,7 @@ class PortPair:
             if condition():
                 return True
             due = min(
-                [at for at, _, _, _ in self._on_the_way[:1]]
-                + [at for end in self.ends if (at := end.port.next_deadline()) is not None],
+                (at for at in (self.network.next_arrival, *self._deadlines()) if at is not None),
                 default=end_time,
             )
             if due >= end_time:
@@ -201,22 +174,22 @@ class PortPair:
         while end.wants_flush:
             end.collect()
             end.wants_flush = False
-            for data, _ in end.port.datagrams_to_send(self.now):
+            for data, addr in end.port.datagrams_to_send(self.now):
                 end.packets_sent += 1
                 end.bytes_sent += len(data)
                 if end.lose_next:
                     end.lose_next -= 1
                     continue
-                other = self.server if end is self.client else self.client
-                for delay in self.network.arrivals():
-                    self._count += 1
-                    heapq.heappush(self._on_the_way, (self.now + delay, self._count, other, data))
+                self.network.send(end.name, data, addr, self.now)
             end.collect()
 
+    def _deadlines(self) -> list[float | None]:
+        return [end.port.next_deadline() for end in self.ends]
+
     def _deliver(self) -> None:
-        while self._on_the_way and self._on_the_way[0][0] <= self.now:
-            _, _, end, data = heapq.heappop(self._on_the_way)
-            if end.port is None:
+        for side, data, source in self.network.arrivals(self.now):
+            end = self.client if side == "client" else self.server
+            if side == "server" and (self.server.port is None or self._server_is_deaf):
                 end.attach(
                     AioquicPort(
                         configuration=self._server_configuration,
@@ -224,9 +197,13 @@ class PortPair:
                         original_destination_connection_id=data[6 : 6 + data[5]],
                     )
                 )
-            sender = self.client if end is self.server else self.server
-            end.port.receive_datagram(data, sender.address, self.now)
+            end.port.receive_datagram(data, source, self.now)
             end.collect()
+
+    @property
+    def _server_is_deaf(self) -> bool:
+        """Tell whether the server has understood nothing yet: its first packet may have been altered on the way."""
+        return self.server.port._connection._state is QuicConnectionState.FIRSTFLIGHT
 
 
 def limits(**changes: int) -> TransportLimits:

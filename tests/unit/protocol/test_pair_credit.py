@@ -7,7 +7,8 @@ from random import Random
 from typing import Any, TypeAlias
 
 import pytest
-from engine_pair import EnginePair, faulty_network
+from engine_pair import EnginePair
+from network import Network
 
 from wtransport._protocol import events
 from wtransport.constants import ErrorCodes
@@ -207,7 +208,7 @@ def test_granted_streams_can_be_open_at_a_time(pair: MakePair, limiter: str, uni
 
 @pytest.mark.parametrize("seed", range(6))
 def test_content_arrives_whatever_the_network_does(pair: MakePair, seed: int) -> None:
-    ends = pair(network=faulty_network(seed, loss=0.1), server={"initial_max_data": 20_000})
+    ends = pair(network=Network(seed=seed, loss=0.1, jitter=0.02), server={"initial_max_data": 20_000})
     ends.pump(5)
     client = ends.client.open_session(authority="localhost", path="/", headers={})
     ends.pump(5)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import pytest
-from engine_pair import EnginePair, faulty_network
+from engine_pair import EnginePair
+from network import Network
 
 from wtransport._protocol import events
 from wtransport.constants import ErrorCodes
@@ -105,7 +106,7 @@ def test_code_and_reason_arrive(pair: MakePair, closer: str) -> None:
 @ENDS
 @pytest.mark.parametrize("seed", range(12))
 def test_code_and_reason_arrive_whatever_the_network_does(pair: MakePair, closer: str, seed: int) -> None:
-    ends = pair(network=faulty_network(seed, loss=0.2))
+    ends = pair(network=Network(seed=seed, loss=0.2, jitter=0.02))
     ends.pump(5)
     client = ends.client.open_session(authority="localhost", path="/", headers={})
     ends.pump(5)
@@ -174,7 +175,7 @@ def test_closing_the_connection_closes_the_sessions(pair: MakePair, closer: str)
 def test_a_peer_that_is_gone_does_not_keep_the_connection_open(pair: MakePair) -> None:
     ends = pair()
     ends.open_session()
-    ends.network = lambda side: None
+    ends.network.cut()
     ends.client.close()
     started = ends.now
     ends.advance(5.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
-from port_pair import PATIENT, End, Network, PortPair, limits
+from network import Network
+from port_pair import PATIENT, End, PortPair, limits
 
 from wtransport._quic.aioquic_connection import ACTIVE_CONNECTION_IDS
 from wtransport._quic.port import DatagramsArrived, StreamBytes
@@ -61,7 +62,9 @@ def test_a_packet_costs_no_more_calls_beside_idle_streams(make_pair) -> None:
 @pytest.mark.parametrize("faults", [{}, {"loss": 0.02}])
 def test_a_full_congestion_window_causes_no_storm_of_acknowledgements(make_pair, faults) -> None:
     """Both ends have data all the time; what they receive is acknowledged along with it, or when it is due."""
-    pair: PortPair = make_pair(network=Network(seed=5, **faults), client_limits=BIG, server_limits=BIG).connect(60)
+    pair: PortPair = make_pair(
+        network=Network(seed=5, **faults, delay=0.01), client_limits=BIG, server_limits=BIG
+    ).connect(60)
     size = 1_000_000
     for end in pair.ends:
         read_everything(end)
@@ -122,11 +125,11 @@ def test_a_stream_may_begin_before_the_handshake_is_confirmed(make_pair) -> None
 @pytest.mark.parametrize("seed", range(12))
 def test_the_handshake_survives_a_bad_network(make_pair, seed) -> None:
     pair: PortPair = make_pair(
-        network=Network(seed=seed, loss=0.4, jitter=0.05, duplication=0.2),
+        network=Network(seed=seed, loss=0.4, jitter=0.05, duplication=0.2, delay=0.01),
         client_configuration=PATIENT,
         server_configuration=PATIENT,
     ).connect(seconds=3000)
-    pair.network.loss = 0.0
+    pair.network.change(loss=0.0)
     pair.settle()
     pair.client.port.send_datagram(b"alive")
     pair.settle()

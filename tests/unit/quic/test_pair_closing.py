@@ -222,7 +222,7 @@ def test_a_peer_that_disables_its_idle_timeout_does_not_shorten_ours(make_pair) 
 
 def test_a_handshake_that_nobody_answers_ends(make_pair) -> None:
     pair = make_pair(client_configuration={"idle_timeout": 5.0})
-    pair.network.loss = 1.0
+    pair.network.change(loss=1.0)
     pair.client.port.connect(SERVER_ADDRESS, pair.now)
     pair.run(30.0)
     (over,) = pair.client.of(Terminated)

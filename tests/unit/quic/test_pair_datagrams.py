@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from port_pair import End, Network, PortPair, limits
+from network import Network
+from port_pair import End, PortPair, limits
 
 from wtransport._quic.port import DatagramsArrived, DatagramsDrained, StreamBytes, Terminated
 
@@ -116,7 +117,7 @@ def test_neither_streams_nor_datagrams_starve_the_other(make_pair, delay) -> Non
 def test_the_largest_datagram_gets_out_beside_acknowledgements_and_streams_both_ways(make_pair) -> None:
     """An acknowledgement in the same packet leaves no room for it, so it must get another packet."""
     pair: PortPair = make_pair(
-        network=Network(loss=0.02, seed=9),
+        network=Network(loss=0.02, seed=9, delay=0.01),
         client_limits=limits(stream_window=10_000_000, connection_window=10_000_000),
         server_limits=limits(stream_window=10_000_000, connection_window=10_000_000),
     ).connect(seconds=300)

@@ -7,7 +7,8 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from port_pair import PATIENT, WINDOW, End, Network, PortPair, limits
+from network import Network
+from port_pair import PATIENT, WINDOW, End, PortPair, limits
 
 from wtransport._quic.port import StreamBytes, StreamDiscarded, StreamDrained, StreamReset, StreamStopped, Terminated
 
@@ -286,7 +287,7 @@ OPERATION = st.tuples(
 def test_whatever_two_programs_do_all_windows_open_again_and_all_streams_go(certificate, operations, seed) -> None:
     pair = PortPair(
         tuple(certificate),
-        network=Network(seed=seed, loss=0.1 * (seed % 3), jitter=0.01 * (seed % 2), duplication=0.1),
+        network=Network(seed=seed, loss=0.1 * (seed % 3), jitter=0.01 * (seed % 2), duplication=0.1, delay=0.01),
         client_limits=limits(connection_window=2 * WINDOW),
         server_limits=limits(connection_window=2 * WINDOW),
         client_configuration=PATIENT,
@@ -332,7 +333,7 @@ def test_whatever_two_programs_do_all_windows_open_again_and_all_streams_go(cert
         elif what == "read" and can_receive:
             programs[end].read(stream_id, size)
     # In the end both programs finish what they began, and read all there is.
-    pair.network.loss = 0.05
+    pair.network.change(loss=0.05)
     for _ in range(200):
         for end, program in programs.items():
             for stream_id in list(program.unread):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from port_pair import End, Network, PortPair, limits
+from network import Network
+from port_pair import End, PortPair, limits
 
 from wtransport._quic.port import StreamBytes, StreamCreditRaised, Terminated
 

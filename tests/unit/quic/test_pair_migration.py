@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from port_pair import CLIENT_ADDRESS, WINDOW, PortPair
+from network import CLIENT_ADDRESS
+from port_pair import WINDOW, PortPair
 
 from wtransport._quic.port import DatagramsArrived, StreamBytes, Terminated
 
@@ -31,8 +32,8 @@ def test_streams_go_on_from_another_address(make_pair, loss) -> None:
     pair.server.port.send_stream(down, bytes(20 * WINDOW), True)
     pair.run(0.03)
     assert pair.server.port.remote_address == CLIENT_ADDRESS
-    pair.network.loss = loss
-    pair.client.address = NEW_ADDRESS
+    pair.network.change(loss=loss)
+    pair.network.client_address = NEW_ADDRESS
     pair.run_until(lambda: len(pair.server.received(up)) == len(pair.client.received(down)) == 20 * WINDOW, seconds=300)
     assert pair.server.port.remote_address == NEW_ADDRESS
     pair.settle(30)
@@ -45,10 +46,10 @@ def test_the_server_answers_where_it_was_last_spoken_to(make_pair) -> None:
     pair: PortPair = make_pair().connect()
     pair.settle()
     for number in range(5):
-        pair.client.address = ("192.0.2.77", 40_000 + number)
+        pair.network.client_address = ("192.0.2.77", 40_000 + number)
         pair.client.port.send_datagram(b"moved")
         pair.settle(1.0)
-        assert pair.server.port.remote_address == pair.client.address
+        assert pair.server.port.remote_address == pair.network.client_address
         pair.server.port.send_datagram(b"seen")
         pair.settle(1.0)
     assert sum(len(event.datagrams) for event in pair.client.of(DatagramsArrived)) == 5

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from port_pair import PATIENT, End, Network, PortPair
+from network import Network
+from port_pair import PATIENT, End, PortPair
 
 from wtransport._quic.port import StreamBytes
 
@@ -42,7 +43,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_content_is_equal_both_ways_over_a_bad_network(make_pair, name, seed) -> None:
-    network = Network(seed=seed, **NETWORKS[name])
+    network = Network(seed=seed, **NETWORKS[name], delay=0.01)
     pair: PortPair = make_pair(network=network, client_configuration=PATIENT, server_configuration=PATIENT).connect(
         seconds=3000
     )
