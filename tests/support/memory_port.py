@@ -20,6 +20,7 @@ class PortStream:
     def __init__(self, *, can_send: bool, can_receive: bool) -> None:
         self.queued = bytearray()
         self.sent = bytearray()
+        self.header_size = 0
         self.fin_queued = False
         self.reset_code: int | None = None
         self.stop_code: int | None = None
@@ -32,6 +33,16 @@ class PortStream:
         self.peer_sent = 0
         self.is_new = False
         self.early_stop: quic.StreamStopped | None = None
+
+    def reset(self, error_code: int) -> int:
+        """End the sending side, of which only the header still goes out; return how many queued bytes never do."""
+        self.send_over = True
+        self.reset_code = error_code
+        header_left = max(self.header_size - len(self.sent), 0)
+        self.sent += self.queued[:header_left]
+        unsent = len(self.queued) - header_left
+        self.queued.clear()
+        return unsent
 
     @property
     def fin(self) -> bool:
@@ -56,6 +67,7 @@ class MemoryPort:
         self.allowed_streams = [0, 0]
         self.max_datagram_payload = 1200
         self.remote_max_datagram_frame_size = 65535
+        self.remote_has_reset_stream_at = True
         self.remote_address: Any = ("192.0.2.1", 4433)
         self.connection_id = b"01234567"
         self.is_terminated = False
@@ -105,6 +117,10 @@ class MemoryPort:
         self.streams[stream_id] = PortStream(can_send=True, can_receive=not unidirectional)
         return stream_id
 
+    def send_stream_header(self, stream_id: int, data: bytes) -> None:
+        self.streams[stream_id].header_size = len(data)
+        self.send_stream(stream_id, data, False)
+
     def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         stream = self.streams[stream_id]
         if stream.send_over or stream.fin_queued:
@@ -134,9 +150,7 @@ class MemoryPort:
     def reset_stream(self, stream_id: int, error_code: int) -> None:
         stream = self.streams[stream_id]
         if not stream.send_over:
-            stream.send_over = True
-            stream.reset_code = error_code
-            stream.queued.clear()
+            stream.reset(error_code)
             self.request_flush()
 
     def stop_stream(self, stream_id: int, error_code: int) -> None:

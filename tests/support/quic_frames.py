@@ -21,6 +21,7 @@ _NAMES = {
     0x13: ("MAX_STREAMS_UNI", 1),
     0x16: ("STREAMS_BLOCKED_BIDI", 1),
     0x17: ("STREAMS_BLOCKED_UNI", 1),
+    0x24: ("RESET_STREAM_AT", 4),
 }
 
 

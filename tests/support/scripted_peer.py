@@ -143,11 +143,7 @@ class ScriptedPeer:
         stream = self._stream(stream_id)
         stream.peer_stop = code
         if not stream.send_over:
-            unsent = len(stream.queued)
-            stream.send_over = True
-            stream.reset_code = code
-            stream.queued.clear()
-            event = quic.StreamStopped(stream_id, code, unsent)
+            event = quic.StreamStopped(stream_id, code, stream.reset(code))
             if stream.is_new:
                 stream.early_stop = event  # a stream begins with bytes or a reset
             else:

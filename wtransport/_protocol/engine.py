@@ -468,7 +468,7 @@ class Engine:
             is_client=self.is_client,
             strict=self.is_strict,
             remote_has_datagrams=self.port.remote_max_datagram_frame_size > 0,
-            remote_has_reset_stream_at=False,
+            remote_has_reset_stream_at=self.port.remote_has_reset_stream_at,
         )
         if self.profile is None and self.is_client:
             raise ConnectionViolation(ErrorCodes.WT_REQUIREMENTS_NOT_MET, "the server does not offer WebTransport")

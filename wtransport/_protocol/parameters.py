@@ -25,6 +25,7 @@ def settings_of(config: ClientConfig | ServerConfig, *, is_client: bool) -> dict
         initial_max_data=config.initial_max_data or limits.SESSION_WINDOW_FACTOR * config.flow_control_window_size,
         initial_max_streams_uni=config.initial_max_streams_uni or limits.DEFAULT_SESSION_STREAMS,
         initial_max_streams_bidi=config.initial_max_streams_bidi or limits.DEFAULT_SESSION_STREAMS,
+        profile_b=True,  # our transport takes RESET_STREAM_AT
     )
 
 

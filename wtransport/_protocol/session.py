@@ -328,8 +328,9 @@ class SessionCore:
             self._wants_streams[unidirectional] = True
             return None
         allowance.streams_opened[unidirectional] += 1
-        # The header goes out even if nothing is written: the peer may be waiting for the stream alone.
-        self.port.send_stream(stream_id, encode_stream_header(_SIGNALS[unidirectional], self.stream_id), False)
+        # The header goes out even if nothing is written, or the stream is reset at once: the peer counts streams, and
+        # may be waiting for one (draft-16, 4.4).
+        self.port.send_stream_header(stream_id, encode_stream_header(_SIGNALS[unidirectional], self.stream_id))
         return self._register(StreamCore(stream_id, self, is_local=True))
 
     def on_stream_credit(self, *, unidirectional: bool) -> None:

@@ -9,7 +9,8 @@ packet in which order. The rules of those are in `stream_table` and `frame_write
 from __future__ import annotations
 
 from collections import deque
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 
 import aioquic
 from aioquic._buffer import Buffer
@@ -38,6 +39,7 @@ from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
 from .stream_table import StreamTable
+from .transport_parameters import RESET_STREAM_AT, encode_reset_stream_at, has_reset_stream_at
 from .violations import TransportViolation
 
 if not aioquic.__version__.startswith("1.7."):
@@ -65,6 +67,26 @@ make both ends work for nothing: writing and reading it takes a fifth of a packe
 RIDE_ROOM = 128
 """Bytes that the congestion window must leave for an acknowledgement to go before it is due: with less, the data that
 it should ride along with would hardly fit beside it, and a packet of its own for each one received is a waste."""
+
+
+_FrameHandler = Callable[["StreamingConnection", QuicReceiveContext, int, Buffer], None]
+
+
+def _translated(violation: TransportViolation, frame_type: int) -> QuicConnectionError:
+    return QuicConnectionError(violation.error_code, frame_type, violation.reason)
+
+
+def _translating(handler: _FrameHandler) -> _FrameHandler:
+    """Make a frame's handler raise aioquic's exceptions; for the rarer frames, as it costs a call for each."""
+
+    @wraps(handler)
+    def handle(connection: StreamingConnection, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        try:
+            handler(connection, context, frame_type, buf)
+        except TransportViolation as exc:
+            raise _translated(exc, frame_type) from exc
+
+    return handle
 
 
 class StreamingConnection(QuicConnection):
@@ -101,6 +123,8 @@ class StreamingConnection(QuicConnection):
         self._local_max_streams_uni.value = limits.max_streams_uni
         self._local_active_connection_id_limit = ACTIVE_CONNECTION_IDS
         self._ack_delay = ACK_DELAY
+        handlers = self._QuicConnection__frame_handlers  # type: ignore[attr-defined]
+        handlers[RESET_STREAM_AT] = self._handle_reset_stream_at_frame, aioquic_module.EPOCHS("01")
 
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
         """Return the next event, ours or aioquic's, or None."""
@@ -232,6 +256,10 @@ class StreamingConnection(QuicConnection):
         super()._parse_transport_parameters(data, from_session_ticket)
         if self._remote_max_idle_timeout == 0.0:
             self._remote_max_idle_timeout = None  # "disabled", as if it were absent (RFC 9000, 18.2)
+        try:
+            reset_stream_at = has_reset_stream_at(data)
+        except TransportViolation as exc:
+            raise _translated(exc, QuicFrameType.CRYPTO) from exc
         self.table.remote = PeerLimits(
             max_data=self._remote_max_data,
             max_stream_data_bidi_local=self._remote_max_stream_data_bidi_local,
@@ -239,7 +267,11 @@ class StreamingConnection(QuicConnection):
             max_stream_data_uni=self._remote_max_stream_data_uni,
             max_streams_bidi=self._remote_max_streams_bidi,
             max_streams_uni=self._remote_max_streams_uni,
+            reset_stream_at=reset_stream_at,
         )
+
+    def _serialize_transport_parameters(self) -> bytes:
+        return bytes(super()._serialize_transport_parameters()) + encode_reset_stream_at()
 
     # Receiving.
 
@@ -252,49 +284,42 @@ class StreamingConnection(QuicConnection):
         except TransportViolation as exc:
             raise _translated(exc, frame_type) from exc
 
+    @_translating
     def _handle_reset_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         stream_id, error_code, final_size = buf.pull_uint_var(), buf.pull_uint_var(), buf.pull_uint_var()
-        try:
-            self.table.on_reset(stream_id, error_code, final_size)
-        except TransportViolation as exc:
-            raise _translated(exc, frame_type) from exc
+        self.table.on_reset(stream_id, error_code, final_size)
 
+    @_translating
+    def _handle_reset_stream_at_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        stream_id, error_code, final_size = buf.pull_uint_var(), buf.pull_uint_var(), buf.pull_uint_var()
+        self.table.on_reset(stream_id, error_code, final_size, buf.pull_uint_var())
+
+    @_translating
     def _handle_stop_sending_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         stream_id, error_code = buf.pull_uint_var(), buf.pull_uint_var()
-        try:
-            self.table.on_stop_sending(stream_id, error_code)
-        except TransportViolation as exc:
-            raise _translated(exc, frame_type) from exc
+        self.table.on_stop_sending(stream_id, error_code)
 
     def _handle_max_data_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         self.table.on_max_data(buf.pull_uint_var())
 
+    @_translating
     def _handle_max_stream_data_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         stream_id, limit = buf.pull_uint_var(), buf.pull_uint_var()
-        try:
-            self.table.on_max_stream_data(stream_id, limit)
-        except TransportViolation as exc:
-            raise _translated(exc, frame_type) from exc
+        self.table.on_max_stream_data(stream_id, limit)
 
+    @_translating
     def _handle_max_streams_bidi_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        self._raise_max_streams(frame_type, buf, unidirectional=False)
+        self.table.on_max_streams(buf.pull_uint_var(), unidirectional=False)
 
+    @_translating
     def _handle_max_streams_uni_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        self._raise_max_streams(frame_type, buf, unidirectional=True)
+        self.table.on_max_streams(buf.pull_uint_var(), unidirectional=True)
 
-    def _raise_max_streams(self, frame_type: int, buf: Buffer, *, unidirectional: bool) -> None:
-        try:
-            self.table.on_max_streams(buf.pull_uint_var(), unidirectional=unidirectional)
-        except TransportViolation as exc:
-            raise _translated(exc, frame_type) from exc
-
+    @_translating
     def _handle_stream_data_blocked_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         stream_id = buf.pull_uint_var()
         buf.pull_uint_var()
-        try:
-            self.table.on_stream_data_blocked(stream_id)
-        except TransportViolation as exc:
-            raise _translated(exc, frame_type) from exc
+        self.table.on_stream_data_blocked(stream_id)
 
     def _handle_datagram_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         start = buf.tell()
@@ -451,10 +476,6 @@ class StreamingConnection(QuicConnection):
         crypto_stream = self._application_tls
         if not crypto_stream.sender.buffer_is_empty:
             self._write_crypto_frame(builder=builder, space=self._application_space, stream=crypto_stream)
-
-
-def _translated(violation: TransportViolation, frame_type: int) -> QuicConnectionError:
-    return QuicConnectionError(violation.error_code, frame_type, violation.reason)
 
 
 def _hashed(algorithm: HashAlgorithm, data: bytes) -> bytes:

@@ -140,6 +140,11 @@ class AioquicPort:
             self.request_flush()
         return stream_id
 
+    def send_stream_header(self, stream_id: int, data: bytes) -> None:
+        """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
+        self._table.write_header(self._table.streams[stream_id], data)
+        self.request_flush()
+
     def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         """Queue stream bytes; without effect on a stream whose sending side is over."""
         stream = self._table.streams.get(stream_id)
@@ -159,7 +164,7 @@ class AioquicPort:
             self.request_flush()
 
     def reset_stream(self, stream_id: int, error_code: int) -> None:
-        """Reset the sending side."""
+        """Reset the sending side, but for its header."""
         stream = self._table.streams.get(stream_id)
         if stream is not None:
             self._table.reset(stream, error_code)
@@ -232,6 +237,11 @@ class AioquicPort:
     def remote_max_datagram_frame_size(self) -> int:
         """Return the peer's max_datagram_frame_size, in bytes; 0 when absent."""
         return self._connection.remote_max_datagram_frame_size
+
+    @property
+    def remote_has_reset_stream_at(self) -> bool:
+        """Tell whether the peer takes RESET_STREAM_AT frames."""
+        return self._table.remote.reset_stream_at
 
     @property
     def remote_address(self) -> NetworkAddress | None:

@@ -15,6 +15,7 @@ from .._speedups import varint_size
 from .flow import ReceiveWindow, StreamLimit
 from .stream_table import StreamTable
 from .streams import QuicStream
+from .transport_parameters import RESET_STREAM_AT
 
 MIN_STREAM_ROOM = 64
 """Bytes: a STREAM frame is not squeezed into less room than this unless all that is left fits."""
@@ -22,6 +23,7 @@ MIN_STREAM_ROOM = 64
 ONE_FIELD = 1 + 8
 TWO_FIELDS = 1 + 8 + 8
 THREE_FIELDS = 1 + 8 + 8 + 8
+FOUR_FIELDS = 1 + 8 + 8 + 8 + 8
 """Bytes that frames of so many varints take at most."""
 
 _STREAM_FRAME = int(QuicFrameType.STREAM_BASE) | 2  # with a length
@@ -138,10 +140,10 @@ class FrameWriter:
                 self._write_max_stream_data(builder, stream)
             if receive.stop_pending:
                 self._write_stop_sending(builder, stream)
-        if stream.send.reset_pending:
+        has_more = self._write_data(builder, stream)
+        if stream.send.reset_pending and not has_more:
             self._write_reset(builder, stream)
-            return False
-        return self._write_data(builder, stream)
+        return has_more
 
     def _write_data(self, builder: QuicPacketBuilder, stream: QuicStream) -> bool:
         send, table = stream.send, self._table
@@ -191,13 +193,23 @@ class FrameWriter:
         stream.receive.stop_pending = False
 
     def _write_reset(self, builder: QuicPacketBuilder, stream: QuicStream) -> None:
-        buf = builder.start_frame(
-            QuicFrameType.RESET_STREAM, THREE_FIELDS, handler=self._on_reset_delivery, handler_args=(stream,)
-        )
+        """Write the reset, with the size of what it does not take back where the peer knows such a frame."""
         send = stream.send
+        peer_takes_it = self._table.remote.reset_stream_at
+        if not send.is_reset_due(peer_takes_reset_stream_at=peer_takes_it):
+            return
+        is_partial = peer_takes_it and send.reliable_size > 0
+        buf = builder.start_frame(
+            RESET_STREAM_AT if is_partial else QuicFrameType.RESET_STREAM,
+            FOUR_FIELDS if is_partial else THREE_FIELDS,
+            handler=self._on_reset_delivery,
+            handler_args=(stream,),
+        )
         buf.push_uint_var(stream.stream_id)
         buf.push_uint_var(send.reset_code or 0)
         buf.push_uint_var(send.offset)
+        if is_partial:
+            buf.push_uint_var(send.reliable_size)
         send.reset_pending = False
 
     # Fates of what was sent: each frame is acknowledged or lost exactly once.
@@ -210,6 +222,8 @@ class FrameWriter:
             send.on_frame_delivery(True, offset, data, fin)
             if send.is_finished:
                 self._table.forget_if_finished(stream)
+            elif send.reset_pending:
+                self._table.enqueue(stream)  # a plain reset had to wait for the header
         else:
             stream.send.on_frame_delivery(False, offset, data, fin)
             self._table.enqueue(stream)

@@ -27,7 +27,7 @@ class TransportLimits:
 
 @dataclass(slots=True)
 class PeerLimits:
-    """What the peer's transport parameters grant us (RFC 9000, 18.2); the named side is the stream's opener's."""
+    """What the peer's transport parameters allow us (RFC 9000, 18.2); the named side is the stream's opener's."""
 
     max_data: int = 0
     max_stream_data_bidi_local: int = 0
@@ -35,3 +35,5 @@ class PeerLimits:
     max_stream_data_uni: int = 0
     max_streams_bidi: int = 0
     max_streams_uni: int = 0
+    reset_stream_at: bool = False
+    """The peer takes RESET_STREAM_AT frames."""

@@ -50,7 +50,10 @@ class StreamBytes:
 
 @dataclass(slots=True)
 class StreamReset:
-    """The peer reset its sending side (RESET_STREAM); `final_size` counts the bytes it claims to have sent."""
+    """The peer reset its sending side; `final_size` counts the bytes it claims to have sent.
+
+    Bytes that it wanted to arrive all the same (RESET_STREAM_AT) were told of before.
+    """
 
     stream_id: int
     error_code: int
@@ -167,6 +170,9 @@ class QuicPort(Protocol):
     def open_stream(self, *, unidirectional: bool) -> int | None:
         """Open a stream and return its id; None when the peer's MAX_STREAMS allows none now (it is told so)."""
 
+    def send_stream_header(self, stream_id: int, data: bytes) -> None:
+        """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
+
     def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         """Queue stream bytes; the caller has checked that the sending side is open."""
 
@@ -177,7 +183,7 @@ class QuicPort(Protocol):
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
 
     def reset_stream(self, stream_id: int, error_code: int) -> None:
-        """Reset the sending side; no effect when it is already finished or reset."""
+        """Reset the sending side, but for its header; no effect when it is already finished or reset."""
 
     def stop_stream(self, stream_id: int, error_code: int) -> None:
         """Ask the peer to stop sending; bytes that still arrive are discarded and credited at once."""
@@ -205,6 +211,10 @@ class QuicPort(Protocol):
     @property
     def remote_max_datagram_frame_size(self) -> int:
         """Return the peer's max_datagram_frame_size transport parameter, in bytes; 0 when absent."""
+
+    @property
+    def remote_has_reset_stream_at(self) -> bool:
+        """Tell whether the peer takes RESET_STREAM_AT frames (transport parameter reset_stream_at)."""
 
     @property
     def remote_address(self) -> NetworkAddress | None:

@@ -13,7 +13,7 @@ from ..constants import ErrorCodes
 from .flow import MAX_STREAM_COUNT, ReceiveWindow, StreamLimit
 from .limits import PeerLimits, TransportLimits
 from .port import QuicEvent, StreamBytes, StreamCreditRaised, StreamDiscarded, StreamDrained, StreamReset, StreamStopped
-from .streams import FinalSizeError, QuicStream, ReceiveHalf, SendHalf, TooManyGapsError
+from .streams import FinalSizeError, QuicStream, ReceiveHalf, ResetCodeError, SendHalf, TooManyGapsError
 from .violations import TransportViolation
 
 MAX_OFFSET = 2**62 - 1
@@ -54,6 +54,11 @@ class StreamTable:
         )
         return stream_id
 
+    def write_header(self, stream: QuicStream, data: bytes) -> None:
+        """Queue the bytes that a stream of ours begins with; they arrive even if it is reset later."""
+        stream.send.write_header(data)
+        self.enqueue(stream)
+
     def write(self, stream: QuicStream, data: bytes, end_stream: bool) -> None:
         """Queue bytes of a stream whose sending side is open."""
         stream.send.write(data, end_stream)
@@ -77,7 +82,10 @@ class StreamTable:
         beyond_gap = receive.window.received - receive.next_offset
         if receive.stop(error_code):
             self.consume(stream.stream_id, beyond_gap)
-            self.enqueue(stream)
+            if receive.reset_code is None:
+                self.enqueue(stream)
+            else:
+                self._report_reset(stream)
 
     def consume(self, stream_id: int, nbytes: int) -> bool:
         """Count bytes as read; True when a new limit is now to be announced."""
@@ -122,37 +130,43 @@ class StreamTable:
                 self.consume(stream_id, new_bytes)
         if ready is None:
             return
+        is_reset = receive.reset_code is not None
         if receive.is_stopped:
             self._emit(StreamDiscarded(stream_id, end if receive.final_size is None else receive.final_size))
         else:
-            self._emit(StreamBytes(stream_id, ready, receive.is_finished))
+            self._emit(StreamBytes(stream_id, ready, receive.is_finished and not is_reset))
             if stream.early_stop is not None:
                 self._emit(stream.early_stop)
                 stream.early_stop = None
-        if receive.is_finished and stream.send.is_finished:
-            self._forget(stream)
+        if receive.is_finished:
+            if is_reset:
+                self.consume(stream_id, receive.window.received - receive.next_offset)
+                self._report_reset(stream)
+            elif stream.send.is_finished:
+                self._forget(stream)
 
-    def on_reset(self, stream_id: int, error_code: int, final_size: int) -> None:
-        """Take a RESET_STREAM frame (RFC 9000, 19.4)."""
+    def on_reset(self, stream_id: int, error_code: int, final_size: int, reliable_size: int = 0) -> None:
+        """Take a RESET_STREAM frame (RFC 9000, 19.4) or a RESET_STREAM_AT frame."""
         stream = self._receiving_stream(stream_id)
         if stream is None:
             return
+        if reliable_size > final_size:
+            raise TransportViolation(ErrorCodes.FRAME_ENCODING_ERROR, "reliable size beyond the final size")
         receive = stream.receive
         new_bytes = max(final_size - receive.window.received, 0)
         if new_bytes:
             self._check_credit(receive, final_size, new_bytes)
         unclaimed = new_bytes if receive.is_stopped else final_size - receive.next_offset
         try:
-            is_news = receive.reset(final_size)
+            is_over = receive.reset(error_code, final_size, reliable_size)
         except FinalSizeError as exc:
             raise TransportViolation(ErrorCodes.FINAL_SIZE_ERROR, str(exc)) from exc
-        if not is_news:
-            return
+        except ResetCodeError as exc:
+            raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, str(exc)) from exc
         self.receive_window.received += new_bytes
-        self.consume(stream_id, unclaimed)
-        self._emit(StreamReset(stream_id, error_code, final_size))
-        if stream.send.is_finished:
-            self._forget(stream)
+        if is_over:
+            self.consume(stream_id, unclaimed)
+            self._report_reset(stream)
 
     def on_stop_sending(self, stream_id: int, error_code: int) -> None:
         """Take a STOP_SENDING frame (RFC 9000, 19.5): answered with a reset that copies the code (3.5)."""
@@ -162,7 +176,7 @@ class StreamTable:
         unsent = stream.send.unsent
         if stream.send.reset(error_code):
             self.enqueue(stream)
-            event = StreamStopped(stream_id, error_code, unsent)
+            event = StreamStopped(stream_id, error_code, unsent - stream.send.unsent)
             receive, is_peers = stream.receive, bool(stream_id & 1) == self._is_client
             if is_peers and not (receive.next_offset or receive.is_finished or receive.is_stopped):
                 stream.early_stop = event  # nobody up there knows this stream before its first bytes
@@ -238,6 +252,12 @@ class StreamTable:
             self._forget(stream)
 
     # Inside.
+
+    def _report_reset(self, stream: QuicStream) -> None:
+        receive = stream.receive
+        self._emit(StreamReset(stream.stream_id, receive.reset_code or 0, receive.window.received))
+        if stream.send.is_finished:
+            self._forget(stream)
 
     def _forget(self, stream: QuicStream) -> None:
         if self.streams.pop(stream.stream_id, None) is None:

@@ -22,6 +22,10 @@ class FinalSizeError(Exception):
     """The peer contradicted a stream's final size (RFC 9000, section 4.5)."""
 
 
+class ResetCodeError(Exception):
+    """The peer reset a stream again with another code (RESET_STREAM_AT, section 4)."""
+
+
 class TooManyGapsError(Exception):
     """The peer scattered a stream over more pieces than `MAX_PIECES`."""
 
@@ -29,7 +33,7 @@ class TooManyGapsError(Exception):
 class SendHalf:
     """The sending side of a stream.
 
-    It is finished when every byte and the FIN, or the reset, was acknowledged.
+    It is finished when every byte and the FIN was acknowledged, or the reset and the bytes that it does not take back.
     """
 
     __slots__ = (
@@ -38,11 +42,14 @@ class SendHalf:
         "_fin_pending",
         "_lost",
         "_queue",
+        "_reliable_acknowledged",
+        "_reset_acknowledged",
         "final_size",
         "is_finished",
         "limit",
         "low_water",
         "offset",
+        "reliable_size",
         "reset_code",
         "reset_pending",
     )
@@ -52,6 +59,8 @@ class SendHalf:
         self.limit = limit
         self.offset = 0
         self.final_size: int | None = None
+        self.reliable_size = 0
+        """Bytes from the beginning that arrive even if the stream is reset."""
         self.reset_code: int | None = None
         self.reset_pending = False
         self.is_finished = not writable
@@ -61,6 +70,8 @@ class SendHalf:
         self._fin_pending = False
         self._acknowledged = 0
         self._fin_acknowledged = False
+        self._reliable_acknowledged = 0
+        self._reset_acknowledged = False
 
     @property
     def unsent(self) -> int:
@@ -72,6 +83,11 @@ class SendHalf:
         """Tell whether more may be written."""
         return self.final_size is None and self.reset_code is None and not self.is_finished
 
+    def write_header(self, data: bytes) -> None:
+        """Queue the bytes that a new stream begins with, which a reset does not take back."""
+        self._queue.append(data)
+        self.reliable_size = len(self._queue)
+
     def write(self, data: bytes, end_stream: bool) -> None:
         """Queue bytes; the caller has checked `is_open`."""
         if data:
@@ -81,15 +97,29 @@ class SendHalf:
             self._fin_pending = True
 
     def reset(self, error_code: int) -> bool:
-        """Drop what is queued and have RESET_STREAM sent; False when the half is already over."""
+        """Drop what is queued beyond the header, and have the reset sent; False when the half is already over."""
         if self.reset_code is not None or self.is_finished:
             return False
         self.reset_code = error_code
         self.reset_pending = True
-        self._queue.clear()
-        self._lost.clear()
         self._fin_pending = False
+        unsent_header = self._queue.take(self.reliable_size - self.offset) if self.offset < self.reliable_size else b""
+        self._queue.clear()
+        if unsent_header:
+            self._queue.append(unsent_header)
+        lost, self._lost = self._lost, deque()
+        for offset, data, _ in lost:
+            self._send_again(offset, data, fin=False)
         return True
+
+    def is_reset_due(self, *, peer_takes_reset_stream_at: bool) -> bool:
+        """Tell whether the reset may go out now.
+
+        With RESET_STREAM_AT that is as soon as the header was sent, which is repeated if need be. A plain RESET_STREAM
+        would stop the header's delivery, and waits until that is acknowledged.
+        """
+        sent = self.offset if peer_takes_reset_stream_at else self._reliable_acknowledged
+        return self.reset_pending and sent >= self.reliable_size
 
     def has_frame(self, connection_credit: int) -> bool:
         """Tell whether `next_frame` would give something, with this much connection-level credit."""
@@ -149,10 +179,13 @@ class SendHalf:
 
     def on_frame_delivery(self, acknowledged: bool, offset: int, data: bytes, fin: bool) -> None:
         """Settle a STREAM frame that was acknowledged, or declared lost and is now to be sent again."""
-        if self.reset_code is not None:
-            return
         if not acknowledged:
-            self._lost.append((offset, data, fin))
+            self._send_again(offset, data, fin=fin)
+            return
+        if offset < self.reliable_size:
+            self._reliable_acknowledged += min(len(data), self.reliable_size - offset)
+        if self.reset_code is not None:
+            self._check_reset_finished()
             return
         self._acknowledged += len(data)
         self._fin_acknowledged |= fin
@@ -160,49 +193,69 @@ class SendHalf:
             self.is_finished = True
 
     def on_reset_delivery(self, acknowledged: bool) -> None:
-        """Settle a RESET_STREAM frame that was acknowledged, or declared lost and is now to be sent again."""
+        """Settle a frame with the reset that was acknowledged, or declared lost and is now to be sent again."""
         if acknowledged:
-            self.is_finished = True
+            self._reset_acknowledged = True
+            self._check_reset_finished()
         else:
             self.reset_pending = True
+
+    def _send_again(self, offset: int, data: bytes, *, fin: bool) -> None:
+        """Put a lost frame in line, or what a reset left of it (RESET_STREAM_AT, section 5)."""
+        if self.reset_code is None:
+            self._lost.append((offset, data, fin))
+        elif offset < self.reliable_size:
+            self._lost.append((offset, data[: self.reliable_size - offset], False))
+
+    def _check_reset_finished(self) -> None:
+        if self._reset_acknowledged and self._reliable_acknowledged == self.reliable_size:
+            self.is_finished = True
 
 
 class ReceiveHalf:
     """The receiving side of a stream: puts bytes in order and accounts for every one of them.
 
-    It is finished when all bytes up to the FIN were handed out, or the peer reset it.
+    It is finished when all bytes up to the FIN were handed out, or those that come before the peer's reset.
     """
 
-    __slots__ = ("_ends", "_pieces", "_starts", "final_size", "is_finished", "is_stopped", "next_offset", "stop_code",
-                 "stop_pending", "window")  # fmt: skip
+    __slots__ = ("_ends", "_pieces", "_reliable_size", "_starts", "final_size", "is_finished", "is_stopped",
+                 "next_offset", "reset_code", "stop_code", "stop_pending", "window")  # fmt: skip
 
     def __init__(self, *, window: int, readable: bool = True) -> None:
         self.window = ReceiveWindow(window)
         self.next_offset = 0
         self.final_size: int | None = None
+        self.reset_code: int | None = None
+        """The code of the peer's reset, which takes effect when the bytes that come before it are here."""
         self.is_finished = not readable
         self.is_stopped = False
         self.stop_code = 0
         self.stop_pending = False
+        self._reliable_size = 0
         # Pieces beyond a gap: disjoint, ordered by start.
         self._starts: list[int] = []
         self._ends: list[int] = []
         self._pieces: list[bytes] = []
 
     def stop(self, error_code: int) -> bool:
-        """Have STOP_SENDING sent; False when there is nothing to stop."""
+        """Have STOP_SENDING sent; False when there is nothing to stop.
+
+        A reset that waited for bytes, which now nobody will read, is then in effect, and nothing is sent.
+        """
         if self.is_stopped or self.is_finished:
             return False
         self.is_stopped = True
         self.stop_code = error_code
-        self.stop_pending = True
+        self.is_finished = self.reset_code is not None
+        self.stop_pending = not self.is_finished
         self._forget_pieces()
         return True
 
     def receive(self, offset: int, data: bytes, fin: bool) -> bytes | None:
         """Take one frame's bytes; return the bytes that are now in order, or None when there is nothing new.
 
-        An empty result means that the FIN was reached. `is_finished` tells whether the stream ended with it.
+        An empty result means that the FIN was reached. `is_finished` tells whether the stream ended with it: by its
+        FIN, or with `reset_code` by a reset that had to wait for these bytes.
 
         Raises:
             FinalSizeError: the frame contradicts the final size.
@@ -225,27 +278,42 @@ class ReceiveHalf:
             return None
         else:
             return None
-        if self.next_offset == self.final_size:
+        if self.reset_code is not None:
+            self._try_reset()
+        elif self.next_offset == self.final_size:
             self.is_finished = True
             return ready
         return ready or None
 
-    def reset(self, final_size: int) -> bool:
-        """Take the peer's reset; False when the stream had already ended for us.
+    def reset(self, error_code: int, final_size: int, reliable_size: int = 0) -> bool:
+        """Take the peer's reset, to take effect once `reliable_size` bytes were handed out.
+
+        Returns whether it takes effect now. It never does when the stream had already ended for us.
 
         Raises:
             FinalSizeError: the final size contradicts what is known.
+            ResetCodeError: another code than in a reset before.
         """
         if self.final_size is not None and final_size != self.final_size:
             raise FinalSizeError("the final size of a stream changed")
         if final_size < self.window.received:
             raise FinalSizeError("bytes were received beyond the final size")
+        if self.reset_code is not None and error_code != self.reset_code:
+            raise ResetCodeError("the code of a stream's reset changed")
         self.window.received = self.final_size = final_size
         if self.is_finished:
             return False
-        self.is_finished = True
-        self._forget_pieces()
-        return True
+        if self.reset_code is None or reliable_size < self._reliable_size:
+            self._reliable_size = reliable_size  # a later frame may ask for less, never for more
+        self.reset_code = error_code
+        return self._try_reset()
+
+    def _try_reset(self) -> bool:
+        """Let the peer's reset take effect if nothing that comes before it is missing."""
+        if self.is_stopped or self.next_offset >= self._reliable_size:
+            self.is_finished = True
+            self._forget_pieces()
+        return self.is_finished
 
     def _check_final_size(self, end: int, fin: bool) -> None:
         if self.final_size is not None and (end > self.final_size or (fin and end != self.final_size)):

@@ -262,3 +262,35 @@ def test_hundreds_of_sessions_and_thousands_of_streams_leave_nothing(pair: MakeP
         ends.server_events.clear()
         assert ours.close_code == theirs.close_code == number
     assert_nothing_left(ends)
+
+
+@pytest.mark.parametrize("opener", ["client", "server"])
+@pytest.mark.parametrize("unidirectional", [False, True])
+def test_a_stream_reset_in_the_turn_that_opened_it_is_seen_by_the_other_end(
+    pair: MakePair, opener: str, unidirectional: bool
+) -> None:
+    ends = pair()
+    ours, theirs = ends.open_session()
+    if opener == "server":
+        ours, theirs = theirs, ours
+    stream = ours.open_stream(unidirectional=unidirectional)
+    stream.write(bytes(1000))
+    stream.reset(7)
+    ends.pump()
+    other = "server" if opener == "client" else "client"
+    opened = ends.take(other, events.StreamOpened).stream
+    assert opened.stream_id == stream.stream_id
+    assert opened.reset_code == 7
+    assert theirs.flow.receive.streams_opened[unidirectional] == 1
+    assert theirs.flow.peer_data_sent == ours.flow.local_data_sent == 0
+
+
+def test_streams_that_a_session_opened_and_left_behind_are_seen_by_the_other_end(pair: MakePair) -> None:
+    ends = pair()
+    ours, theirs = ends.open_session()
+    opened = [ours.open_stream(unidirectional=True) for _ in range(3)]
+    ours.close(5, "gone")
+    ends.pump()
+    assert theirs.close_code == 5
+    assert not ends.server.streams
+    assert not any(ends.client.port._table.streams.get(stream.stream_id) for stream in opened)

@@ -100,31 +100,31 @@ def test_a_reset_that_contradicts_the_fin_is_an_error(final_size) -> None:
     half = receiver()
     half.receive(0, b"abc", True)
     with pytest.raises(FinalSizeError):
-        half.reset(final_size)
+        half.reset(7, final_size)
 
 
 def test_a_reset_below_what_arrived_is_an_error() -> None:
     half = receiver()
     half.receive(5, b"x", False)
     with pytest.raises(FinalSizeError):
-        half.reset(5)
+        half.reset(7, 5)
 
 
 def test_a_reset_ends_the_half_and_drops_what_was_beyond_a_gap() -> None:
     half = receiver()
     half.receive(5, b"xyz", False)
-    assert half.reset(20)
+    assert half.reset(7, 20)
     assert half.is_finished
     assert half.window.received == 20
     assert not half._pieces
-    assert not half.reset(20)
+    assert not half.reset(7, 20)
     assert half.receive(0, b"late", False) is None
 
 
 def test_a_reset_after_everything_arrived_is_no_news() -> None:
     half = receiver()
     half.receive(0, b"abc", True)
-    assert not half.reset(3)
+    assert not half.reset(7, 3)
 
 
 def test_a_stopped_half_keeps_nothing_and_ends_when_the_size_is_known() -> None:

@@ -1,0 +1,40 @@
+"""The reset_stream_at transport parameter (draft-ietf-quic-reliable-stream-reset-10, section 3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from wtransport._quic.transport_parameters import encode_reset_stream_at, has_reset_stream_at
+from wtransport._quic.violations import TransportViolation
+from wtransport.constants import ErrorCodes
+
+OTHERS = bytes.fromhex("200480010000 09024064")
+"""max_datagram_frame_size 65536, initial_max_streams_uni 100."""
+
+
+def test_both_codepoints_are_sent_without_a_value() -> None:
+    assert encode_reset_stream_at() == bytes.fromhex("1d00 c017f7586d2cb57100")
+
+
+@pytest.mark.parametrize("parameter", ["1d00", "c017f7586d2cb57100", "401d4000"])
+def test_either_codepoint_says_it_wherever_it_stands(parameter) -> None:
+    encoded = bytes.fromhex(parameter)
+    assert has_reset_stream_at(encoded)
+    assert has_reset_stream_at(OTHERS + encoded)
+    assert has_reset_stream_at(encoded + OTHERS)
+
+
+@pytest.mark.parametrize("parameters", ["", OTHERS.hex(), "c017f7586d2cb57000", "1e00"])
+def test_without_it_the_peer_takes_plain_resets_only(parameters) -> None:
+    assert not has_reset_stream_at(bytes.fromhex(parameters))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["1d0100", "c017f7586d2cb571 0100", "1d00 1d00", "0902406409024064", "1d", "40", "1d00 c017"],
+    ids=["value", "value-legacy", "twice", "another-twice", "no-length", "half-a-length", "half-an-id"],
+)
+def test_a_malformed_one_is_an_error(parameters) -> None:
+    with pytest.raises(TransportViolation) as caught:
+        has_reset_stream_at(bytes.fromhex(parameters))
+    assert caught.value.error_code == ErrorCodes.TRANSPORT_PARAMETER_ERROR
