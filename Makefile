@@ -6,6 +6,7 @@
 #   make setup-peers   other implementations, for the tests that talk to them (and browsers, if root)
 #   make lint          ruff and mypy
 #   make bench         benchmarks
+#   make lossy         long transfers over a bad network: 64 MiB each way, 20 times, some 20 minutes
 #   make docs          the documentation, to build/docs
 #   make clean         remove everything that was made here
 
@@ -26,7 +27,7 @@ DOCTOOLS := $(VENV)/.doctools
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test setup setup-peers build driver lint bench docs clean
+.PHONY: demo test setup setup-peers build driver lint bench lossy docs clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -94,6 +95,10 @@ lint: $(LINTERS)
 bench: build
 	$(BIN)/python -m perf.kernels
 	@if [ -e perf/engine/__main__.py ]; then $(BIN)/python -m perf.engine; fi
+
+# Fewer: make lossy ARGS="--mib 4 --seeds 2".
+lossy: build
+	@PYTHONPATH=tests/support $(BIN)/python tests/network/long_transfers.py lossy $(ARGS)
 
 # The same packages as the extra `docs`.
 $(DOCTOOLS): $(INSTALLED)
