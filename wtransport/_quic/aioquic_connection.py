@@ -353,7 +353,14 @@ class StreamingConnection(QuicConnection):
         ):
             self._pacing_at = None
             return []
-        return super().datagrams_to_send(now)
+        if not (self._close_pending and self._is_client and self._handshake_complete and not self._handshake_confirmed):
+            return super().datagrams_to_send(now)
+        # The Finished first: without it the server cannot read 1-RTT packets, and only those tell the code of an
+        # application (RFC 9000, 10.2.3).
+        self._close_pending = False
+        finished = super().datagrams_to_send(now)
+        self._close_pending = True
+        return finished + super().datagrams_to_send(now)
 
     def _has_frames(self, path: QuicNetworkPath, now: float) -> bool:
         """Tell whether a 1-RTT packet is due for a frame or an acknowledgement."""

@@ -100,6 +100,26 @@ def test_closing_in_the_middle_of_the_handshake_tells_the_peer(make_pair) -> Non
     assert pair.client.of(Terminated) == [Terminated(5, "changed my mind", is_application=True, by_peer=False)]
 
 
+@pytest.mark.parametrize("is_first_packet_lost", [False, True])
+def test_a_client_that_closes_as_soon_as_it_may_write_tells_its_own_code(make_pair, is_first_packet_lost) -> None:
+    """The server reads application codes in 1-RTT packets only, for which it needs the Finished (RFC 9000, 10.2.3)."""
+    pair = make_pair()
+
+    def close(event) -> None:
+        if isinstance(event, HandshakeStarted):
+            pair.client.port.close(5, "not for me")
+            pair.client.lose_next = int(is_first_packet_lost)
+
+    pair.client.on_event = close
+    pair.client.port.connect(SERVER_ADDRESS, pair.now)
+    pair.run(1.0)
+    code, reason = (APPLICATION_ERROR, "") if is_first_packet_lost else (5, "not for me")
+    assert pair.server.of(Terminated) == [Terminated(code, reason, not is_first_packet_lost, by_peer=True)]
+    assert pair.client.of(Terminated) == [Terminated(5, "not for me", is_application=True, by_peer=False)]
+    pair.settle()
+    assert all(end.port.is_terminated for end in pair.ends)
+
+
 def test_a_violation_closes_both_ends_with_a_transport_error(pair) -> None:
     pair.inject(pair.client, bytes([0x08 | 2, 0x07, 0x00]))  # STREAM on a unidirectional stream of the server's
     (here,) = pair.server.of(Terminated)
