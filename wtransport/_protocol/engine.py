@@ -25,7 +25,7 @@ from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
 from .parameters import new_session_flow, settings_of
-from .profiles import Profile, choose_profile
+from .profiles import Profile, announced_sessions, choose_profile
 from .qpack import FieldDecoder, FieldEncoder
 from .readers import StreamReader
 from .requests import RequestReader, ResponseReader
@@ -183,6 +183,9 @@ class Engine:
             raise SessionError("the server takes no new sessions on this connection (GOAWAY)")
         if profile.single_session and self.sessions:
             raise SessionError("without flow control a connection holds one session only")
+        limit = announced_sessions(profile, self._remote_settings)
+        if limit is not None and len(self.sessions) >= limit:
+            raise SessionError(f"the server allows {limit} sessions on a connection, and no more")
         checked = fields.check_user_headers(headers)
         subprotocols.check_protocols(protocols)
         section = handshake.request_fields(

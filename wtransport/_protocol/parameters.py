@@ -36,8 +36,8 @@ def new_session_flow(
 
     Args:
         enabled: it is in force on this connection.
-        local: our SETTINGS.
-        remote: the peer's SETTINGS; a limit that is absent there is 0.
+        local: our SETTINGS; a limit that is absent in these or the next ones is 0.
+        remote: the peer's SETTINGS.
         config: how our limits extend.
     """
     send = SendAllowance(
@@ -49,8 +49,11 @@ def new_session_flow(
     receive = ReceiveAllowance(
         enabled=enabled,
         auto=config.flow_control_window_auto_scale,
-        data_window=local[SETTINGS_WT_INITIAL_MAX_DATA],
-        stream_windows=(local[SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI], local[SETTINGS_WT_INITIAL_MAX_STREAMS_UNI]),
+        data_window=local.get(SETTINGS_WT_INITIAL_MAX_DATA, 0),
+        stream_windows=(
+            local.get(SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI, 0),
+            local.get(SETTINGS_WT_INITIAL_MAX_STREAMS_UNI, 0),
+        ),
         increments=(config.stream_flow_control_increment_bidi, config.stream_flow_control_increment_uni),
     )
     return SessionFlow(send, receive)

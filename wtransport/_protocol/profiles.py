@@ -25,7 +25,7 @@ from ..constants import (
     WT_CONNECT_PROTOCOL_H3,
 )
 
-__all__ = ["Profile", "choose_profile"]
+__all__ = ["Profile", "announced_sessions", "choose_profile"]
 
 # Highest first: "the highest draft enabled by both sides is in force" (draft-16, section 7.1).
 _ENABLING_SETTINGS: Final = (
@@ -131,6 +131,17 @@ def choose_profile(
     if speaks_draft07 and remote.get(SETTINGS_H3_DATAGRAM):
         return Profile(draft=7, flow_control=False)
     return None
+
+
+def announced_sessions(profile: Profile, server: Mapping[int, int]) -> int | None:
+    """Return how many sessions a server allows on a connection by its settings; None when the draft has no such number.
+
+    "The client MUST NOT open more sessions than indicated in the server SETTINGS" (draft-07, "Limiting the
+    Number of Simultaneous Sessions").
+    """
+    if profile.draft == 14:
+        return server.get(SETTINGS_WT_MAX_SESSIONS_DRAFT14)
+    return server.get(SETTINGS_WT_MAX_SESSIONS_DRAFT07) if profile.draft == 7 else None
 
 
 def _is_capable(draft: int, remote: Mapping[int, int], *, remote_is_server: bool, has_reset: bool) -> bool:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from wtransport._protocol.profiles import Profile, choose_profile
+from wtransport._protocol.profiles import Profile, announced_sessions, choose_profile
 from wtransport._protocol.settings import local_settings
 
 CHROMIUM = {0x01: 65536, 0x06: 16384, 0x07: 100, 0x33: 1, 0xFFD277: 1, 0x2B603742: 1}
@@ -192,3 +192,9 @@ def test_what_follows_from_a_draft() -> None:
 def test_one_session_only_from_draft_13_on_without_flow_control() -> None:
     single = {(draft, on): Profile(draft, on).single_session for draft in (2, 7, 14, 16) for on in (True, False)}
     assert {key for key, value in single.items() if value} == {(14, False), (16, False)}
+
+
+def test_how_many_sessions_a_server_announces() -> None:
+    settings = {0xC671706A: 7, 0x14E9CD29: 14}
+    announced = {draft: announced_sessions(Profile(draft, flow_control=True), settings) for draft in (2, 7, 14, 16)}
+    assert announced == {2: None, 7: 7, 14: 14, 16: None}

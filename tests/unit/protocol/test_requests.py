@@ -239,6 +239,19 @@ def test_a_client_does_not_ask_for_a_second_session_without_flow_control(client:
     assert 4 not in peer.port.streams
 
 
+def test_a_client_does_not_ask_for_more_sessions_than_the_server_announced(client: MakePeer) -> None:
+    """draft-07, "Limiting the Number of Simultaneous Sessions"."""
+    peer = client(settings=DRAFT07 | {0xC671706A: 2})
+    first = peer.open_session()
+    peer.open_session()
+    with pytest.raises(SessionError, match="2 sessions"):
+        peer.open_session()
+    assert peer.engine.sessions.keys() == {0, 4}
+    first.close()
+    peer.send(0, b"", fin=True)
+    assert peer.open_session().is_open
+
+
 @pytest.mark.parametrize("settings", [DRAFT07, CHROMIUM, with_flow_control(data=1)])
 def test_as_many_sessions_as_the_server_allows(server: MakePeer, settings: dict[int, int]) -> None:
     peer = server(settings=settings, max_sessions=2)
