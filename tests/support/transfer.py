@@ -102,13 +102,17 @@ class Transfer:
 
     def begin(self, ours: Any, theirs: Any) -> None:
         """Open the streams of a session whose both ends are given."""
-        for session in (ours, theirs):
-            for number in range(self._streams):
-                stream = session.open_stream(unidirectional=True)
-                key = session.is_client, stream.stream_id
-                self._numbers[key] = number
-                content = Content(self.size // self._streams, (self._seed, session.is_client, number))
-                self._senders[key] = _Sender(stream, content)
+        self.begin_one_way(ours)
+        self.begin_one_way(theirs)
+
+    def begin_one_way(self, session: Any) -> None:
+        """Open the streams on which one end of a session sends."""
+        for number in range(self._streams):
+            stream = session.open_stream(unidirectional=True)
+            key = session.is_client, stream.stream_id
+            self._numbers[key] = number
+            content = Content(self.size // self._streams, (self._seed, session.is_client, number))
+            self._senders[key] = _Sender(stream, content)
 
     @property
     def received(self) -> int:
@@ -145,7 +149,7 @@ class Transfer:
             each()
             return self.step()
 
-        self.pair.advance_until(step, seconds=seconds, what=f"all of {2 * self.size} bytes")
+        self.pair.advance_until(step, seconds=seconds, what="the whole content")
         for key, sender in self._senders.items():
             if self._receivers[key].digest != sender.content.digest:
                 raise AssertionError(f"stream {key[1]} arrived changed")
