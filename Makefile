@@ -7,6 +7,7 @@
 #   make lint          ruff and mypy
 #   make bench         benchmarks
 #   make lossy         long transfers over a bad network: 64 MiB each way, 20 times, some 20 minutes
+#   make migration     64 MiB each way while the client's address changes five times
 #   make docs          the documentation, to build/docs
 #   make clean         remove everything that was made here
 
@@ -27,7 +28,7 @@ DOCTOOLS := $(VENV)/.doctools
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test setup setup-peers build driver lint bench lossy docs clean
+.PHONY: demo test setup setup-peers build driver lint bench lossy migration docs clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -97,8 +98,8 @@ bench: build
 	@if [ -e perf/engine/__main__.py ]; then $(BIN)/python -m perf.engine; fi
 
 # Fewer: make lossy ARGS="--mib 4 --seeds 2".
-lossy: build
-	@PYTHONPATH=tests/support $(BIN)/python tests/network/long_transfers.py lossy $(ARGS)
+lossy migration: build
+	@PYTHONPATH=tests/support $(BIN)/python tests/network/long_transfers.py $@ $(ARGS)
 
 # The same packages as the extra `docs`.
 $(DOCTOOLS): $(INSTALLED)

@@ -1,6 +1,7 @@
-"""The long runs that `make test` has no time for: ``make lossy``, or this program with PYTHONPATH=tests/support.
+"""The long runs that `make test` has no time for, both ways at once: ``make lossy`` and ``make migration``.
 
-    lossy --mib 64 --seeds 20     both ways at once over a bad network, in virtual time
+    lossy --mib 64 --seeds 20       over a bad network, in virtual time
+    migration --mib 64 --seeds 1    on loopback, with a client whose address changes five times
 
 Prints a line for each run; ends with 1 when anything arrived changed, or not at all.
 """
@@ -8,11 +9,15 @@ Prints a line for each run; ends with 1 when anything arrived changed, or not at
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 
 from engine_pair import EnginePair
+from handle_pair import session_pair
+from moving import transfer_with_changes
 from network import BAD, Network
 from transfer import Transfer
 
@@ -43,27 +48,57 @@ def lossy(certificate: tuple[str, str], *, mib: int, seed: int) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Files:
+    certfile: str
+    keyfile: str
+
+
+def migration(certificate: tuple[str, str], *, mib: int, seed: int) -> str:
+    """Move so much each way while the client's address changes five times, and say how it went.
+
+    Raises:
+        AssertionError: something arrived changed, or the server did not follow.
+    """
+
+    async def run() -> None:
+        async with session_pair(_Files(*certificate), network={"seed": seed}) as pair:
+            await transfer_with_changes(pair, size=mib * MIB, changes=5)
+
+    began, cpu = time.monotonic(), time.process_time()
+    asyncio.run(run())
+    return f"{time.monotonic() - began:8.1f} {time.process_time() - cpu:8.1f}"
+
+
+RUNS = {
+    "lossy": (lossy, 20, "hash of what arrived              virtual s    CPU s   packets of client and server"),
+    "migration": (migration, 1, " seconds   CPU s, of both ends and what is between"),
+}
+
+
 def main() -> int:
     """Run what the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["lossy"])
+    parser.add_argument("what", choices=RUNS)
     parser.add_argument("--mib", type=int, default=64, help="MiB each way")
-    parser.add_argument("--seeds", type=int, default=20, help="how many runs")
+    parser.add_argument("--seeds", type=int, help="how many runs")
     parser.add_argument("--first-seed", type=int, default=1)
     given = parser.parse_args()
-    print(f"{given.mib} MiB each way; {BAD}; kernels: {BACKEND}")
-    print("seed  hash of what arrived              virtual s    CPU s   packets of client and server")
+    run, runs, columns = RUNS[given.what]
+    runs = given.seeds or runs
+    print(f"{given.mib} MiB each way; {BAD if run is lossy else 'five changes'}; kernels: {BACKEND}")
+    print(f"seed  {columns}")
     failed = 0
     with tempfile.TemporaryDirectory() as directory:
         certificate = generate_self_signed_cert(hostname="localhost", output_dir=directory, days_valid=10)
-        for seed in range(given.first_seed, given.first_seed + given.seeds):
+        for seed in range(given.first_seed, given.first_seed + runs):
             try:
-                outcome = lossy(certificate, mib=given.mib, seed=seed)
-            except AssertionError as error:
+                outcome = run(certificate, mib=given.mib, seed=seed)
+            except (AssertionError, TimeoutError) as error:
                 failed += 1
                 outcome = f"FAILED: {error}"
             print(f"{seed:4}  {outcome}", flush=True)
-    print(f"{given.seeds - failed} passed, {failed} failed")
+    print(f"{runs - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

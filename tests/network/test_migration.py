@@ -118,7 +118,7 @@ def test_a_change_while_nothing_is_said_is_noticed_at_the_next_word(make_pair: M
 def test_a_quiet_client_is_found_again_by_its_keep_alive(make_pair: MakePair) -> None:
     """The server speaks first, to an address that is no more; what it said arrives when the client was heard."""
     network = Network(delay=0.025)
-    pair, ours, theirs = started(make_pair, network, client={"connection_keepalive_timeout": 5.0})
+    pair, _ours, theirs = started(make_pair, network, client={"connection_keepalive_timeout": 5.0})
     pair.advance(2.0)
     network.client_address = NEW_ADDRESSES[0]
     stream = theirs.open_stream(unidirectional=True)
@@ -155,7 +155,7 @@ def test_a_path_that_works_one_way_only_is_left_when_the_client_leaves_it(make_p
 def test_a_path_that_works_one_way_only_ends_both_ends_by_their_idle_time_outs(make_pair: MakePair) -> None:
     network = Network(delay=0.025)
     settings = {"connection_idle_timeout": 10.0}
-    pair, ours, theirs = started(make_pair, network, client=settings, server=settings)
+    pair, ours, _theirs = started(make_pair, network, client=settings, server=settings)
     stream = ours.open_stream(unidirectional=True)
     network.to_client.loses = deaf_towards(pair, ELSEWHERE)
     network.client_address = ELSEWHERE

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopback import HOST, CertificateFiles, client_config, server_config
+from udp_proxy import UdpProxy, proxied
 
 from wtransport._adapter import AdapterProtocol, dial, listen
 from wtransport.config import ClientConfig, ServerConfig
@@ -26,6 +27,8 @@ class HandlePair:
     client: WebTransportConnection = field(init=False)
     requests: asyncio.Queue[WebTransportSession] = field(default_factory=asyncio.Queue)
     accepts_at_once: bool = True
+    proxy: UdpProxy | None = None
+    """What stands between the two, if anything."""
 
     @property
     def server(self) -> WebTransportConnection:
@@ -55,9 +58,16 @@ class SessionPair:
 
 @contextlib.asynccontextmanager
 async def connection_pair(
-    certificate: CertificateFiles, *, client: dict[str, Any] | None = None, server: dict[str, Any] | None = None
+    certificate: CertificateFiles,
+    *,
+    client: dict[str, Any] | None = None,
+    server: dict[str, Any] | None = None,
+    network: dict[str, float] | None = None,
 ) -> AsyncIterator[HandlePair]:
-    """A client's connection, not yet begun, to a server that accepts every session (see `accepts_at_once`)."""
+    """A client's connection, not yet begun, to a server that accepts every session (see `accepts_at_once`).
+
+    With `network`, conditions of a link, a proxy that has them stands between.
+    """
     server_settings: ServerConfig = server_config(certificate, **(server or {}))
     client_settings: ClientConfig = client_config(certificate, **({"close_timeout": 2.0} | (client or {})))
     servers: list[WebTransportConnection] = []
@@ -73,10 +83,14 @@ async def connection_pair(
     listener = await listen(
         host=HOST, port=0, config=server_settings, on_connection=on_connection, may_accept=lambda address: True
     )
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(listener.wait_closed)
         address = listener.local_address
         if address is None:
             raise RuntimeError("the listener has no address")
+        if network is not None:
+            pair.proxy = await stack.enter_async_context(proxied(f"https://{address[0]}:{address[1]}", **network))
+            address = pair.proxy.address
         protocol, transport = await dial(host=address[0], port=address[1], config=client_settings)
         pair.client = WebTransportConnection(
             config=client_settings, protocol=protocol, transport=transport, is_client=True
@@ -87,15 +101,10 @@ async def connection_pair(
             await pair.client.close()
             for each in servers:
                 await each.close()
-    finally:
-        listener.close()
-        await listener.wait_closed()
 
 
 @contextlib.asynccontextmanager
-async def session_pair(
-    certificate: CertificateFiles, *, client: dict[str, Any] | None = None, server: dict[str, Any] | None = None
-) -> AsyncIterator[SessionPair]:
-    """Both ends of a session on a connection of its own."""
-    async with connection_pair(certificate, client=client, server=server) as pair:
+async def session_pair(certificate: CertificateFiles, **options: Any) -> AsyncIterator[SessionPair]:
+    """Both ends of a session on a connection of its own; options as of `connection_pair`."""
+    async with connection_pair(certificate, **options) as pair:
         yield await pair.open_session()

@@ -6,52 +6,18 @@ hashes what it reads.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
+from content import Content, Digest
 from engine_pair import EnginePair
 
 from wtransport._protocol import events
-from wtransport.exceptions import StreamError
 
-__all__ = ["Content", "Transfer", "digest_of"]
-
-PIECE = 16 * 1024
-"""Bytes that are made, and written, at a time."""
+__all__ = ["Transfer"]
 
 UNSENT = 64 * 1024
 """Unsent bytes of a stream from which on nothing more is written to it."""
-
-
-class Content:
-    """Pseudo-random bytes, piece by piece, with the hash of what was taken so far."""
-
-    def __init__(self, size: int, seed: object) -> None:
-        self.left = size
-        self._random = Random(str(seed))
-        self._hash = hashlib.blake2b(digest_size=16)
-
-    def take(self) -> bytes:
-        """Return the next piece, empty at the end."""
-        piece = self._random.randbytes(min(PIECE, self.left))
-        self.left -= len(piece)
-        self._hash.update(piece)
-        return piece
-
-    @property
-    def digest(self) -> str:
-        """Return the hash of all that was taken."""
-        return self._hash.hexdigest()
-
-
-def digest_of(size: int, seed: object) -> str:
-    """Return the hash of a whole content."""
-    content = Content(size, seed)
-    while content.take():
-        pass
-    return content.digest
 
 
 class _Sender:
@@ -70,21 +36,15 @@ class _Sender:
 class _Receiver:
     def __init__(self, stream: Any) -> None:
         self.stream = stream
-        self.size = 0
+        self.content = Digest()
         self.is_done = False
-        self._hash = hashlib.blake2b(digest_size=16)
 
     def drain(self) -> None:
         while (data := self.stream.read()) is not None:
             if not data:
                 self.is_done = True
                 return
-            self.size += len(data)
-            self._hash.update(data)
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
+            self.content.add(data)
 
 
 class Transfer:
@@ -98,7 +58,6 @@ class Transfer:
         self._senders: dict[tuple[bool, int], _Sender] = {}
         self._receivers: dict[tuple[bool, int], _Receiver] = {}
         self._numbers: dict[tuple[bool, int], int] = {}
-        self.error: StreamError | None = None
 
     def begin(self, ours: Any, theirs: Any) -> None:
         """Open the streams of a session whose both ends are given."""
@@ -117,7 +76,7 @@ class Transfer:
     @property
     def received(self) -> int:
         """Return how many bytes have been read, of both directions."""
-        return sum(receiver.size for receiver in self._receivers.values())
+        return sum(receiver.content.size for receiver in self._receivers.values())
 
     def step(self) -> bool:
         """Write and read what can be now; True when everything has arrived. A condition for `advance_until`."""
@@ -151,11 +110,13 @@ class Transfer:
 
         self.pair.advance_until(step, seconds=seconds, what="the whole content")
         for key, sender in self._senders.items():
-            if self._receivers[key].digest != sender.content.digest:
+            if self._receivers[key].content.digest != sender.content.digest:
                 raise AssertionError(f"stream {key[1]} arrived changed")
 
     @property
     def digest(self) -> str:
         """Return one hash of everything that arrived."""
-        parts = [f"{key[0]} {self._numbers[key]} {each.digest}" for key, each in sorted(self._receivers.items())]
-        return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+        whole = Digest()
+        for key, each in sorted(self._receivers.items()):
+            whole.add(f"{key[0]} {self._numbers[key]} {each.content.digest}\n".encode())
+        return whole.digest

@@ -1,0 +1,36 @@
+"""Real sockets on loopback, with a relay between that takes another port towards the server now and then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handle_pair import session_pair
+from moving import proxy_of, transfer_with_changes
+from toolkit import until
+
+MIB = 1 << 20
+
+
+async def test_eight_mebibytes_each_way_survive_five_changes(certificate: Any) -> None:
+    async with session_pair(certificate, network={}) as pair:
+        await transfer_with_changes(pair, size=8 * MIB, changes=5)
+        assert pair.connections.server.remote_address == proxy_of(pair).addresses[0]
+
+
+async def test_so_they_do_with_loss(certificate: Any) -> None:
+    async with session_pair(certificate, network={"loss": 0.01, "delay": 0.002}) as pair:
+        await transfer_with_changes(pair, size=MIB, changes=5)
+
+
+async def test_what_was_said_before_and_after_a_change_arrives(certificate: Any) -> None:
+    """Nothing is under way when the address changes, many times."""
+    async with session_pair(certificate, network={}) as pair:
+        for number in range(20):
+            await pair.client.send_datagram(data=b"%d" % number)
+            assert await pair.server.read_datagram() == b"%d" % number
+            assert pair.connections.server.remote_address == proxy_of(pair).addresses[0]
+            await pair.server.send_datagram(data=b"%d" % number)
+            assert await pair.client.read_datagram() == b"%d" % number
+            proxy_of(pair).rebind()
+        await pair.client.close()
+        await until(lambda: pair.server.is_closed)
