@@ -15,8 +15,9 @@ from ..types import URL, URLParts
 
 __all__ = ["format_authority", "parse_url"]
 
-_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
-"""Characters that must never reach a request: `urlsplit` drops some of them silently, so they are refused first."""
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+"""Characters that must never reach a request: `urlsplit` drops some of them silently, so they are refused first. Lone
+surrogates cannot be written in UTF-8, which a path is escaped from."""
 
 _PATH_SAFE = "/:@!$&'()*+,;=~-._%"
 """What stays as it is in a path (RFC 3986, 3.3); `%` too, because the caller may have escaped already."""
@@ -42,7 +43,7 @@ def parse_url(*, url: URL) -> URLParts:
     if not isinstance(url, str):
         raise invalid_config(key="url", value=url, reason="must be a string")
     if _UNSAFE.search(url):
-        raise invalid_config(key="url", value=url, reason="must not contain spaces or control characters")
+        raise invalid_config(key="url", value=url, reason="must not contain spaces, controls or lone surrogates")
     try:
         parts = urlsplit(url)
         port = parts.port
