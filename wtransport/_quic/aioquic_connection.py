@@ -1,4 +1,6 @@
-"""aioquic's connection with streams, limits and datagrams of our own. The only file that knows aioquic's privates.
+"""aioquic's connection with streams, limits and datagrams of our own.
+
+Only this file and its base class's, `hardened_connection`, know aioquic's privates.
 
 aioquic keeps TLS, packet protection, loss recovery, congestion control, connection ids and paths. Replaced, because
 stock aioquic 1.7 scans every stream for every packet, gives credit on receipt instead of on reading, and queues
@@ -20,7 +22,6 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.congestion.base import K_GRANULARITY
 from aioquic.quic.connection import (
     NetworkAddress,
-    QuicConnection,
     QuicConnectionError,
     QuicConnectionId,
     QuicConnectionState,
@@ -36,8 +37,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..exceptions import ConnectionError
 from .client_certificates import ClientCertificates
 from .frame_writer import FrameWriter
+from .hardened_connection import HardenedConnection
 from .limits import PeerLimits, TransportLimits
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
+from .reset_tokens import ResetTokens
 from .stream_table import StreamTable
 from .transport_parameters import RESET_STREAM_AT, encode_reset_stream_at, has_reset_stream_at
 from .violations import TransportViolation
@@ -89,7 +92,7 @@ def _translating(handler: _FrameHandler) -> _FrameHandler:
     return handle
 
 
-class StreamingConnection(QuicConnection):
+class StreamingConnection(HardenedConnection):
     """A `QuicConnection` that serves streams from a ready queue and credits what was read."""
 
     def __init__(
@@ -99,14 +102,18 @@ class StreamingConnection(QuicConnection):
         limits: TransportLimits,
         client_certificates: ClientCertificates | None = None,
         original_destination_connection_id: bytes | None = None,
+        retry_source_connection_id: bytes | None = None,
+        reset_tokens: ResetTokens | None = None,
     ) -> None:
         super().__init__(
-            configuration=configuration, original_destination_connection_id=original_destination_connection_id
+            configuration=configuration,
+            original_destination_connection_id=original_destination_connection_id,
+            retry_source_connection_id=retry_source_connection_id,
+            reset_tokens=reset_tokens,
         )
         # Our events go into the queue of aioquic's own, so that all stay in order; `AioquicPort` tells them apart.
         self._queue: deque[QuicEvent | aioquic_events.QuicEvent] = self._events  # type: ignore[assignment]
         self.table = StreamTable(is_client=self._is_client, limits=limits, emit=self._queue.append)
-        self.closed_by_peer = False
         self._writer = FrameWriter(self.table)
         self._max_queued_datagrams = limits.max_queued_datagrams
         self._datagrams_refused = False

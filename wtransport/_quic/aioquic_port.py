@@ -11,6 +11,7 @@ from .aioquic_connection import StreamingConnection
 from .client_certificates import ClientCertificates
 from .limits import MAX_CLOSE_REASON_BYTES, TransportLimits
 from .port import HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
+from .reset_tokens import ResetTokens
 
 DATAGRAM_HEADER_MIN = 1 + 1
 """Bytes of a DATAGRAM frame's type and length."""
@@ -34,6 +35,8 @@ class AioquicPort:
         keep_alive_interval: float | None = None,
         client_certificates: ClientCertificates | None = None,
         original_destination_connection_id: bytes | None = None,
+        retry_source_connection_id: bytes | None = None,
+        reset_tokens: ResetTokens | None = None,
     ) -> None:
         """Make one end of a connection.
 
@@ -43,6 +46,8 @@ class AioquicPort:
             keep_alive_interval: seconds of silence after which a PING is sent; None sends none.
             client_certificates: server only, the rule for certificates of clients; None asks for none.
             original_destination_connection_id: server only, from the client's first packet.
+            retry_source_connection_id: server only, of the Retry packet that the client's address was validated with.
+            reset_tokens: server only, the tokens of its stateless resets; None makes random ones.
         """
         self.is_client: bool = configuration.is_client
         self.request_flush: Callable[[], None] = _ignore
@@ -53,6 +58,8 @@ class AioquicPort:
             limits=limits,
             client_certificates=client_certificates,
             original_destination_connection_id=original_destination_connection_id,
+            retry_source_connection_id=retry_source_connection_id,
+            reset_tokens=reset_tokens,
         )
         self._table = self._connection.table
         self._keep_alive_interval = keep_alive_interval
@@ -72,7 +79,9 @@ class AioquicPort:
         connection = self._connection
         closes_at = connection.closes_at
         connection.receive_datagram(data, addr, now)
-        if self._keep_alive_interval is not None and connection.closes_at != closes_at:
+        if connection.closes_at == closes_at:  # nothing in it could be read
+            connection.receive_stateless_reset(data, addr, now)
+        elif self._keep_alive_interval is not None:
             self._keep_alive_at = now + self._keep_alive_interval
 
     def handle_timeout(self, now: float) -> None:

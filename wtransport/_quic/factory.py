@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.packet import QuicProtocolVersion
 from aioquic.tls import CipherSuite
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ..config import ClientConfig, ServerConfig
 from ..exceptions import CertificateError
@@ -16,6 +17,7 @@ from .aioquic_port import AioquicPort
 from .client_certificates import ClientCertificates
 from .limits import TransportLimits
 from .port import QuicPort
+from .reset_tokens import ResetTokens
 
 MAX_DATAGRAM_FRAME_SIZE = 65536
 """Bytes of a DATAGRAM frame that we take: any that fits a UDP packet (RFC 9221, 3)."""
@@ -56,6 +58,11 @@ class ServerConfiguration:
         """Return the QUIC versions to take, as they are on the wire."""
         return list(self.quic.supported_versions)
 
+    def reset_tokens(self, port: int) -> ResetTokens:
+        """Return the stateless reset tokens of a server with this certificate at a UDP port."""
+        private_key = self.quic.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return ResetTokens(private_key=private_key, port=port)
+
 
 def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
     """Make the port of a new client connection.
@@ -93,7 +100,12 @@ def create_server_configuration(config: ServerConfig) -> ServerConfiguration:
 
 
 def create_server_port(
-    *, config: ServerConfig, quic_configuration: ServerConfiguration, original_destination_connection_id: bytes
+    *,
+    config: ServerConfig,
+    quic_configuration: ServerConfiguration,
+    original_destination_connection_id: bytes,
+    retry_source_connection_id: bytes | None = None,
+    reset_tokens: ResetTokens | None = None,
 ) -> QuicPort:
     """Make the port of a connection that a client began.
 
@@ -101,6 +113,8 @@ def create_server_port(
         config: the server's configuration.
         quic_configuration: from `create_server_configuration`.
         original_destination_connection_id: the destination connection id of the client's first packet.
+        retry_source_connection_id: that of its first packet after a Retry, which has validated its address.
+        reset_tokens: from `ServerConfiguration.reset_tokens`; None makes tokens that are of no use later.
     """
     return AioquicPort(
         configuration=quic_configuration.quic,
@@ -108,6 +122,8 @@ def create_server_port(
         keep_alive_interval=_keep_alive_interval(config),
         client_certificates=quic_configuration.client_certificates,
         original_destination_connection_id=original_destination_connection_id,
+        retry_source_connection_id=retry_source_connection_id,
+        reset_tokens=reset_tokens,
     )
 
 

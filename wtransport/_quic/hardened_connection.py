@@ -1,0 +1,98 @@
+"""aioquic's connection with what it leaves out of RFC 9000's defences; knows aioquic's privates.
+
+Stateless resets (10.3) with tokens that outlive the process, and noticed when the peer sends one; an address that Retry
+has validated (8.1.2) is free of the anti-amplification limit; version negotiation must echo both connection ids (6.2).
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from aioquic.quic import events as aioquic_events
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import NetworkAddress, QuicConnection
+from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicErrorCode, QuicFrameType, QuicHeader
+
+from .reset_tokens import ResetTokens
+
+MIN_STATELESS_RESET = 21
+"""Bytes of the smallest datagram that can be a stateless reset (RFC 9000, 10.3)."""
+
+STATELESS_RESET_REASON = "stateless reset: the peer has lost the connection, probably it was restarted"
+"""What the end of such a connection is told with; nothing of it came over the wire."""
+
+
+class HardenedConnection(QuicConnection):
+    """A `QuicConnection` that resets and validates as the RFC has it."""
+
+    def __init__(
+        self,
+        *,
+        configuration: QuicConfiguration,
+        original_destination_connection_id: bytes | None = None,
+        retry_source_connection_id: bytes | None = None,
+        reset_tokens: ResetTokens | None = None,
+    ) -> None:
+        super().__init__(
+            configuration=configuration,
+            original_destination_connection_id=original_destination_connection_id,
+            retry_source_connection_id=retry_source_connection_id,
+        )
+        self.closed_by_peer = False
+        self._reset_tokens = reset_tokens
+        self._assign_reset_tokens()
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        if not self._is_client and self._retry_source_connection_id is not None:
+            self._network_paths[0].is_validated = True  # the token came back from there
+
+    def _replenish_connection_ids(self) -> None:
+        super()._replenish_connection_ids()
+        self._assign_reset_tokens()
+
+    def _assign_reset_tokens(self) -> None:
+        """Replace aioquic's random tokens, which nobody knows after a restart."""
+        if self._reset_tokens is not None:
+            for connection_id in self._host_cids:
+                connection_id.stateless_reset_token = self._reset_tokens.token(connection_id.cid)
+
+    def receive_stateless_reset(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
+        """Begin the draining period if a datagram in which nothing could be read is a stateless reset.
+
+        Only tokens of connection ids count that we send to now (RFC 9000, 10.3.1). Comparing takes the same time
+        whatever the bytes are.
+
+        Args:
+            data: a whole UDP payload, after `receive_datagram` made nothing of it.
+            addr: where it came from.
+            now: the time, in seconds.
+
+        Returns:
+            Whether the connection is over.
+        """
+        if len(data) < MIN_STATELESS_RESET or not self._handshake_complete or self._close_event is not None:
+            return False
+        if all(path.addr != addr for path in self._network_paths):
+            return False
+        in_use = [self._peer_cid, *(path.peer_cid for path in self._network_paths if path.peer_cid is not None)]
+        last = data[-STATELESS_RESET_TOKEN_SIZE:]
+        is_reset = False
+        for connection_id in in_use:
+            token = connection_id.stateless_reset_token
+            if len(token) == STATELESS_RESET_TOKEN_SIZE:  # a server knows none of the first id of its client
+                is_reset |= hmac.compare_digest(token, last)
+        if is_reset:
+            self.closed_by_peer = True
+            self._close_event = aioquic_events.ConnectionTerminated(
+                error_code=QuicErrorCode.NO_ERROR,
+                frame_type=QuicFrameType.PADDING,
+                reason_phrase=STATELESS_RESET_REASON,
+            )
+            self._close_begin(is_initiator=False, now=now)
+        return is_reset
+
+    def _receive_version_negotiation_packet(self, header: QuicHeader, now: float) -> None:
+        # aioquic has checked one of the two. Who saw our packet knows both; anybody else is guessing.
+        if header.source_cid == self._peer_cid.cid:
+            super()._receive_version_negotiation_packet(header, now)
