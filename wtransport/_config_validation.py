@@ -20,6 +20,7 @@ from .constants import (
     MAX_PROTOCOL_STREAMS_LIMIT,
     MAX_SUBPROTOCOL_BYTES,
     MAX_VARINT,
+    SUPPORTED_ADDRESS_VALIDATION,
     SUPPORTED_CONGESTION_CONTROL_ALGORITHMS,
 )
 from .exceptions import certificate_not_found, invalid_config
@@ -267,10 +268,17 @@ RULES: dict[str, dict[str, Rule]] = {
     "ServerConfig": {
         **_COMMON_RULES,
         "access_log": _boolean,
+        "address_validation": _one_of(SUPPORTED_ADDRESS_VALIDATION),
+        "address_validation_threshold": _COUNT,
         "allowed_origins": _origins,
         "bind_host": _host,
         "bind_port": _integer(0, _MAX_PORT),
+        "handshake_timeout": _positive_seconds,
+        "max_connection_attempts_per_address": _COUNT,
+        "max_handshakes_per_address": _COUNT,
+        "max_unfinished_handshakes": _COUNT,
         "middleware": _middleware,
+        "stateless_reset": _boolean,
         "verify_mode": _verify_mode,
     },
 }

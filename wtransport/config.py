@@ -228,6 +228,15 @@ class ServerConfig(_CommonConfig):
 
     access_log: bool = c.DEFAULT_ACCESS_LOG
     """Log one line for every session request, with its outcome."""
+    address_validation: str = c.DEFAULT_ADDRESS_VALIDATION
+    """When a client must show that packets reach it (Retry) before anything is kept or computed for it.
+
+    ``"auto"``: once there are `address_validation_threshold` unfinished handshakes, and for an address that reaches one
+    of its own limits. ``"always"``, ``"never"``. It costs the client one round trip, and ends floods from forged
+    addresses.
+    """
+    address_validation_threshold: int = c.DEFAULT_ADDRESS_VALIDATION_THRESHOLD
+    """Unfinished handshakes from which ``"auto"`` validates; half of `max_connections` if that is less."""
     allowed_origins: list[str] | None = None
     """Origins such as ``"https://example.com"`` whose pages may open sessions; None: those of every origin.
 
@@ -240,14 +249,33 @@ class ServerConfig(_CommonConfig):
     """UDP port to listen on; 0: one that is free."""
     certfile: str = c.DEFAULT_CERTFILE
     """PEM file of the server's certificate chain; needs `keyfile`."""
+    handshake_timeout: float = c.DEFAULT_HANDSHAKE_TIMEOUT
+    """How long a connection may take from its first packet until both ends can begin sessions."""
     keyfile: str = c.DEFAULT_KEYFILE
     """PEM file of the private key of `certfile`."""
+    max_connection_attempts_per_address: int = c.DEFAULT_MAX_CONNECTION_ATTEMPTS_PER_ADDRESS
+    """Connections that one address may begin within ten seconds; first packets beyond that are dropped.
+
+    An address is an IPv4 address or an IPv6 network of 64 bits; behind one there may be many users. Clients whose
+    address is validated are counted apart, here and in `max_handshakes_per_address`, so nobody is locked out by
+    forgeries.
+    """
     max_connections: int = c.DEFAULT_SERVER_MAX_CONNECTIONS
     """Connections open at a time; further ones are refused."""
+    max_handshakes_per_address: int = c.DEFAULT_MAX_HANDSHAKES_PER_ADDRESS
+    """Unfinished handshakes of one address; first packets beyond that are dropped, and repeated by clients."""
     max_sessions: int = c.DEFAULT_SERVER_MAX_SESSIONS
     """Sessions open at a time; further requests are refused."""
+    max_unfinished_handshakes: int = c.DEFAULT_MAX_UNFINISHED_HANDSHAKES
+    """Unfinished handshakes in all, about 100 KiB each; first packets beyond that are dropped."""
     middleware: list[MiddlewareProtocol] = field(default_factory=list)
     """Middleware of a `ServerApp`, run before what is added to it later."""
+    stateless_reset: bool = c.DEFAULT_STATELESS_RESET
+    """Tell clients of a server that was restarted with the same certificate key at once that their connection is lost.
+
+    Switch it off where several hosts share a private key and a port: then whoever can see a connection's packets could
+    have another host reset it (RFC 9000, section 21.11).
+    """
     verify_mode: ssl.VerifyMode = c.DEFAULT_SERVER_VERIFY_MODE
     """Whether clients need a certificate; one is asked for only with `ca_certs`, and not with ssl.CERT_NONE.
 

@@ -57,7 +57,7 @@ async def test_connections_that_are_over_leave_nothing(server: Server, config: C
             while len(running.listener._table):
                 await asyncio.sleep(0.01)
         assert running.listener._table.routes == {}
-        assert running.listener._unfinished == {}
+        assert running.listener.unfinished_handshakes == 0
         assert running.listener.connections == []
         assert asyncio.all_tasks() == tasks
         assert open_files() == files

@@ -35,6 +35,12 @@ COUNTS = [
     "stream_flow_control_increment_bidi",
     "stream_flow_control_increment_uni",
 ]
+SERVER_COUNTS = [
+    "address_validation_threshold",
+    "max_connection_attempts_per_address",
+    "max_handshakes_per_address",
+    "max_unfinished_handshakes",
+]
 WINDOWS = ["initial_max_data", "initial_max_streams_bidi", "initial_max_streams_uni"]
 SECONDS = [
     "close_timeout",
@@ -83,7 +89,10 @@ BAD_CLIENT: list[tuple[str, Any]] = [
     ],
 ]
 BAD_SERVER: list[tuple[str, Any]] = [
-    *[("access_log", value) for value in (0, None)],
+    *[(key, value) for key in SERVER_COUNTS for value in NOT_COUNTS],
+    *[("handshake_timeout", value) for value in NOT_SECONDS],
+    *[(key, value) for key in ("access_log", "stateless_reset") for value in (0, None)],
+    *[("address_validation", value) for value in ("", "sometimes", "Auto", True, None, 1)],
     *[("bind_host", value) for value in ("", " localhost", 1, None)],
     *[("bind_port", value) for value in (-1, 65536, "4433", True, None)],
     *[("middleware", value) for value in (None, print, [1], "abc")],

@@ -10,5 +10,6 @@ from .dialer import dial, look_up
 from .listener import Listener, listen
 from .protocol import AdapterProtocol
 from .race import race
+from .rate_limit import LimitLog
 
-__all__ = ["AdapterProtocol", "Endpoint", "Listener", "dial", "listen", "look_up", "race"]
+__all__ = ["AdapterProtocol", "Endpoint", "LimitLog", "Listener", "dial", "listen", "look_up", "race"]

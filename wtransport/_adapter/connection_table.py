@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .._quic.port import QuicPort
 from .protocol import AdapterProtocol
@@ -22,11 +22,11 @@ class ConnectionTable:
     def __iter__(self) -> Iterator[AdapterProtocol]:
         return iter(list(self._ids))
 
-    def add(self, connection: AdapterProtocol, *, port: QuicPort, original_cid: bytes) -> None:
+    def add(self, connection: AdapterProtocol, *, port: QuicPort, client_cids: Iterable[bytes]) -> None:
         """Enter a connection; from now on its ids follow what its port says.
 
-        The id that the client made up stays valid to the end, or a late copy of its first packet would look like
-        another connection.
+        The ids that the client sent its first packets to stay valid to the end, or late copies of those would look like
+        another connection. One that means another connection by now is left to that: a client can make up any.
         """
         self._ids[connection] = set()
 
@@ -39,7 +39,9 @@ class ConnectionTable:
                 self._ids[connection].remove(connection_id)
                 del self.routes[connection_id]
 
-        issue(original_cid)
+        for connection_id in client_cids:
+            if connection_id not in self.routes:
+                issue(connection_id)
         issue(port.connection_id)
         port.on_cid_issued = issue
         port.on_cid_retired = retire

@@ -5,40 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from .._quic.factory import create_server_configuration, create_server_port
 from .._quic.port import NetworkAddress, QuicPort
 from ..config import ServerConfig
 from ..types import Address
-from .addresses import resolve, to_address
+from .addresses import resolve
+from .admission import Admission, AdmissionSettings, Newcomer
 from .connection_table import ConnectionTable
+from .counters import ListenerCounters
 from .outlet import Outlet
-from .packets import (
-    CONNECTION_ID_SIZE,
-    LONG_HEADER,
-    MIN_CLIENT_CHOSEN_CID,
-    MIN_INITIAL_DATAGRAM,
-    LongHeader,
-    encode_refusal,
-    encode_version_negotiation,
-    is_initial,
-    read_long_header,
-)
+from .packets import CONNECTION_ID_SIZE, LONG_HEADER, read_long_header
 from .protocol import AdapterProtocol
+from .server_ports import ServerPorts
 from .server_socket import ServerSocket
 from .sockets import bind_sockets, open_transport
 from .timer import DeadlineTimer, clock_of
 
-__all__ = ["Listener", "ListenerCounters", "listen"]
-
-MAX_UNFINISHED_HANDSHAKES = 1000
-"""Connections that may be in their handshake at a time, about 100 KiB each; more are dropped, and tried again by
-clients that mean it. A bound on what forged first packets can take."""
-
-HANDSHAKE_TIMEOUT = 10.0
-"""Seconds from the first packet of a connection until the peer's SETTINGS; longer keeps a place in that limit."""
+__all__ = ["Listener", "ListenerCounters", "PortMaker", "listen"]
 
 CLOSE_LIMIT = 2.0
 """Seconds that `wait_closed` leaves connections to be closed by whoever holds them, before it aborts them."""
@@ -50,17 +34,21 @@ _logger = logging.getLogger(__name__)
 OnConnection = Callable[[AdapterProtocol, asyncio.DatagramTransport], None]
 
 
-@dataclass(slots=True)
-class ListenerCounters:
-    """What happened to datagrams and connections, since the listener began."""
+class PortMaker(Protocol):
+    """What a listener makes its connections from; see `ServerPorts`."""
 
-    accepted: int = 0
-    refused: int = 0
-    over_handshake_limit: int = 0
-    handshake_timeouts: int = 0
-    versions_negotiated: int = 0
-    malformed: int = 0
-    unknown_connection: int = 0
+    @property
+    def supported_versions(self) -> list[int]:
+        """Return the QUIC versions of all."""
+
+    def listening_at(self, port: int) -> None:
+        """Take note of the UDP port."""
+
+    def make(self, original_cid: bytes, retry_cid: bytes | None) -> QuicPort:
+        """Make the port of a new connection."""
+
+    def reset_token(self, connection_id: bytes) -> bytes | None:
+        """Return the token that resets a connection which nobody remembers, or None."""
 
 
 class Listener:
@@ -69,27 +57,28 @@ class Listener:
     def __init__(
         self,
         *,
-        make_port: Callable[[bytes], QuicPort],
-        supported_versions: list[int],
+        ports: PortMaker,
         on_connection: OnConnection,
         may_accept: Callable[[Address], bool],
         loop: asyncio.AbstractEventLoop,
+        settings: AdmissionSettings | None = None,
     ) -> None:
-        """See `listen`; `make_port` gets the connection id that the client made up for the server."""
+        """See `listen`."""
         self.counters = ListenerCounters()
-        self._make_port = make_port
-        self._supported_versions = supported_versions
+        self._ports = ports
+        self._supported_versions = ports.supported_versions
         self._on_connection = on_connection
-        self._may_accept = may_accept
         self._loop = loop
         self._clock = clock_of(loop)
         self._sockets: list[ServerSocket] = []
         self._table = ConnectionTable()
         self._routes = self._table.routes
-        self._unfinished: dict[AdapterProtocol, float] = {}
+        self._admission: Admission[AdapterProtocol] = Admission(
+            settings or AdmissionSettings(), counters=self.counters, may_accept=may_accept, clock=self._clock
+        )
+        self._handshakes = self._admission.handshakes
         self._open: dict[AdapterProtocol, None] = {}
         self._handshake_timer = DeadlineTimer(loop=loop, clock=self._clock, callback=self._on_handshake_timeout)
-        self._accepting = True
         self._all_closed: asyncio.Future[None] | None = None
 
     @property
@@ -108,9 +97,14 @@ class Listener:
         return list(self._open)
 
     @property
+    def unfinished_handshakes(self) -> int:
+        """Return how many connections are not ready for sessions yet."""
+        return len(self._handshakes)
+
+    @property
     def is_closing(self) -> bool:
         """Tell whether `close` was called."""
-        return not self._accepting
+        return not self._admission.is_open
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Make new connections with another configuration, whose files are read now; the others go on as they are.
@@ -118,7 +112,12 @@ class Listener:
         Raises:
             CertificateError: a file cannot be used; nothing has changed then.
         """
-        self._make_port, self._supported_versions = _port_maker(config)
+        self._use(ServerPorts(config))
+
+    def _use(self, ports: PortMaker) -> None:
+        if self.local_address is not None:
+            ports.listening_at(self.local_address[1])
+        self._ports, self._supported_versions = ports, ports.supported_versions
 
     async def open(self, host: str, port: int) -> None:
         """Bind every address of the host.
@@ -133,6 +132,7 @@ class Listener:
                 _, readable = await open_transport(server_socket, unopened.pop(0))
                 server_socket.read_from(readable)
                 self._sockets.append(server_socket)
+                self._use(self._ports)  # before a packet can come in
         except BaseException:
             for sock in unopened:
                 sock.close()
@@ -144,7 +144,7 @@ class Listener:
 
         Closing the connections is left to those who hold them.
         """
-        self._accepting = False
+        self._admission.is_open = False
         if not self._open:
             self._close_sockets()
 
@@ -169,66 +169,36 @@ class Listener:
             self.counters.malformed += 1
             return None
         if not data[0] & LONG_HEADER:
-            connection = self._routes.get(data[_SHORT_HEADER_CID])
+            connection_id = data[_SHORT_HEADER_CID]
+            connection = self._routes.get(connection_id)
             if connection is None:
-                self.counters.unknown_connection += 1
+                self._admission.reset(data, self._ports.reset_token(connection_id), addr, outlet)
             return connection
         header = read_long_header(data)
         if header is None:
             self.counters.malformed += 1
             return None
-        return self._routes.get(header.destination_cid) or self._meet(data, header, addr, outlet)
+        connection = self._routes.get(header.destination_cid)
+        if connection is not None:
+            return connection
+        newcomer = self._admission.meet(data, header, addr, outlet, supported_versions=self._supported_versions)
+        return None if newcomer is None else self._accept(newcomer, addr, outlet)
 
-    def _meet(self, data: bytes, header: LongHeader, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
-        """Take the first packet of somebody unknown. No answer is larger than the packet, so forgeries gain nothing."""
-        counters = self.counters
-        if header.version not in self._supported_versions:
-            # A version negotiation packet (version 0) is never answered: two servers would go on for ever.
-            if header.version and len(data) >= MIN_INITIAL_DATAGRAM and self._accepting:
-                counters.versions_negotiated += 1
-                self._answer(encode_version_negotiation(header, self._supported_versions), addr, outlet)
-            else:
-                counters.malformed += 1
-            return None
-        if (
-            len(data) < MIN_INITIAL_DATAGRAM
-            or len(header.destination_cid) < MIN_CLIENT_CHOSEN_CID
-            or not is_initial(data, header)
-        ):
-            counters.unknown_connection += 1
-            return None
-        if not self._accepting or not self._is_welcome(addr):
-            counters.refused += 1
-            self._answer(encode_refusal(header), addr, outlet)
-            return None
-        if len(self._unfinished) >= MAX_UNFINISHED_HANDSHAKES:
-            counters.over_handshake_limit += 1
-            return None
-        return self._accept(header, addr, outlet)
-
-    def _answer(self, packet: bytes, addr: NetworkAddress, outlet: Outlet) -> None:
-        if outlet.is_open and not outlet.is_paused:
-            outlet.transport.sendto(packet, addr)
-
-    def _is_welcome(self, addr: NetworkAddress) -> bool:
-        address = to_address(addr)
-        try:
-            return address is not None and self._may_accept(address)
-        except Exception:
-            _logger.exception("deciding about a connection from %s failed; it is refused", address)
-            return False
-
-    def _accept(self, header: LongHeader, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
-        port = self._make_port(header.destination_cid)
+    def _accept(self, newcomer: Newcomer, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
+        host, original_cid, retry_cid = newcomer
+        port = self._ports.make(original_cid, retry_cid)
         connection = AdapterProtocol(port=port, loop=self._loop)
         connection.share_outlet(outlet, owner=self, peer=addr)
-        self._table.add(connection, port=port, original_cid=header.destination_cid)
+        self._table.add(
+            connection, port=port, client_cids=[original_cid] if retry_cid is None else [retry_cid, original_cid]
+        )
         now = self._clock()
         self._open[connection] = None
-        self._unfinished[connection] = now
-        if len(self._unfinished) == 1:
-            self._handshake_timer.set(now + HANDSHAKE_TIMEOUT, now)
+        self._handshakes.begin(connection, host, now, is_validated=retry_cid is not None)
+        if len(self._handshakes) == 1:
+            self._handshake_timer.set(self._handshakes.next_timeout(), now)
         self.counters.accepted += 1
+        self.counters.validated += retry_cid is not None
         try:
             self._on_connection(connection, outlet.transport)
         except Exception as exc:
@@ -240,14 +210,14 @@ class Listener:
     # What becomes of connections (ports.ConnectionOwner), and of sockets.
 
     def connection_ready(self, connection: Any) -> None:
-        """The handshake is over: it no longer counts against the limit."""
-        self._unfinished.pop(connection, None)
+        """The handshake is over: it no longer counts against the limits."""
+        self._handshakes.end(connection)
 
     def connection_closed(self, connection: Any) -> None:
         """The connection is closed; its ids are kept until its draining period is over."""
-        self._unfinished.pop(connection, None)
+        self._handshakes.end(connection)
         self._open.pop(connection, None)
-        if not self._open and not self._accepting:
+        if not self._open and self.is_closing:
             self._close_sockets()
 
     def connection_finished(self, connection: Any) -> None:
@@ -262,14 +232,11 @@ class Listener:
 
     def _on_handshake_timeout(self, now: float) -> None:
         """Abort the connections whose handshake takes too long: the oldest come first."""
-        while self._unfinished:
-            connection, began = next(iter(self._unfinished.items()))
-            if began + HANDSHAKE_TIMEOUT > now:
-                self._handshake_timer.set(began + HANDSHAKE_TIMEOUT, now)
-                return
+        for connection in self._handshakes.expired(now):
             self.counters.handshake_timeouts += 1
             connection.abort(TimeoutError("the handshake was not finished in time"))
-            self._unfinished.pop(connection, None)
+            self._handshakes.end(connection)
+        self._handshake_timer.set(self._handshakes.next_timeout(), now)
 
     def _close_sockets(self) -> None:
         self._handshake_timer.cancel()
@@ -302,31 +269,12 @@ async def listen(
         CertificateError, ConfigurationError: the configuration cannot be used; nothing is bound then.
         OSError: the host is unknown, or an address cannot be bound.
     """
-    make_port, supported_versions = _port_maker(config)
     listener = Listener(
-        make_port=make_port,
-        supported_versions=supported_versions,
+        ports=ServerPorts(config),
         on_connection=on_connection,
         may_accept=may_accept,
         loop=asyncio.get_running_loop(),
+        settings=AdmissionSettings.of(config),
     )
     await listener.open(host, port)
     return listener
-
-
-def _port_maker(config: ServerConfig) -> tuple[Callable[[bytes], QuicPort], list[int]]:
-    """Read the configuration's files once; return how each connection's port is made, and the QUIC versions of all.
-
-    Raises:
-        CertificateError: a file cannot be used.
-    """
-    quic_configuration = create_server_configuration(config)
-
-    def make_port(original_cid: bytes) -> QuicPort:
-        return create_server_port(
-            config=config,
-            quic_configuration=quic_configuration,
-            original_destination_connection_id=original_cid,
-        )
-
-    return make_port, quic_configuration.supported_versions

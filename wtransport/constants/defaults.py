@@ -14,6 +14,8 @@ from .wire import MAX_DATAGRAM_SIZE as _MAX_DATAGRAM_SIZE
 
 __all__ = [
     "DEFAULT_ACCESS_LOG",
+    "DEFAULT_ADDRESS_VALIDATION",
+    "DEFAULT_ADDRESS_VALIDATION_THRESHOLD",
     "DEFAULT_ALPN_PROTOCOLS",
     "DEFAULT_AUTO_RECONNECT",
     "DEFAULT_BIND_HOST",
@@ -31,13 +33,16 @@ __all__ = [
     "DEFAULT_DEV_PORT",
     "DEFAULT_FLOW_CONTROL_WINDOW_AUTO_SCALE",
     "DEFAULT_FLOW_CONTROL_WINDOW_SIZE",
+    "DEFAULT_HANDSHAKE_TIMEOUT",
     "DEFAULT_INITIAL_MAX_DATA",
     "DEFAULT_INITIAL_MAX_STREAMS_BIDI",
     "DEFAULT_INITIAL_MAX_STREAMS_UNI",
     "DEFAULT_KEEP_ALIVE",
     "DEFAULT_KEYFILE",
     "DEFAULT_LOG_LEVEL",
+    "DEFAULT_MAX_CONNECTION_ATTEMPTS_PER_ADDRESS",
     "DEFAULT_MAX_DATAGRAM_SIZE",
+    "DEFAULT_MAX_HANDSHAKES_PER_ADDRESS",
     "DEFAULT_MAX_MESSAGE_SIZE",
     "DEFAULT_MAX_PENDING_EVENTS_PER_SESSION",
     "DEFAULT_MAX_RETRIES",
@@ -45,6 +50,7 @@ __all__ = [
     "DEFAULT_MAX_STREAM_READ_BUFFER",
     "DEFAULT_MAX_STREAM_WRITE_BUFFER",
     "DEFAULT_MAX_TOTAL_PENDING_EVENTS",
+    "DEFAULT_MAX_UNFINISHED_HANDSHAKES",
     "DEFAULT_PENDING_EVENT_TTL",
     "DEFAULT_PUBSUB_SUBSCRIPTION_QUEUE_SIZE",
     "DEFAULT_READ_TIMEOUT",
@@ -56,12 +62,14 @@ __all__ = [
     "DEFAULT_SERVER_MAX_CONNECTIONS",
     "DEFAULT_SERVER_MAX_SESSIONS",
     "DEFAULT_SERVER_VERIFY_MODE",
+    "DEFAULT_STATELESS_RESET",
     "DEFAULT_STREAM_CREATION_TIMEOUT",
     "DEFAULT_STREAM_FLOW_CONTROL_INCREMENT_BIDI",
     "DEFAULT_STREAM_FLOW_CONTROL_INCREMENT_UNI",
     "DEFAULT_STRICT",
     "DEFAULT_USER_AGENT",
     "DEFAULT_WRITE_TIMEOUT",
+    "SUPPORTED_ADDRESS_VALIDATION",
     "SUPPORTED_CONGESTION_CONTROL_ALGORITHMS",
     "ClientConfigDefaults",
     "ServerConfigDefaults",
@@ -70,6 +78,8 @@ __all__ = [
 ]
 
 DEFAULT_ACCESS_LOG: Final = True
+DEFAULT_ADDRESS_VALIDATION: Final = "auto"
+DEFAULT_ADDRESS_VALIDATION_THRESHOLD: Final = 200  # half a second's work for one core
 DEFAULT_ALPN_PROTOCOLS: Final = (ALPN_H3,)
 DEFAULT_AUTO_RECONNECT: Final = False
 DEFAULT_BIND_HOST: Final = "localhost"
@@ -87,13 +97,16 @@ DEFAULT_DEBUG: Final = False
 DEFAULT_DEV_PORT: Final = 4433
 DEFAULT_FLOW_CONTROL_WINDOW_AUTO_SCALE: Final = True
 DEFAULT_FLOW_CONTROL_WINDOW_SIZE: Final = 1024 * 1024
+DEFAULT_HANDSHAKE_TIMEOUT: Final = 10.0
 DEFAULT_INITIAL_MAX_DATA: Final = 0  # 0: the library chooses
 DEFAULT_INITIAL_MAX_STREAMS_BIDI: Final = 0  # 0: the library chooses
 DEFAULT_INITIAL_MAX_STREAMS_UNI: Final = 0  # 0: the library chooses
 DEFAULT_KEEP_ALIVE: Final = True
 DEFAULT_KEYFILE: Final = ""
 DEFAULT_LOG_LEVEL: Final = "INFO"
+DEFAULT_MAX_CONNECTION_ATTEMPTS_PER_ADDRESS: Final = 2000  # an office behind one address that comes back at once
 DEFAULT_MAX_DATAGRAM_SIZE: Final = _MAX_DATAGRAM_SIZE
+DEFAULT_MAX_HANDSHAKES_PER_ADDRESS: Final = 100
 DEFAULT_MAX_MESSAGE_SIZE: Final = 1024 * 1024
 DEFAULT_MAX_PENDING_EVENTS_PER_SESSION: Final = 16
 DEFAULT_MAX_RETRIES: Final = 3
@@ -101,6 +114,7 @@ DEFAULT_MAX_RETRY_DELAY: Final = 30.0
 DEFAULT_MAX_STREAM_READ_BUFFER: Final = 64 * 1024
 DEFAULT_MAX_STREAM_WRITE_BUFFER: Final = 1024 * 1024
 DEFAULT_MAX_TOTAL_PENDING_EVENTS: Final = 1000
+DEFAULT_MAX_UNFINISHED_HANDSHAKES: Final = 1000
 DEFAULT_PENDING_EVENT_TTL: Final = 5.0
 DEFAULT_PUBSUB_SUBSCRIPTION_QUEUE_SIZE: Final = 16
 DEFAULT_READ_TIMEOUT: Final = 60.0
@@ -112,12 +126,14 @@ DEFAULT_SECURE_PORT: Final = 443
 DEFAULT_SERVER_MAX_CONNECTIONS: Final = 3000
 DEFAULT_SERVER_MAX_SESSIONS: Final = 10000
 DEFAULT_SERVER_VERIFY_MODE: Final = ssl.CERT_OPTIONAL
+DEFAULT_STATELESS_RESET: Final = True
 DEFAULT_STREAM_CREATION_TIMEOUT: Final = 10.0
 DEFAULT_STREAM_FLOW_CONTROL_INCREMENT_BIDI: Final = 10
 DEFAULT_STREAM_FLOW_CONTROL_INCREMENT_UNI: Final = 10
 DEFAULT_STRICT: Final = False  # peers in use break the newest draft's requirements, Chromium among them
 DEFAULT_USER_AGENT: Final = f"wtransport/{__version__}"
 DEFAULT_WRITE_TIMEOUT: Final = 30.0
+SUPPORTED_ADDRESS_VALIDATION: Final = ("never", "auto", "always")
 SUPPORTED_CONGESTION_CONTROL_ALGORITHMS: Final = ("reno", "cubic")
 
 
@@ -180,12 +196,19 @@ class ServerConfigDefaults(_CommonDefaults):
     """Every setting of `ServerConfig`."""
 
     access_log: bool
+    address_validation: str
+    address_validation_threshold: int
     allowed_origins: list[str] | None
     bind_host: str
     bind_port: int
     certfile: str
+    handshake_timeout: float
     keyfile: str
+    max_connection_attempts_per_address: int
+    max_handshakes_per_address: int
+    max_unfinished_handshakes: int
     middleware: list[Any]
+    stateless_reset: bool
     verify_mode: ssl.VerifyMode
 
 
@@ -251,11 +274,18 @@ def get_default_server_config() -> ServerConfigDefaults:
     return {
         **_common(max_connections=DEFAULT_SERVER_MAX_CONNECTIONS, max_sessions=DEFAULT_SERVER_MAX_SESSIONS),
         "access_log": DEFAULT_ACCESS_LOG,
+        "address_validation": DEFAULT_ADDRESS_VALIDATION,
+        "address_validation_threshold": DEFAULT_ADDRESS_VALIDATION_THRESHOLD,
         "allowed_origins": None,
         "bind_host": DEFAULT_BIND_HOST,
         "bind_port": DEFAULT_DEV_PORT,
         "certfile": DEFAULT_CERTFILE,
+        "handshake_timeout": DEFAULT_HANDSHAKE_TIMEOUT,
         "keyfile": DEFAULT_KEYFILE,
+        "max_connection_attempts_per_address": DEFAULT_MAX_CONNECTION_ATTEMPTS_PER_ADDRESS,
+        "max_handshakes_per_address": DEFAULT_MAX_HANDSHAKES_PER_ADDRESS,
+        "max_unfinished_handshakes": DEFAULT_MAX_UNFINISHED_HANDSHAKES,
         "middleware": [],
+        "stateless_reset": DEFAULT_STATELESS_RESET,
         "verify_mode": DEFAULT_SERVER_VERIFY_MODE,
     }

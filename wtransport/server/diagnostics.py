@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ class ServerDiagnostics:
     certfile_path: str
     keyfile_path: str
     max_connections: int
+    listener: dict[str, int] = field(default_factory=dict)
+    """What happened to packets of no connection, by name of the counter; see the documentation's page on limits."""
+    unfinished_handshakes: int = 0
+    """Connections that are not ready for sessions yet."""
 
     @property
     def issues(self) -> list[str]:

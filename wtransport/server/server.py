@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from .._adapter import AdapterProtocol, Listener
+from .._adapter import AdapterProtocol, LimitLog, Listener
 from .._adapter import listen as open_listener
 from ..config import ServerConfig
 from ..connection import WebTransportConnection
@@ -75,6 +76,7 @@ class WebTransportServer(EventEmitter):
         self._connection_manager = ConnectionManager(max_connections=self._config.max_connections)
         self._session_manager = SessionManager(max_sessions=self._config.max_sessions)
         self._session_sink: Callable[[WebTransportSession], None] = accept_soon
+        self._limit_log = LimitLog(logger)
         self._listener: Listener | None = None
         self._is_starting = False
         self._is_closing = False
@@ -248,6 +250,8 @@ class WebTransportServer(EventEmitter):
             certfile_path=self._config.certfile,
             keyfile_path=self._config.keyfile,
             max_connections=self._config.max_connections,
+            listener=asdict(self._listener.counters) if self._listener is not None else {},
+            unfinished_handshakes=self._listener.unfinished_handshakes if self._listener is not None else 0,
         )
 
     def _check_can_listen(self, address: Address | None = None) -> None:
@@ -260,7 +264,8 @@ class WebTransportServer(EventEmitter):
         if not self._is_closing and not self._connection_manager.is_full:
             return True
         self._stats.connections_rejected += 1
-        logger.warning("connection from %s is refused: %d are open", address, len(self._connection_manager))
+        if not self._is_closing:
+            self._limit_log.reached("max_connections", by=address[0], now=time.monotonic())
         return False
 
     def _on_connection(self, protocol: AdapterProtocol, transport: asyncio.DatagramTransport) -> None:
@@ -295,7 +300,7 @@ class WebTransportServer(EventEmitter):
             reject_if_undecided(session, status_code=SERVICE_UNAVAILABLE)
             return
         if self._session_manager.is_full:
-            logger.warning("session for %s is rejected: %d are open", session.path, len(self._session_manager))
+            self._limit_log.reached("max_sessions", by=session.path, now=time.monotonic())
             reject_if_undecided(session, status_code=TOO_MANY_REQUESTS)
             return
         self._session_manager.register(resource=session)

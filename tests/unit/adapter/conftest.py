@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from listener_rig import ListenerRig
 
 
 @pytest.fixture
@@ -13,3 +14,17 @@ def has_ipv6():
             sock.bind(("::1", 0))
     except OSError:
         pytest.skip("this host has no IPv6")
+
+
+@pytest.fixture
+def make_rig():
+    """Make listeners with settings of a test's own."""
+    rigs = []
+
+    def make(settings=None) -> ListenerRig:
+        rigs.append(ListenerRig(settings))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.loop.close()

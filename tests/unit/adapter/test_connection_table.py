@@ -9,7 +9,7 @@ def test_ids_follow_what_the_port_issues_and_retires():
     table = ConnectionTable()
     port = FakePort(b"first--1")
     connection = object()
-    table.add(connection, port=port, original_cid=b"made up by client")
+    table.add(connection, port=port, client_cids=[b"made up by client"])
     assert table.routes == {b"made up by client": connection, b"first--1": connection}
     port.on_cid_issued(b"second-2")
     port.on_cid_retired(b"first--1")
@@ -22,7 +22,7 @@ def test_removing_one_connection_leaves_the_others():
     ports = [FakePort(b"id-%d" % number) for number in range(3)]
     connections = [object() for _ in ports]
     for number, port in enumerate(ports):
-        table.add(connections[number], port=port, original_cid=b"original-%d" % number)
+        table.add(connections[number], port=port, client_cids=[b"original-%d" % number])
     assert len(table) == 3
     assert list(table) == connections
     table.remove(connections[1], port=ports[1])
@@ -41,8 +41,8 @@ def test_removing_one_connection_leaves_the_others():
 def test_a_retired_id_of_another_connection_stays():
     table = ConnectionTable()
     one, other = FakePort(b"one"), FakePort(b"other")
-    table.add(first := object(), port=one, original_cid=b"a")
-    table.add(second := object(), port=other, original_cid=b"b")
+    table.add(first := object(), port=one, client_cids=[b"a"])
+    table.add(second := object(), port=other, client_cids=[b"b"])
     one.on_cid_retired(b"other")
     assert table.routes[b"other"] is second
     assert table.routes[b"one"] is first

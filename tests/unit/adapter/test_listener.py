@@ -1,80 +1,28 @@
 """A listener's decisions about datagrams, without sockets and in virtual time."""
 
 import pytest
-from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
-from fake_port import FakeEngine, FakePort, FakeTransport, VirtualLoop
+from fake_port import FakeTransport
+from listener_rig import CLIENT, new_client
 
-from wtransport._adapter import listener as listener_module
-from wtransport._adapter.listener import HANDSHAKE_TIMEOUT, Listener
+from wtransport._adapter.handshakes import HandshakeLimits
 from wtransport._adapter.outlet import Outlet
 from wtransport._adapter.packets import read_long_header
 from wtransport._adapter.server_socket import ServerSocket
 
-CLIENT = ("192.0.2.50", 5000)
+HANDSHAKE_TIMEOUT = HandshakeLimits().timeout
 
 
 def first_packet() -> bytes:
-    client = QuicConnection(configuration=QuicConfiguration(is_client=True, server_name="localhost"))
-    client.connect(CLIENT, now=0.0)
-    return client.datagrams_to_send(0.0)[0][0]
+    return new_client()[1]
 
 
 def unknown_version(data: bytes) -> bytes:
     return data[:1] + (0x1A2A3A4A).to_bytes(4, "big") + data[5:]
 
 
-class Rig:
-    def __init__(self) -> None:
-        self.loop = VirtualLoop()
-        self.made: list[tuple[bytes, FakePort]] = []
-        self.accepted: list = []
-        self.engines: list[FakeEngine] = []
-        self.asked: list = []
-        self.welcome = True
-        self.fail: Exception | None = None
-        self.outlet = Outlet(FakeTransport(("192.0.2.1", 4433)))
-        self.listener = Listener(
-            make_port=self.make_port,
-            supported_versions=[1],
-            on_connection=self.on_connection,
-            may_accept=self.may_accept,
-            loop=self.loop,
-        )
-
-    @property
-    def sent(self):
-        return self.outlet.transport.sent
-
-    def make_port(self, original_cid: bytes) -> FakePort:
-        port = FakePort(b"server%02d" % len(self.made))
-        self.made.append((original_cid, port))
-        return port
-
-    def may_accept(self, address) -> bool:
-        self.asked.append(address)
-        if self.fail is not None:
-            raise self.fail
-        return self.welcome
-
-    def on_connection(self, protocol, transport) -> None:
-        if self.fail is not None:
-            raise self.fail
-        assert transport is self.outlet.transport
-        engine = FakeEngine(protocol.port)
-        protocol.bind(engine=engine, deliver=lambda event: None)
-        self.engines.append(engine)
-        self.accepted.append(protocol)
-
-    def route(self, data: bytes, addr=CLIENT):
-        return self.listener.route(data, addr, self.outlet)
-
-
 @pytest.fixture
-def rig():
-    rig = Rig()
-    yield rig
-    rig.loop.close()
+def rig(make_rig):
+    return make_rig()
 
 
 def test_a_first_packet_makes_a_connection_and_later_ones_find_it(rig):
@@ -173,25 +121,12 @@ def test_a_failing_decision_refuses(rig, caplog):
 
 
 def test_a_handle_that_cannot_be_made_leaves_nothing(rig, caplog):
-    rig.listener._may_accept = lambda address: True
+    rig.listener._admission._may_accept = lambda address: True
     rig.fail = ValueError("handle")
     assert rig.route(first_packet()) is None
     assert rig.listener.connections == []
     assert not rig.listener._routes
     assert caplog.records
-
-
-def test_unfinished_handshakes_are_limited(rig, monkeypatch):
-    monkeypatch.setattr(listener_module, "MAX_UNFINISHED_HANDSHAKES", 3)
-    connections = [rig.route(first_packet()) for _ in range(5)]
-    assert connections[3:] == [None, None]
-    assert rig.listener.counters.over_handshake_limit == 2
-    assert rig.sent == []
-    rig.engines[0].is_ready = True
-    connections[0].flush_soon()
-    rig.loop.run_until_idle()
-    assert rig.route(first_packet()) is not None
-    assert rig.route(first_packet()) is None
 
 
 def test_a_handshake_that_takes_too_long_is_aborted(rig):
