@@ -446,8 +446,9 @@ class Engine:
         self, session: SessionCore, status: int, headers: Mapping[str, str], protocol: str | None
     ) -> None:
         """Send the answer to a CONNECT; a refusal ends the stream."""
-        draft02 = handshake.has_draft02_header(session.headers)
-        self._sender.send_response(session.stream_id, status, headers=headers, protocol=protocol, draft02=draft02)
+        self._sender.send_response(
+            session.stream_id, status, headers=headers, protocol=protocol, request=session.headers
+        )
         connect = self._router.connects.get(session.stream_id)
         if connect is not None and 200 <= status < 300:
             connect.tunnel()

@@ -32,9 +32,11 @@ class FieldSectionSender:
         *,
         headers: Mapping[str, str],
         protocol: str | None = None,
-        draft02: bool = False,
+        request: Mapping[str, str] | None = None,
     ) -> None:
         """Send a final response; one that opens no session ends the stream, and the request is read no further.
+
+        Arguments are those of `handshake.response_fields`.
 
         Raises:
             ValueError: status, protocol or a header cannot be sent; nothing was.
@@ -45,7 +47,7 @@ class FieldSectionSender:
             status=status,
             headers=fields.check_user_headers(headers, opens_session=opens),
             protocol=protocol,
-            draft02=draft02,
+            request=request or {},
         )
         self._send(stream_id, section, end_stream=not opens)
         if not opens:

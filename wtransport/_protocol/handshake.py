@@ -26,7 +26,7 @@ from ..constants import (
 from .fields import ConnectRequest, Request
 from .profiles import Profile
 from .qpack import Fields
-from .subprotocols import serialize_protocol, serialize_protocols
+from .subprotocols import serialize_choice, serialize_protocols
 from .violations import StreamViolation
 
 __all__ = [
@@ -42,6 +42,8 @@ _TOKENS: Final = (WT_CONNECT_PROTOCOL_H3, WT_CONNECT_PROTOCOL)
 # Neither of these goes with capsules: the message would be malformed (RFC 9297, section 3.2).
 _NOT_WITH_CAPSULES: Final = ("content-length", "content-type", "transfer-encoding")
 _STATUS_WITHOUT_CAPSULES: Final = frozenset({204, 205, 206})
+
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
@@ -94,7 +96,7 @@ def request_fields(
 
 
 def response_fields(
-    *, status: int, headers: Mapping[str, str], protocol: str | None = None, draft02: bool = False
+    *, status: int, headers: Mapping[str, str], protocol: str | None = None, request: Mapping[str, str] = _NO_HEADERS
 ) -> Fields:
     """Return the field section of a final response.
 
@@ -102,7 +104,8 @@ def response_fields(
         status: 2xx but 204, 205 and 206 opens the session, 300 to 599 refuses it.
         headers: what the program adds, checked by `fields.check_user_headers`.
         protocol: the subprotocol chosen, with 2xx only.
-        draft02: the request had the version field of draft-02 (`has_draft02_header`), which is then answered.
+        request: the headers of the request: the version field of draft-02 is answered, and the subprotocol in the form
+            in which it was offered.
 
     Raises:
         ValueError: status is none of a final response, or goes with no capsules; protocol with a refusal.
@@ -112,10 +115,11 @@ def response_fields(
     if protocol is not None and status >= 300:
         raise ValueError(f"protocol goes with a 2xx status only, not with {status}")
     fields = [(b":status", str(int(status)).encode())]
-    if draft02 and WT_DRAFT02_RESPONSE_HEADER not in headers:
+    if has_draft02_header(request) and WT_DRAFT02_RESPONSE_HEADER not in headers:
         fields.append((WT_DRAFT02_RESPONSE_HEADER.encode(), WT_DRAFT02_RESPONSE_VALUE.encode()))
     if protocol is not None:
-        fields.append((WT_PROTOCOL_HEADER.encode(), serialize_protocol(protocol).encode()))
+        choice = serialize_choice(protocol, offer=request.get(WT_AVAILABLE_PROTOCOLS_HEADER))
+        fields.append((WT_PROTOCOL_HEADER.encode(), choice.encode()))
     return fields + _encode_headers(headers)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "parse_protocol",
     "parse_protocols",
     "select_protocol",
+    "serialize_choice",
     "serialize_protocol",
     "serialize_protocols",
 ]
@@ -83,8 +84,21 @@ def serialize_protocols(protocols: Iterable[str]) -> str:
     return ", ".join(map(serialize_protocol, protocols))
 
 
+def serialize_choice(protocol: str, *, offer: str | None = None) -> str:
+    """Return the value of wt-protocol for a name of the client's offer, in the form in which it stands there.
+
+    Clients of drafts 10 to 12 write Tokens and would not read a String.
+
+    Args:
+        protocol: a name that `parse_protocols` found.
+        offer: wt-available-protocols of the request.
+    """
+    is_token = any(member["token"] == protocol for member in _MEMBER.finditer(offer or ""))
+    return protocol if is_token else serialize_protocol(protocol)
+
+
 def serialize_protocol(protocol: str) -> str:
-    """Return the value of wt-protocol for a name that `check_protocols` let pass."""
+    """Return a name that `check_protocols` let pass as a String."""
     return '"' + re.sub(r'(["\\])', r"\\\1", protocol) + '"'
 
 

@@ -21,6 +21,7 @@ from wtransport.constants import ErrorCodes
 DRAFT_16 = Profile(16, flow_control=True)
 DRAFT_07 = Profile(7, flow_control=False)
 DRAFT_02 = Profile(2, flow_control=False)
+WITH_VERSION = {"sec-webtransport-http3-draft02": "1"}
 
 
 def ask(profile: Profile = DRAFT_16, **changes: object) -> list[tuple[bytes, bytes]]:
@@ -133,14 +134,15 @@ def test_a_response_is_that_of_the_vector() -> None:
 
 
 def test_the_version_field_is_answered() -> None:
-    fields = response_fields(status=200, headers={"server": "x"}, protocol="a", draft02=True)
+    fields = response_fields(status=200, headers={"server": "x"}, protocol="a", request=WITH_VERSION)
     assert fields == [
         (b":status", b"200"),
         (b"sec-webtransport-http3-draft", b"draft02"),
         (b"wt-protocol", b'"a"'),
         (b"server", b"x"),
     ]
-    assert len(response_fields(status=200, headers={"sec-webtransport-http3-draft": "draft02"}, draft02=True)) == 2
+    answered = {"sec-webtransport-http3-draft": "draft02"}
+    assert len(response_fields(status=200, headers=answered, request=WITH_VERSION)) == 2
 
 
 @pytest.mark.parametrize("status", [0, 99, 100, 101, 199, 204, 205, 206, 600])
@@ -174,6 +176,7 @@ def test_a_status_without_content_opens_no_session(status: int) -> None:
 
 
 def test_our_client_takes_our_response() -> None:
-    status, headers = parse_response(response_fields(status=200, headers={"server": "x"}, protocol="a", draft02=True))
+    fields = response_fields(status=200, headers={"server": "x"}, protocol="a", request=WITH_VERSION)
+    status, headers = parse_response(fields)
     assert accept_response(status, headers) is ResponseOutcome.OPEN
     assert headers["wt-protocol"] == '"a"'

@@ -13,6 +13,7 @@ from wtransport._protocol.subprotocols import (
     parse_protocol,
     parse_protocols,
     select_protocol,
+    serialize_choice,
     serialize_protocol,
     serialize_protocols,
 )
@@ -187,3 +188,19 @@ def test_an_unlisted_choice_ends_the_session_from_draft_15_on(offered: list[str]
 def test_a_token_counts_in_draft_07_only() -> None:
     assert negotiated_protocol("a", offered=["a"], profile=Profile(7, flow_control=False)) == "a"
     assert negotiated_protocol("a", offered=["a"], profile=Profile(16, flow_control=False)) is None
+
+
+@pytest.mark.parametrize(
+    ("offer", "choice"),
+    [
+        (None, '"chat"'),
+        ('"moq-00", "chat"', '"chat"'),
+        ("moq-00, chat", "chat"),
+        ('"moq-00";x=chat, chat;q=1', "chat"),
+        ('"a, chat, b", "chat"', '"chat"'),
+        ('moq-00;x=chat, "chat"', '"chat"'),
+    ],
+)
+def test_a_choice_has_the_form_of_the_offer(offer: str | None, choice: str) -> None:
+    assert serialize_choice("chat", offer=offer) == choice
+    assert parse_protocol(choice, accepts_tokens=True) == "chat"
