@@ -4,6 +4,7 @@
 #   make demo          a server and a client in one process show what works
 #   make test          the test suite, on the compiled kernels and once more on the pure ones
 #   make setup-peers   other implementations, for the tests that talk to them (and browsers, if root)
+#   make drafts        what must come of every kind of client with every kind of server
 #   make lint          ruff and mypy
 #   make bench         benchmarks
 #   make lossy         long transfers over a bad network: 64 MiB each way, 20 times, some 20 minutes
@@ -28,7 +29,7 @@ DOCTOOLS := $(VENV)/.doctools
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test setup setup-peers build driver lint bench lossy migration docs clean
+.PHONY: demo test setup setup-peers build driver drafts lint bench lossy migration docs clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -87,6 +88,10 @@ setup-peers:
 $(LINTERS): $(INSTALLED)
 	@$(PIP) install --quiet "mypy>=1.15" "ruff>=0.11"
 	@touch $@
+
+# Of the table that tests/drafts compares the engine with; with ARGS=--docs the part that stands in docs/interop.md.
+drafts: $(INSTALLED)
+	@$(BIN)/python tests/support/draft_report.py $(ARGS)
 
 lint: $(LINTERS)
 	$(BIN)/ruff check .
