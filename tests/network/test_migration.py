@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from engine_pair import EnginePair
-from network import CLIENT_ADDRESS, Network
+from network import CLIENT_ADDRESS, Network, everything
 from transfer import Transfer
 
 from wtransport._protocol import events
@@ -127,6 +127,29 @@ def test_a_quiet_client_is_found_again_by_its_keep_alive(make_pair: MakePair) ->
     opened = pair.take("client", events.StreamOpened).stream
     assert opened.read() == b"hello"
     assert pair.server.remote_address == NEW_ADDRESSES[0]
+
+
+@pytest.mark.parametrize("silence", [2.0, 12.0])
+def test_what_was_under_way_to_the_old_address_does_not_keep_the_new_one_waiting(
+    make_pair: MakePair, silence: float
+) -> None:
+    """The congestion window is full of packets that nobody gets, and probes are further and further apart."""
+    network = Network(delay=0.025)
+    pair, ours, theirs = started(make_pair, network)
+    transfer = Transfer(pair, size=4 * MIB, seed=2)
+    transfer.begin_one_way(theirs)
+    pair.advance_until(lambda: transfer.step() or transfer.received > MIB, seconds=30)
+    network.to_server.loses = everything  # or the last acknowledgements would tell of the change
+    network.client_address = NEW_ADDRESSES[0]
+    ends = pair.now + silence
+    pair.advance_until(lambda: transfer.step() or pair.now >= ends, seconds=30)
+    network.mend()
+    before = transfer.received
+    assert ours.send_datagram(b"here")
+    ends = pair.now + 0.3  # six round trips
+    pair.advance_until(lambda: transfer.step() or pair.now >= ends, seconds=30)
+    assert transfer.received > before + 4000
+    transfer.run(seconds=30)
 
 
 # Paths that do not work.

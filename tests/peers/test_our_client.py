@@ -6,58 +6,16 @@ import ssl
 
 import peerkit
 import pytest
+from our_session import OurSession
 from peers import running_server
 from serving import Certificate
 
-from wtransport import ClientConfig, WebTransportClient, WebTransportSession
-from wtransport.stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
+from wtransport import ClientConfig, WebTransportClient
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(120)]
 
 FULL = {"size": 200_000, "streams": 10}
 WITHIN_ONE_WINDOW = {"size": 2000, "streams": 3}  # all that webtransport-py's release can carry
-
-
-class OurStream:
-    """Our stream as the exercise wants it."""
-
-    def __init__(self, stream: WebTransportStream | WebTransportSendStream | WebTransportReceiveStream) -> None:
-        self._stream = stream
-
-    async def send(self, data: bytes) -> None:
-        assert not isinstance(self._stream, WebTransportReceiveStream) or isinstance(self._stream, WebTransportStream)
-        await self._stream.write_all(data=data)
-
-    async def receive(self) -> bytes:
-        assert isinstance(self._stream, WebTransportReceiveStream)
-        return await self._stream.read_all()
-
-
-class OurSession:
-    """Our session as the exercise wants it."""
-
-    def __init__(self, session: WebTransportSession) -> None:
-        self._session = session
-        self._bidirectional = session.incoming_bidirectional_streams()
-        self._unidirectional = session.incoming_unidirectional_streams()
-
-    async def open_bidirectional(self) -> OurStream:
-        return OurStream(await self._session.create_bidirectional_stream())
-
-    async def open_unidirectional(self) -> OurStream:
-        return OurStream(await self._session.create_unidirectional_stream())
-
-    async def next_bidirectional(self) -> OurStream:
-        return OurStream(await anext(self._bidirectional))
-
-    async def next_unidirectional(self) -> OurStream:
-        return OurStream(await anext(self._unidirectional))
-
-    async def send_datagram(self, data: bytes) -> None:
-        await self._session.send_datagram(data=data)
-
-    async def next_datagram(self) -> bytes:
-        return await self._session.read_datagram()
 
 
 @pytest.mark.parametrize(

@@ -360,6 +360,10 @@ class StreamingConnection(HardenedConnection):
         ):
             self._pacing_at = None
             return []
+        path = self._network_paths[0]
+        if self._handshake_complete and not (path.is_validated or path.local_challenge_sent):
+            # The challenge goes out at once, although what went to the old address still fills the congestion window.
+            self._probe_pending = True
         if not (self._close_pending and self._is_client and self._handshake_complete and not self._handshake_confirmed):
             return super().datagrams_to_send(now)
         # The Finished first: without it the server cannot read 1-RTT packets, and only those tell the code of an
