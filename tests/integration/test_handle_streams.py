@@ -54,6 +54,23 @@ async def test_request_and_answer(pair):
         assert each.state is StreamState.CLOSED
 
 
+async def test_tiny_streams_that_nobody_takes_stop_their_opener_and_are_all_there_later(certificate):
+    few = {"initial_max_streams_uni": 8}
+    async with session_pair(certificate, server=few, client={"stream_creation_timeout": 0.3}) as pair:
+        opened = 0
+        with pytest.raises(WebTransportTimeoutError):
+            while True:
+                stream = await pair.client.create_unidirectional_stream()
+                await stream.write_all(data=b"%d" % opened)
+                opened += 1
+        assert opened == 8
+        incoming = pair.server.incoming_unidirectional_streams()
+        for number in range(opened):
+            assert await (await anext(incoming)).read_all() == b"%d" % number
+        await (await pair.client.create_unidirectional_stream()).write_all(data=b"more")
+        assert await (await anext(incoming)).read_all() == b"more"
+
+
 async def test_a_stream_is_seen_before_anything_is_written(pair):
     stream, other = await unidirectional(pair)
     assert other.stream_id == stream.stream_id

@@ -45,6 +45,7 @@ class FakeStreamCore:
     expected: list[int] = field(default_factory=list)
     written: list[tuple[bytes, bool]] = field(default_factory=list)
     resets: list[int] = field(default_factory=list)
+    is_taken: bool = False
     stops: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -52,6 +53,9 @@ class FakeStreamCore:
             self.receiving_over = True
         if self.direction is StreamDirection.RECEIVE_ONLY:
             self.can_send = False
+
+    def take(self) -> None:
+        self.is_taken = True
 
     # What the peer does.
 

@@ -65,6 +65,7 @@ class MemoryPort:
         self.max_streams = [1 << 20, 1 << 20]
         self.local_max_streams_bidi = 1 << 20
         self.allowed_streams = [0, 0]
+        self.released: list[int] = []
         self.max_datagram_payload = 1200
         self.remote_max_datagram_frame_size = 65535
         self.remote_has_reset_stream_at = True
@@ -163,6 +164,9 @@ class MemoryPort:
         if nbytes < 0:
             raise AssertionError("credit never shrinks")
         self.streams[stream_id].consumed += nbytes
+
+    def release_stream(self, stream_id: int) -> None:
+        self.released.append(stream_id)
 
     def allow_streams(self, count: int, *, unidirectional: bool) -> None:
         self.allowed_streams[unidirectional] = count

@@ -15,7 +15,7 @@ from network import CLIENT_ADDRESS, SERVER_ADDRESS, TICK, Network
 
 from wtransport._quic.aioquic_port import AioquicPort
 from wtransport._quic.limits import TransportLimits
-from wtransport._quic.port import QuicEvent, StreamBytes
+from wtransport._quic.port import QuicEvent, StreamBytes, StreamOver
 
 DELAY = 0.01
 """Seconds from end to end when a test says nothing of the network."""
@@ -42,6 +42,7 @@ class End:
         self.bytes_sent = 0
         self.lose_next = 0
         self.wants_flush = False
+        self.releases_streams = True
 
     def attach(self, port: AioquicPort) -> None:
         """Take a port in."""
@@ -54,6 +55,9 @@ class End:
     def collect(self) -> None:
         """Pull all events."""
         while (event := self.port.next_event()) is not None:
+            if isinstance(event, StreamOver) and self.releases_streams:
+                self.port.release_stream(event.stream_id)
+                continue
             self.events.append(event)
             if self.on_event is not None:
                 self.on_event(event)

@@ -25,6 +25,7 @@ from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
 from .parameters import new_session_flow, settings_of
+from .places import StreamPlaces
 from .profiles import Profile, announced_sessions, choose_profile
 from .qpack import FieldDecoder, FieldEncoder
 from .readers import StreamReader
@@ -51,6 +52,7 @@ class Engine:
         self.sessions: dict[int, SessionCore] = {}
         self.streams: dict[int, StreamCore] = {}
         self.decoder = FieldDecoder()
+        self.places = StreamPlaces(port)
         self.is_closed = False
         self._events: deque[events.EngineEvent] = deque()
         self.emit: Callable[[events.EngineEvent], None] = self._events.append
@@ -80,6 +82,7 @@ class Engine:
             quic.StreamReset: self._on_stream_reset,
             quic.StreamStopped: self._on_stream_stopped,
             quic.StreamDiscarded: self._on_stream_discarded,
+            quic.StreamOver: self._on_stream_over,
             quic.StreamDrained: self._on_stream_drained,
             quic.DatagramsArrived: self._on_datagrams,
             quic.DatagramsDrained: self._on_datagrams_drained,
@@ -297,6 +300,9 @@ class Engine:
         if reader is not None:
             reader.on_discarded(event.final_size)
 
+    def _on_stream_over(self, event: quic.StreamOver) -> None:
+        self.places.on_over(event.stream_id)
+
     def _on_stream_drained(self, event: quic.StreamDrained) -> None:
         stream = self.streams.get(event.stream_id)
         if stream is not None:
@@ -337,6 +343,7 @@ class Engine:
             error = SessionError(message, error_code=event.error_code, session_state=session.state)
             session.on_connection_lost(error, by_peer=event.by_peer)
         self._router.clear()
+        self.places.clear()
         self.emit(events.ConnectionClosed(event.error_code, event.reason, event.by_peer, event.is_application))
 
     # Violations.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .early import EarlyStream
     from .events import EngineEvent
     from .flow_control import SessionFlow
+    from .places import StreamPlaces
     from .profiles import Profile
     from .qpack import FieldDecoder
     from .readers import StreamReader
@@ -34,6 +35,8 @@ class EngineHost(Protocol):
     """The program's own limit on datagrams it sends, in bytes."""
     decoder: FieldDecoder
     sessions: dict[int, SessionCore]
+    places: StreamPlaces
+    """Which streams of the peer count as open."""
 
     def new_flow(self) -> SessionFlow:
         """Return the flow control of a new session."""

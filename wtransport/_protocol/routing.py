@@ -55,6 +55,7 @@ class StreamRouter:
     def discard(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""
         self.forget(stream_id)
+        self._host.places.give_up(stream_id)
         self._host.port.reset_stream(stream_id, wire_code)
         if not has_ended:
             self._host.port.stop_stream(stream_id, wire_code)
@@ -70,6 +71,7 @@ class StreamRouter:
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int, now: float) -> StreamReader:
         """Return who reads a data stream whose header was read (draft-16, 4.6)."""
         session = self._host.sessions.get(session_id)
+        self._host.places.hold(stream_id)
         if session is not None and session.is_open:
             session.on_stream_opened(stream_id, header_size)
         elif session is None and (self._host.is_client or session_id in self._ended_sessions):

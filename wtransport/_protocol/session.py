@@ -9,12 +9,12 @@ from .._speedups import DatagramQueue, encode_datagram, encode_stream_header, va
 from ..constants import (
     H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
     H3_STREAM_TYPE_WEBTRANSPORT,
-    MAX_VARINT,
     ErrorCodes,
 )
 from ..exceptions import SessionError, StreamError, datagram_too_large
 from ..types import SessionState
 from . import capsules, events, limits
+from .credit import SessionCredit
 from .stream import StreamCore
 from .violations import StreamViolation
 
@@ -35,9 +35,9 @@ class SessionCore:
 
     # fmt: off
     __slots__ = (
-        "_blocked_streams", "_capsules", "_early_capsules", "_fin_received", "_host", "_quarter_id",
+        "_capsules", "_early_capsules", "_fin_received", "_host", "_quarter_id",
         "_safe_datagram_size", "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
-        "close_code", "close_reason", "datagram_bytes_received", "datagram_bytes_sent", "datagrams",
+        "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_bytes_sent", "datagrams",
         "datagrams_received", "datagrams_sent", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
         "is_client", "path", "port", "protocol", "response_headers", "response_status", "state", "stream_id",
         "streams",
@@ -72,6 +72,7 @@ class SessionCore:
         self.response_headers: dict[str, str] = {}
         self.state = SessionState.CONNECTING
         self.flow = host.new_flow()
+        self.credit = SessionCredit(self, host, self.flow)
         self.streams: dict[int, StreamCore] = {}
         self.datagrams = DatagramQueue(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
         self.datagrams_sent = 0
@@ -88,7 +89,6 @@ class SessionCore:
         self._capsules = capsules.CapsuleReader(profile)
         self._early_capsules: bytearray | None = bytearray()
         self._fin_received = False
-        self._blocked_streams: dict[StreamCore, None] = {}
         self._wants_streams = [False, False]
         self._wants_datagram_room = False
 
@@ -193,7 +193,7 @@ class SessionCore:
         """
         self._check_open()
         if self.state is SessionState.CONNECTED:
-            self._send_capsule(capsules.encode_drain())
+            self.send_capsule(capsules.encode_drain())
             self.state = SessionState.DRAINING
 
     def abort(self, wire_code: int, error: SessionError | None, *, by_peer: bool = False) -> None:
@@ -218,7 +218,6 @@ class SessionCore:
         self.close_reason = reason
         self.ended_by_peer = by_peer
         self._early_capsules = None
-        self._blocked_streams.clear()
         self._host.session_ended(self)
         if self.streams:
             error_code = code if self.end_error is None else self.end_error.error_code
@@ -227,8 +226,7 @@ class SessionCore:
                 still_arriving = stream.is_receiving
                 stream.abandon(gone, ErrorCodes.WT_SESSION_GONE)
                 self.stream_finished(stream, still_arriving=still_arriving)
-        # What the program has not read, also of streams that are over, still holds credit of the connection.
-        self.port.consume(self.stream_id, self.flow.receive.settle())
+        self.credit.end()
         if self._wants_streams[0] or self._wants_streams[1]:
             self.emit(events.StreamCreditAvailable(self))  # whoever waits finds the session closed
         if self._wants_datagram_room:
@@ -284,7 +282,7 @@ class SessionCore:
                 self.on_drain()
             case capsules.MaxDataRead(limit):
                 if self.flow.send.raise_max_data(limit):
-                    self._flush_blocked_streams()
+                    self.credit.flush_blocked_streams()
                     self.emit(events.SessionCreditRaised(self, "data"))
             case capsules.MaxStreamsRead(limit, unidirectional):
                 if self.flow.send.raise_max_streams(limit, unidirectional=unidirectional):
@@ -303,8 +301,8 @@ class SessionCore:
             self.state = SessionState.DRAINING
             self.emit(events.SessionDraining(self))
 
-    def _send_capsule(self, capsule: bytes) -> None:
-        """Send a capsule, already in its DATA frame."""
+    def send_capsule(self, capsule: bytes) -> None:
+        """Send a capsule, already in its DATA frame; the session is open."""
         self.port.send_stream(self.stream_id, capsule, False)
 
     # Streams.
@@ -320,7 +318,7 @@ class SessionCore:
         if not allowance.can_open(unidirectional=unidirectional):
             if allowance.should_report_blocked_streams(unidirectional=unidirectional):
                 limit = allowance.max_streams[unidirectional]
-                self._send_capsule(capsules.encode_streams_blocked(limit, unidirectional=unidirectional))
+                self.send_capsule(capsules.encode_streams_blocked(limit, unidirectional=unidirectional))
             self._wants_streams[unidirectional] = True
             return None
         stream_id = self.port.open_stream(unidirectional=unidirectional)
@@ -367,48 +365,9 @@ class SessionCore:
         """Drop a stream whose directions are both over, for us at least."""
         if self.streams.pop(stream.stream_id, None) is None:
             return
-        self._blocked_streams.pop(stream, None)
         self._host.stream_forgotten(stream, still_arriving=still_arriving)
-        if not stream.is_local:
-            limit = self.flow.receive.close_stream(unidirectional=stream.is_unidirectional)
-            if limit is not None and self.is_open:
-                self._send_capsule(capsules.encode_max_streams(limit, unidirectional=stream.is_unidirectional))
+        self.credit.stream_over(stream)
         self.emit(events.StreamFinished(stream))
-
-    # Credit.
-
-    def wait_for_data_credit(self, stream: StreamCore) -> None:
-        """Remember a stream whose bytes the session's credit does not cover, and tell the peer once."""
-        self._blocked_streams[stream] = None
-        if self.flow.send.should_report_blocked_data():
-            self._send_capsule(capsules.encode_data_blocked(self.flow.send.max_data))
-
-    def _flush_blocked_streams(self) -> None:
-        blocked, self._blocked_streams = self._blocked_streams, {}
-        for stream in blocked:
-            stream.flush()
-
-    def consume(self, nbytes: int) -> None:
-        """Count body bytes as read, and extend the peer's credit when that is due."""
-        self._announce_data(self.flow.receive.consume(nbytes))
-
-    def skip(self, nbytes: int) -> None:
-        """Count body bytes that the peer sent and that will never arrive.
-
-        Raises:
-            SessionViolation: the peer sent more than it may.
-        """
-        self._announce_data(self.flow.receive.skip(nbytes))
-
-    def _announce_data(self, limit: int | None) -> None:
-        if limit is not None and self.is_open:
-            self._send_capsule(capsules.encode_max_data(limit))
-
-    def return_credit(self, nbytes: int) -> None:
-        """Take back credit for bytes that were written and will never be sent; others may use it."""
-        if nbytes:
-            self.flow.send.data_sent -= nbytes
-            self._flush_blocked_streams()
 
     def grant_data(self, max_data: int) -> None:
         """Let the peer send up to `max_data` bytes in all; without effect below the current limit.
@@ -418,11 +377,7 @@ class SessionCore:
             ValueError: max_data is above 2**62-1.
         """
         self._check_open()
-        if max_data > MAX_VARINT:
-            raise ValueError(f"max_data must be at most 2**62-1, not {max_data}")
-        limit = self.flow.receive.grant_data(max_data)
-        if limit is not None and self.flow.receive.enabled:
-            self._send_capsule(capsules.encode_max_data(limit))
+        self.credit.grant_data(max_data)
 
     def grant_streams(self, max_streams: int, *, unidirectional: bool) -> None:
         """Let the peer open up to `max_streams` streams in all; without effect below the current limit.
@@ -431,11 +386,7 @@ class SessionCore:
             SessionError: the session is not open.
         """
         self._check_open()
-        limit = self.flow.receive.grant_streams(max_streams, unidirectional=unidirectional)
-        if limit is not None:
-            self._host.allow_streams(unidirectional=unidirectional)
-            if self.flow.receive.enabled:
-                self._send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
+        self.credit.grant_streams(max_streams, unidirectional=unidirectional)
 
     # Datagrams.
 

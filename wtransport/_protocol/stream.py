@@ -30,6 +30,7 @@ class StreamCore(StreamReader):
         "_has_pending_fin",
         "_header_size",
         "_inbox",
+        "_is_taken",
         "_low_water",
         "_outbox",
         "_receiving_over",
@@ -76,6 +77,7 @@ class StreamCore(StreamReader):
         self._outbox = ChunkQueue()  # bytes that session credit does not cover yet
         self._has_pending_fin = False
         self._low_water = 0
+        self._is_taken = is_local
 
     # What it is and what it may do.
 
@@ -162,10 +164,15 @@ class StreamCore(StreamReader):
                 size -= ahead
             if size:
                 self._give_credit(size)
+            if not inbox and self._receiving_over:
+                self.take()
             return data
         if self.receive_error is not None:
             raise self.receive_error
-        return b"" if self._receiving_over else None
+        if not self._receiving_over:
+            return None
+        self.take()
+        return b""
 
     def expect(self, nbytes: int) -> None:
         """Let credit grow as far as a reader that needs `nbytes` at once requires; 0 ends it."""
@@ -183,7 +190,7 @@ class StreamCore(StreamReader):
         session = self.session
         if session.state is not SessionState.CLOSED:  # whose end has settled all credit
             session.port.consume(self.stream_id, nbytes)
-            session.consume(nbytes)
+            session.credit.consume(nbytes)
 
     def stop(self, code: int) -> None:
         """Give up reading: the peer is asked to stop with an application code (STOP_SENDING).
@@ -207,6 +214,19 @@ class StreamCore(StreamReader):
         self._credited = 0
         if unread > 0:
             self._give_credit(unread)
+        self.take()
+
+    def take(self) -> None:
+        """Note that the program has the stream, so that it may lose its place once it is over and read."""
+        self._is_taken = True
+        self.settle_if_done()
+
+    def settle_if_done(self) -> None:
+        """Let the peer open another stream in place of this one, if it is over and nothing is left for the program."""
+        if self._is_taken and (self._reset_received or not self._inbox):
+            credit = self.session.credit
+            if credit.is_unsettled(self):
+                credit.settle(self)
 
     # Writing.
 
@@ -251,7 +271,7 @@ class StreamCore(StreamReader):
         elif self._has_pending_fin and not self._outbox:
             port.send_stream(self.stream_id, b"", True)
         if self._outbox:
-            self.session.wait_for_data_credit(self)
+            self.session.credit.wait_for_data(self)
         elif self._has_pending_fin:
             self._has_pending_fin = False
             self._end_sending()
@@ -302,7 +322,7 @@ class StreamCore(StreamReader):
             self._wake_writer()
         else:
             self._end_sending()
-        self.session.return_credit(min(nbytes, passed_on))
+        self.session.credit.return_unsent(min(nbytes, passed_on))
 
     # What the engine tells.
 
@@ -387,7 +407,7 @@ class StreamCore(StreamReader):
         missing = final_size - self._header_size - self.bytes_received
         if missing > 0:
             self.bytes_received += missing
-            self.session.skip(missing)
+            self.session.credit.skip(missing)
         if self._sending_over:
             self.session.stream_finished(self)
 

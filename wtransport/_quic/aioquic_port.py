@@ -191,6 +191,11 @@ class AioquicPort:
         if self._table.consume(stream_id, nbytes):
             self.request_flush()
 
+    def release_stream(self, stream_id: int) -> None:
+        """Let the peer open another stream in place of one that is over."""
+        if self._table.release(stream_id):
+            self.request_flush()
+
     def allow_streams(self, count: int, *, unidirectional: bool) -> None:
         """Let the peer have at least so many streams of a direction open at a time."""
         if self._table.allow_streams(count, unidirectional=unidirectional):

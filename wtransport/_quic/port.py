@@ -82,6 +82,17 @@ class StreamStopped:
 
 
 @dataclass(slots=True)
+class StreamOver:
+    """A stream of the peer is over in both directions, as far as QUIC goes.
+
+    It counts as one of those that the peer may have open until `QuicPort.release_stream`, so that no more of them pile
+    up than were allowed, however small and short they are.
+    """
+
+    stream_id: int
+
+
+@dataclass(slots=True)
 class StreamDrained:
     """The unsent bytes of a watched stream fell to its low-water mark, see `QuicPort.watch_unsent`."""
 
@@ -115,6 +126,7 @@ QuicEvent: TypeAlias = (
     | StreamReset
     | StreamDiscarded
     | StreamStopped
+    | StreamOver
     | StreamDrained
     | DatagramsArrived
     | DatagramsDrained
@@ -190,6 +202,9 @@ class QuicPort(Protocol):
 
     def consume(self, stream_id: int, nbytes: int) -> None:
         """Give back flow-control credit for bytes of a stream that were read (or will not be)."""
+
+    def release_stream(self, stream_id: int) -> None:
+        """Let the peer open another stream in place of one that is over; once for each `StreamOver`."""
 
     def allow_streams(self, count: int, *, unidirectional: bool) -> None:
         """Let the peer have at least so many streams of a direction open at a time; never fewer than before."""

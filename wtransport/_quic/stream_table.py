@@ -12,7 +12,16 @@ from collections.abc import Callable
 from ..constants import ErrorCodes
 from .flow import MAX_STREAM_COUNT, ReceiveWindow, StreamLimit
 from .limits import PeerLimits, TransportLimits
-from .port import QuicEvent, StreamBytes, StreamCreditRaised, StreamDiscarded, StreamDrained, StreamReset, StreamStopped
+from .port import (
+    QuicEvent,
+    StreamBytes,
+    StreamCreditRaised,
+    StreamDiscarded,
+    StreamDrained,
+    StreamOver,
+    StreamReset,
+    StreamStopped,
+)
 from .streams import FinalSizeError, QuicStream, ReceiveHalf, ResetCodeError, SendHalf, TooManyGapsError
 from .violations import TransportViolation
 
@@ -96,6 +105,12 @@ class StreamTable:
         if stream is not None and stream.receive.final_size is None and stream.receive.window.consume(nbytes):
             self.enqueue(stream)
             return True
+        return due
+
+    def release(self, stream_id: int) -> bool:
+        """Let the peer open another stream in place of one that is over; True when that is now to be announced."""
+        due = self.peer_limits[bool(stream_id & 2)].stream_closed()
+        self.limits_due |= due
         return due
 
     def allow_streams(self, count: int, *, unidirectional: bool) -> bool:
@@ -263,9 +278,8 @@ class StreamTable:
         if self.streams.pop(stream.stream_id, None) is None:
             return
         self._waiting_for_max_data.pop(stream, None)
-        is_peers = bool(stream.stream_id & 1) == self._is_client
-        if is_peers and self.peer_limits[bool(stream.stream_id & 2)].stream_closed():
-            self.limits_due = True
+        if bool(stream.stream_id & 1) == self._is_client:
+            self._emit(StreamOver(stream.stream_id))
 
     def _receiving_stream(self, stream_id: int) -> QuicStream | None:
         if stream_id & 2 and bool(stream_id & 1) != self._is_client:

@@ -231,6 +231,7 @@ class _BaseSession:
             stream = WebTransportStream._adopt(self._public, core)
             is_for_handlers = self._keep(self._incoming_bidi, stream)
         if is_for_handlers:
+            core.take()
             self._announce(stream)
 
     def _on_datagrams(self) -> None:
@@ -271,7 +272,7 @@ class _BaseSession:
         """Keep a stream for those who will take it; True when it goes to the handlers as well, or instead."""
         is_heard = self._events.has_listeners(event_type=EventType.STREAM_OPENED)
         if incoming.is_pulled:
-            incoming.keep(stream, self._arrivals)
+            incoming.keep(stream, self._arrivals, is_copy=is_heard)
             return is_heard
         if is_heard and self._oldest_kept() is None:
             return True

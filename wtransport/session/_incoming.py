@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["IncomingDatagrams", "IncomingIterator", "IncomingStreams"]
 
-MAX_KEPT_FINISHED = 1024
-"""Streams that ended before the program took them. Those that still live are bounded by the credit the peer has; these
-are not, as a stream's credit is renewed when it ends. Beyond, the oldest is dropped and logged."""
+MAX_COPIED_FINISHED = 1024
+"""Streams that ended and are kept for an iterator while handlers got them as well; beyond, the oldest is dropped and
+logged. All others are bounded by the credit of the peer, which has none for a stream that nobody has taken."""
 
 MAX_COPIED_DATAGRAMS = 1024
 """Datagrams kept for `read_datagram` while handlers get them as well; beyond, the oldest is dropped."""
@@ -45,12 +45,13 @@ class IncomingStreams(Generic[S]):
         line: the iterators that wait.
     """
 
-    __slots__ = ("_finished", "_kept", "is_pulled", "line")
+    __slots__ = ("_copies", "_finished", "_kept", "is_pulled", "line")
 
     def __init__(self) -> None:
         """Begin with none."""
         self._kept: OrderedDict[int, tuple[int, S]] = OrderedDict()
-        self._finished: deque[int] | None = None
+        self._copies: set[int] = set()
+        self._finished: deque[int] = deque()
         self.is_pulled = False
         self.line = WaitLine()
 
@@ -62,29 +63,39 @@ class IncomingStreams(Generic[S]):
         """Return the arrival number of the oldest stream; there must be one."""
         return next(iter(self._kept.values()))[0]
 
-    def keep(self, stream: S, arrival: int) -> None:
-        """Keep a stream; `arrival` counts the streams of the session, whatever their direction."""
+    def keep(self, stream: S, arrival: int, *, is_copy: bool = False) -> None:
+        """Keep a stream.
+
+        Args:
+            stream: its handle.
+            arrival: counts the streams of the session, whatever their direction.
+            is_copy: handlers get it as well, so it does not wait to be taken.
+        """
         self._kept[stream.stream_id] = (arrival, stream)
+        if is_copy:
+            self._copies.add(stream.stream_id)
         self.line.wake_first()
 
     def take(self) -> S | None:
         """Hand out the oldest stream, or None."""
         if not self._kept:
             return None
-        return self._kept.popitem(last=False)[1][1]
+        stream_id, (_, stream) = self._kept.popitem(last=False)
+        self._copies.discard(stream_id)
+        stream._core.take()
+        return stream
 
     def on_finished(self, stream_id: int) -> None:
-        """Count a kept stream that has ended, and drop the oldest of these when they are too many."""
-        if stream_id not in self._kept:
+        """Count a stream that has ended and that handlers got too, and drop the oldest of these when too many."""
+        if stream_id not in self._copies:
             return
-        if self._finished is None:
-            self._finished = deque()
         self._finished.append(stream_id)
-        if len(self._finished) > MAX_KEPT_FINISHED:
-            dropped = self._kept.pop(self._finished.popleft(), None)
-            if dropped is not None:
-                _logger.warning("%r ended and was dropped: nobody takes the streams of its session", dropped[1])
-                dropped[1]._close()  # gives back the credit of what it holds
+        if len(self._finished) > MAX_COPIED_FINISHED:
+            oldest = self._finished.popleft()
+            if oldest in self._copies:
+                self._copies.discard(oldest)
+                _, dropped = self._kept.pop(oldest)
+                _logger.warning("%r ended and was dropped: handlers had it, no iterator takes it", dropped)
 
 
 class IncomingDatagrams:

@@ -82,6 +82,7 @@ class _BaseStream:
         if core.handle is not None:
             raise StreamError(f"stream {stream_id} has a handle already", stream_id=stream_id)
         self._bind(session, core)
+        core.take()
 
     @classmethod
     def _adopt(cls, session: WebTransportSession, core: StreamCore) -> Self:

@@ -60,6 +60,7 @@ def test_ten_thousand_streams_leave_nothing(engine: MakePeer) -> None:
         else:
             stream_id = peer.open_stream(0, b"x", unidirectional=unidirectional)
             stream = peer.stream(stream_id)
+            stream.take()
             if number & 4:
                 stream.read()
         if stream.is_local or not unidirectional:
@@ -84,7 +85,9 @@ def test_ten_thousand_streams_leave_nothing(engine: MakePeer) -> None:
     peer.pump()
     assert peer.names().count("StreamFinished") == 10_000
     assert session.streams == {}
-    assert not session._blocked_streams
+    assert not session.credit._blocked
+    assert not session.credit._unsettled
+    assert not len(peer.engine.places)
     session.close()
     peer.send(0, b"", fin=True)
     peer.assert_nothing_left()

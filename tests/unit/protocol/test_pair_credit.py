@@ -149,9 +149,14 @@ def test_the_limit_of_streams_is_in_force(pair: MakePair, limiter: str, unidirec
     for stream in streams:
         stream.write(b"x", end_stream=True)
     ends.pump()
-    for event in events_of(ends, other, events.StreamOpened):
-        if not unidirectional:
-            event.stream.write(b"", end_stream=True)
+    arrived = [event.stream for event in events_of(ends, other, events.StreamOpened)]
+    if not unidirectional:
+        for stream in arrived:
+            stream.write(b"", end_stream=True)
+    ends.pump()
+    assert not events_of(ends, opener, events.StreamCreditAvailable)  # nobody has read them
+    for stream in arrived:
+        assert stream.read() == b"x"
     ends.pump()
     assert len(events_of(ends, opener, events.StreamCreditAvailable)) == 1
     assert opener.open_stream(unidirectional=unidirectional) is not None
@@ -171,8 +176,8 @@ def test_many_more_streams_than_the_limit_one_after_the_other(
         if stream is None:
             ends.pump(0.01)
             for event in events_of(ends, other, events.StreamOpened):
-                if event.stream.stream_id in other.streams:
-                    event.stream.read()
+                event.stream.read()
+                if not unidirectional:
                     event.stream.write(b"", end_stream=True)
             ends.pump(0.01)
             ends.client_events.clear()
@@ -294,3 +299,119 @@ def test_a_violation_ends_the_session_alone(pair: MakePair) -> None:
     assert not ends.client.is_closed
     assert ends.client.sessions == {kept.stream_id: kept}
     assert ends.server._router.connects.keys() == {kept.stream_id}
+
+
+# The places of streams.
+
+
+def open_tiny_streams(ends: EnginePair, opener: Any, *, unidirectional: bool) -> int:
+    """Open and end streams of one byte until no credit is left; return how many went out."""
+    for count in range(2000):
+        stream = opener.open_stream(unidirectional=unidirectional)
+        if stream is None:
+            ends.pump()
+            stream = opener.open_stream(unidirectional=unidirectional)
+            if stream is None:
+                return count
+        stream.write(b"x", end_stream=True)
+    raise AssertionError("there is no end to them")
+
+
+@pytest.fixture(params=["flow control", "none"])
+def make_tiny_pair(request: pytest.FixtureRequest, certificate: Any) -> Callable[[], EnginePair]:
+    """Return a maker of pairs that allow 20 streams, in the session's limits or in QUIC's alone."""
+
+    def make() -> EnginePair:
+        few_streams = {"initial_max_streams_bidi": 20, "initial_max_streams_uni": 20, "max_sessions": 1}
+        ends = EnginePair(tuple(certificate), client=few_streams, server=few_streams)
+        if request.param == "none":
+            for setting in (0x2C7CF000, 0x14E9CD29):
+                del ends.client._local_settings[setting]
+        ends.connect()
+        assert ends.client.profile is not None
+        assert ends.client.profile.flow_control == (request.param == "flow control")
+        return ends
+
+    return make
+
+
+@BOTH
+def test_tiny_streams_that_nobody_reads_come_to_an_end(
+    make_tiny_pair: Callable[[], EnginePair], unidirectional: bool
+) -> None:
+    ends = make_tiny_pair()
+    ours, theirs = ends.open_session()
+    count = open_tiny_streams(ends, ours, unidirectional=unidirectional)
+    assert 20 <= count <= 40
+    arrived = [event.stream for event in events_of(ends, theirs, events.StreamOpened)]
+    assert len(arrived) == count
+    for stream in arrived:
+        assert stream.read() == b"x"
+        if not unidirectional:
+            stream.write(b"", end_stream=True)
+    ends.pump()
+    assert open_tiny_streams(ends, ours, unidirectional=unidirectional) >= 20
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["stop", "reset", "end"])
+def test_streams_give_their_places_back_however_they_end(
+    make_tiny_pair: Callable[[], EnginePair], unidirectional: bool, how: str
+) -> None:
+    ends = make_tiny_pair()
+    ours, theirs = ends.open_session()
+    opened = []
+    for _ in range(60):
+        stream = ours.open_stream(unidirectional=unidirectional)
+        assert stream is not None
+        opened.append(stream)
+        stream.write(b"x" * 10)
+        ends.pump()
+        arrived = events_of(ends, theirs, events.StreamOpened)[-1].stream
+        if how == "reset":
+            stream.reset(1)
+            arrived.take()
+        elif how == "end":
+            stream.write(b"", end_stream=True)
+            ends.pump()
+        if how != "reset":
+            arrived.stop(1)
+        if not unidirectional:
+            arrived.reset(1)
+        ends.pump()
+    assert not len(ends.server.places)
+
+
+@BOTH
+def test_a_stream_that_nobody_took_holds_its_place_although_it_is_empty(
+    make_tiny_pair: Callable[[], EnginePair], unidirectional: bool
+) -> None:
+    ends = make_tiny_pair()
+    ours, theirs = ends.open_session()
+    for _ in range(40):
+        stream = ours.open_stream(unidirectional=unidirectional)
+        if stream is None:
+            break
+        stream.write(b"", end_stream=True)
+        ends.pump()
+        if not unidirectional:
+            events_of(ends, theirs, events.StreamOpened)[-1].stream.write(b"", end_stream=True)
+        ends.pump()
+    assert ours.open_stream(unidirectional=unidirectional) is None
+    for event in events_of(ends, theirs, events.StreamOpened):
+        event.stream.take()
+    ends.pump()
+    assert ours.open_stream(unidirectional=unidirectional) is not None
+
+
+def test_the_end_of_a_session_gives_back_the_places_of_all_its_streams(
+    make_tiny_pair: Callable[[], EnginePair],
+) -> None:
+    ends = make_tiny_pair()
+    for _ in range(5):
+        ours, theirs = ends.open_session()
+        assert open_tiny_streams(ends, ours, unidirectional=True) >= 16
+        (theirs if theirs.stream_id % 8 else ours).close()
+        ends.pump(1.0)
+        assert not len(ends.server.places)
+        assert not ends.server.streams

@@ -270,6 +270,8 @@ def test_stream_credit_follows_streams_that_end(engine: MakePeer, unidirectional
     if not unidirectional:
         assert peer.capsules(0) == []
         stream.write(b"", end_stream=True)
+    assert peer.capsules(0) == []
+    stream.take()
     assert peer.limits(0, kind) == [3]
     assert len(peer.capsules(0)) == 1
     peer.open_stream(0, unidirectional=unidirectional)
@@ -314,6 +316,7 @@ def test_a_grant_of_streams_reaches_quic_too(server: MakePeer) -> None:
     peer = server(settings=with_flow_control(data=1), **LIMITED)
     first, second = peer.open_session(), peer.open_session()
     peer.open_stream(0, unidirectional=True, fin=True)
+    peer.take_event("StreamOpened").stream.take()
     first.grant_streams(3, unidirectional=True)
     assert peer.port.allowed_streams == [0, 0], "no raise"
     first.grant_streams(21, unidirectional=True)

@@ -12,7 +12,7 @@ from quic_frames import PacketLoop, StreamFrame
 
 from wtransport._quic.frame_writer import FrameWriter
 from wtransport._quic.limits import PeerLimits
-from wtransport._quic.port import StreamBytes, StreamDiscarded, StreamReset, StreamStopped, Terminated
+from wtransport._quic.port import StreamBytes, StreamDiscarded, StreamOver, StreamReset, StreamStopped, Terminated
 from wtransport._quic.stream_table import StreamTable
 from wtransport._quic.violations import TransportViolation
 from wtransport.constants import ErrorCodes
@@ -56,7 +56,7 @@ class Receiver:
 
     def take(self) -> list:
         events, self.events[:] = list(self.events), []
-        return events
+        return [event for event in events if not isinstance(event, StreamOver)]
 
     def violation(self, *args: int) -> int:
         with pytest.raises(TransportViolation) as caught:

@@ -12,6 +12,7 @@ from wtransport._quic.port import (
     StreamBytes,
     StreamCreditRaised,
     StreamDiscarded,
+    StreamOver,
     StreamReset,
     StreamStopped,
 )
@@ -24,12 +25,18 @@ GENEROUS = PeerLimits(10**6, 10**5, 10**5, 10**5, 100, 100)
 
 
 class Table(StreamTable):
-    """A table with the events it reported."""
+    """A table with the events it reported; streams that are over are done with at once."""
 
     def __init__(self, *, is_client: bool = False, given: TransportLimits | None = None) -> None:
         self.events: list = []
-        super().__init__(is_client=is_client, limits=given or limits(), emit=self.events.append)
+        super().__init__(is_client=is_client, limits=given or limits(), emit=self._report)
         self.remote = PeerLimits(**{name: getattr(GENEROUS, name) for name in PeerLimits.__slots__})
+
+    def _report(self, event) -> None:
+        if isinstance(event, StreamOver):
+            self.release(event.stream_id)
+        else:
+            self.events.append(event)
 
     def finish_sending(self, stream_id: int) -> None:
         """Have the sending side's FIN acknowledged."""

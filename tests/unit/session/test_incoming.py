@@ -12,7 +12,7 @@ from fake_cores import FakeStreamCore, make_stream
 from wtransport._speedups import DatagramQueue
 from wtransport.session._incoming import (
     MAX_COPIED_DATAGRAMS,
-    MAX_KEPT_FINISHED,
+    MAX_COPIED_FINISHED,
     IncomingDatagrams,
     IncomingIterator,
     IncomingStreams,
@@ -21,7 +21,9 @@ from wtransport.types import StreamDirection
 
 
 def incoming_stream(stream_id: int):
-    return make_stream(FakeStreamCore(direction=StreamDirection.RECEIVE_ONLY, stream_id=stream_id))
+    stream = make_stream(FakeStreamCore(direction=StreamDirection.RECEIVE_ONLY, stream_id=stream_id))
+    stream._core.is_taken = False  # it was made for the queue, no program has it
+    return stream
 
 
 def test_streams_are_handed_out_in_order():
@@ -34,35 +36,54 @@ def test_streams_are_handed_out_in_order():
     assert [incoming.take() for _ in range(4)] == [*streams, None]
 
 
-def test_live_streams_are_never_dropped():
+def test_a_stream_holds_its_place_until_it_is_taken():
     incoming = IncomingStreams()
-    for number in range(MAX_KEPT_FINISHED * 2):
+    stream = incoming_stream(3)
+    incoming.keep(stream, 0)
+    assert not stream._core.is_taken
+    assert incoming.take() is stream
+    assert stream._core.is_taken
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_live_streams_are_never_dropped(is_copy):
+    incoming = IncomingStreams()
+    for number in range(MAX_COPIED_FINISHED * 2):
+        incoming.keep(incoming_stream(number), number, is_copy=is_copy)
+    assert len(incoming) == MAX_COPIED_FINISHED * 2
+
+
+def test_streams_that_nobody_got_are_never_dropped(caplog):
+    incoming = IncomingStreams()
+    for number in range(MAX_COPIED_FINISHED * 2):
         incoming.keep(incoming_stream(number), number)
-    assert len(incoming) == MAX_KEPT_FINISHED * 2
+        incoming.on_finished(number)
+    assert len(incoming) == MAX_COPIED_FINISHED * 2
+    assert caplog.records == []
 
 
-def test_of_streams_that_ended_the_oldest_is_dropped_and_logged(caplog):
+def test_of_copies_that_ended_the_oldest_is_dropped_and_logged(caplog):
     incoming = IncomingStreams()
     first = incoming_stream(3)
     first._core.arrive(b"unread", end_stream=True)
-    incoming.keep(first, 0)
+    incoming.keep(first, 0, is_copy=True)
     incoming.on_finished(3)
-    for number in range(1, MAX_KEPT_FINISHED + 1):
-        incoming.keep(incoming_stream(number * 4 + 3), number)
+    for number in range(1, MAX_COPIED_FINISHED + 1):
+        incoming.keep(incoming_stream(number * 4 + 3), number, is_copy=True)
         with caplog.at_level(logging.WARNING):
             incoming.on_finished(number * 4 + 3)
-    assert len(incoming) == MAX_KEPT_FINISHED
+    assert len(incoming) == MAX_COPIED_FINISHED
     assert incoming.first_arrival == 1
-    assert first._core.stops == [0]  # its bytes gave their credit back
+    assert first._core.stops == []  # the handlers have it, and may still read it
     assert [record.message for record in caplog.records] == [
-        "<WebTransportReceiveStream 3 open> ended and was dropped: nobody takes the streams of its session"
+        "<WebTransportReceiveStream 3 open> ended and was dropped: handlers had it, no iterator takes it"
     ]
 
 
 def test_streams_that_were_taken_do_not_count(caplog):
     incoming = IncomingStreams()
-    for number in range(MAX_KEPT_FINISHED * 2):
-        incoming.keep(incoming_stream(number), number)
+    for number in range(MAX_COPIED_FINISHED * 2):
+        incoming.keep(incoming_stream(number), number, is_copy=True)
         incoming.on_finished(number)
         assert incoming.take() is not None
         incoming.on_finished(number)

@@ -1,0 +1,120 @@
+"""The credit of one session, given and taken: who waits for it, and what follows from reading (draft-16, section 5).
+
+The numbers are kept by `flow_control`; here they meet the streams and the capsules that tell the peer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..constants import MAX_VARINT
+from . import capsules
+
+if TYPE_CHECKING:
+    from .flow_control import SessionFlow
+    from .host import EngineHost
+    from .session import SessionCore
+    from .stream import StreamCore
+
+__all__ = ["SessionCredit"]
+
+
+class SessionCredit:
+    """Connects the limits of a session with its streams."""
+
+    __slots__ = ("_blocked", "_flow", "_host", "_session", "_unsettled")
+
+    def __init__(self, session: SessionCore, host: EngineHost, flow: SessionFlow) -> None:
+        """Begin without streams."""
+        self._session = session
+        self._host = host
+        self._flow = flow
+        self._blocked: dict[StreamCore, None] = {}
+        self._unsettled: dict[StreamCore, None] = {}
+
+    # What we may send.
+
+    def wait_for_data(self, stream: StreamCore) -> None:
+        """Remember a stream whose bytes the session's credit does not cover, and tell the peer once."""
+        self._blocked[stream] = None
+        if self._flow.send.should_report_blocked_data():
+            self._session.send_capsule(capsules.encode_data_blocked(self._flow.send.max_data))
+
+    def flush_blocked_streams(self) -> None:
+        """Let the streams that wait go on, as far as the credit goes."""
+        blocked, self._blocked = self._blocked, {}
+        for stream in blocked:
+            stream.flush()
+
+    def return_unsent(self, nbytes: int) -> None:
+        """Take back credit for bytes that were written and will never be sent; others may use it."""
+        if nbytes:
+            self._flow.send.data_sent -= nbytes
+            self.flush_blocked_streams()
+
+    # What the peer may send.
+
+    def consume(self, nbytes: int) -> None:
+        """Count body bytes as read, and extend the peer's credit when that is due."""
+        self._announce_data(self._flow.receive.consume(nbytes))
+
+    def skip(self, nbytes: int) -> None:
+        """Count body bytes that the peer sent and that will never arrive.
+
+        Raises:
+            SessionViolation: the peer sent more than it may.
+        """
+        self._announce_data(self._flow.receive.skip(nbytes))
+
+    def _announce_data(self, limit: int | None) -> None:
+        if limit is not None and self._session.is_open:
+            self._session.send_capsule(capsules.encode_max_data(limit))
+
+    def grant_data(self, max_data: int) -> None:
+        """Let the peer send up to `max_data` bytes in all; without effect below the current limit.
+
+        Raises:
+            ValueError: max_data is above 2**62-1.
+        """
+        if max_data > MAX_VARINT:
+            raise ValueError(f"max_data must be at most 2**62-1, not {max_data}")
+        limit = self._flow.receive.grant_data(max_data)
+        if limit is not None and self._flow.receive.enabled:
+            self._session.send_capsule(capsules.encode_max_data(limit))
+
+    def grant_streams(self, max_streams: int, *, unidirectional: bool) -> None:
+        """Let the peer open up to `max_streams` streams in all; without effect below the current limit."""
+        limit = self._flow.receive.grant_streams(max_streams, unidirectional=unidirectional)
+        if limit is not None:
+            self._host.allow_streams(unidirectional=unidirectional)
+            if self._flow.receive.enabled:
+                self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
+
+    # Streams of the peer that are over.
+
+    def stream_over(self, stream: StreamCore) -> None:
+        """Take note that a stream is over; its place is the peer's again once the program is done with it, too."""
+        self._blocked.pop(stream, None)
+        if not stream.is_local:
+            self._unsettled[stream] = None
+            stream.settle_if_done()
+
+    def settle(self, stream: StreamCore) -> None:
+        """Let the peer open another stream in place of one that is over and done with."""
+        del self._unsettled[stream]
+        self._host.places.give_up(stream.stream_id)
+        unidirectional = stream.is_unidirectional
+        limit = self._flow.receive.close_stream(unidirectional=unidirectional)
+        if limit is not None and self._session.is_open:
+            self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
+
+    def is_unsettled(self, stream: StreamCore) -> bool:
+        """Tell whether a stream is over and still holds its place."""
+        return stream in self._unsettled
+
+    def end(self) -> None:
+        """Settle everything: the session is over, and what the program has not read no longer holds credit."""
+        self._blocked.clear()
+        for stream in list(self._unsettled):
+            self.settle(stream)
+        self._host.port.consume(self._session.stream_id, self._flow.receive.settle())

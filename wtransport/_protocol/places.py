@@ -1,0 +1,45 @@
+"""Which streams of the peer keep their place in QUIC's stream limit: those that are not over, and those not dealt with.
+
+A stream whose bytes nobody has read, or that nobody has taken, still costs memory when QUIC is done with it. If its
+place were given away then, a peer could have us keep any number of tiny streams.
+"""
+
+from __future__ import annotations
+
+from .._quic.port import QuicPort
+
+__all__ = ["StreamPlaces"]
+
+
+class StreamPlaces:
+    """The data streams of a connection that hold their places."""
+
+    __slots__ = ("_held", "_port")
+
+    def __init__(self, port: QuicPort) -> None:
+        """Begin with none."""
+        self._held: dict[int, bool] = {}  # whether QUIC is done with the stream
+        self._port = port
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, stream_id: int) -> None:
+        """Keep the place of a stream of the peer until `give_up`, even if it is over before."""
+        self._held[stream_id] = False
+
+    def give_up(self, stream_id: int) -> None:
+        """Give up the place of a stream, at once or as soon as it is over; without effect on one that holds none."""
+        if self._held.pop(stream_id, False):
+            self._port.release_stream(stream_id)
+
+    def on_over(self, stream_id: int) -> None:
+        """Take note that QUIC is done with a stream."""
+        if stream_id in self._held:
+            self._held[stream_id] = True
+        else:
+            self._port.release_stream(stream_id)
+
+    def clear(self) -> None:
+        """Forget everything: the connection is over."""
+        self._held.clear()
