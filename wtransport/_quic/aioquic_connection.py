@@ -30,12 +30,13 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
-from aioquic.tls import CipherSuite, Direction, Epoch, Group, cipher_suite_hash, hkdf_expand_label
-from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
+from aioquic.tls import CipherSuite, Direction, Epoch, Group, cipher_suite_hash
+from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..exceptions import ConnectionError
 from .client_certificates import ClientCertificates
+from .exporter import exported
 from .frame_writer import FrameWriter
 from .hardened_connection import HardenedConnection
 from .limits import PeerLimits, TransportLimits
@@ -254,10 +255,7 @@ class StreamingConnection(HardenedConnection):
         """Return bytes of the TLS exporter (RFC 8446, 7.5)."""
         if self._exporter is None:
             raise ConnectionError("keying material is there only after the handshake")
-        algorithm, secret = self._exporter
-        # Derive-Secret(Secret, label, ""), whose transcript is empty, then HKDF-Expand-Label with the context's hash.
-        secret = hkdf_expand_label(algorithm, secret, label, _hashed(algorithm, b""), algorithm.digest_size)
-        return hkdf_expand_label(algorithm, secret, b"exporter", _hashed(algorithm, context), length)
+        return exported(*self._exporter, label, context, length)
 
     def _parse_transport_parameters(self, data: bytes, from_session_ticket: bool = False) -> None:
         super()._parse_transport_parameters(data, from_session_ticket)
@@ -494,9 +492,3 @@ class StreamingConnection(HardenedConnection):
         crypto_stream = self._application_tls
         if not crypto_stream.sender.buffer_is_empty:
             self._write_crypto_frame(builder=builder, space=self._application_space, stream=crypto_stream)
-
-
-def _hashed(algorithm: HashAlgorithm, data: bytes) -> bytes:
-    digest = Hash(algorithm)
-    digest.update(data)
-    return digest.finalize()
