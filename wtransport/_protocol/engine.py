@@ -21,6 +21,7 @@ from ..exceptions import SessionError
 from ..types import SessionState
 from . import control, events, fields, handshake, limits, subprotocols
 from .early import EarlyArrivals, EarlyStream
+from .ending import ConnectionEnding
 from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
@@ -69,11 +70,7 @@ class Engine:
         self._local_settings = settings_of(config, is_client=is_client)
         self._remote_settings: dict[int, int] = {}
         self._control_id: int | None = None
-        self._next_request_id = 0
-        self._goaway_sent: int | None = None
-        self._goaway_received = False
-        self._closing: tuple[int, str] | None = None
-        self._close_deadline: float | None = None
+        self._ending = ConnectionEnding(port)
         self._has_failed = False
         self._now = 0.0
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -102,19 +99,18 @@ class Engine:
         self._now = now
         self.port.handle_timeout(now)
         self._router.expire(now)
-        if self._close_deadline is not None and now >= self._close_deadline:
-            self._finish_close()
+        if self._ending.deadline is not None and now >= self._ending.deadline:
+            self._ending.finish()
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, quic.NetworkAddress]]:
         """Return the UDP payloads to send now, with their destinations."""
-        if self._closing is not None and self._close_deadline is None:
-            self._close_deadline = now + limits.CLOSE_PROBE_TIMEOUTS * self.port.probe_timeout
+        self._ending.start_clock(now)
         return self.port.datagrams_to_send(now)
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""
         deadline = self.port.next_deadline()
-        for other in (self._router.next_deadline(), self._close_deadline):
+        for other in (self._router.next_deadline(), self._ending.deadline):
             if other is not None and (deadline is None or other < deadline):
                 deadline = other
         return None if self.port.is_terminated else deadline
@@ -180,9 +176,9 @@ class Engine:
             TypeError: a header is not made of strings.
         """
         profile = self.profile
-        if not self.is_client or profile is None or self.is_closed or self._closing is not None:
+        if not self.is_client or profile is None or self.is_closed or self._ending.is_closing:
             raise SessionError("the connection is not ready for sessions")
-        if self._goaway_received:
+        if self._ending.goaway_received:
             raise SessionError("the server takes no new sessions on this connection (GOAWAY)")
         if profile.single_session and self.sessions:
             raise SessionError("without flow control a connection holds one session only")
@@ -215,9 +211,9 @@ class Engine:
         """
         if not 0 <= error_code <= MAX_VARINT:
             raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
-        if self.is_closed or self._closing is not None:
+        if self.is_closed or self._ending.is_closing:
             return
-        self._closing = (error_code or int(ErrorCodes.H3_NO_ERROR), reason)
+        self._ending.begin(error_code or int(ErrorCodes.H3_NO_ERROR), reason)
         for session in list(self.sessions.values()):
             session.close()
         self._finish_close_if_quiet()
@@ -225,25 +221,20 @@ class Engine:
 
     def shutdown(self) -> None:
         """Announce that no new sessions are taken (GOAWAY), and ask every session to wind down (DRAIN)."""
-        if self.is_closed or self._control_id is None or self._goaway_sent is not None:
+        if self.is_closed or self._control_id is None:
             return
-        # A client's GOAWAY names a push id, of which there are none (RFC 9114, 5.2).
-        self._goaway_sent = 0 if self.is_client else self._next_request_id
-        self.port.send_stream(self._control_id, control.goaway(self._goaway_sent), False)
+        identifier = self._ending.goaway(is_client=self.is_client)
+        if identifier is None:
+            return
+        self.port.send_stream(self._control_id, control.goaway(identifier), False)
         for session in self.sessions.values():
             if session.is_open:
                 session.drain()
 
     def _finish_close_if_quiet(self) -> None:
         """Close once no CONNECT stream is open: CONNECTION_CLOSE would overtake a CLOSE capsule (draft-16, 6)."""
-        if self._closing is not None and not self._router.connects:
-            self._finish_close()
-
-    def _finish_close(self) -> None:
-        self._close_deadline = None
-        if self._closing is not None and not self.is_closed:
-            code, reason = self._closing
-            self.port.close(code, reason)
+        if self._ending.is_closing and not self._router.connects and not self.is_closed:
+            self._ending.finish()
 
     # QUIC events.
 
@@ -333,7 +324,7 @@ class Engine:
 
     def _on_terminated(self, event: quic.Terminated) -> None:
         self.is_closed = True
-        self._closing = self._close_deadline = None
+        self._ending.clear()
         message = f"the connection was closed by the {'peer' if event.by_peer else 'local end'}"
         if event.reason:
             message = f"{message}: {event.reason}"
@@ -425,7 +416,7 @@ class Engine:
     def session_requested(self, session: SessionCore) -> None:
         """Take a new session of the peer."""
         self.sessions[session.stream_id] = session
-        self._next_request_id = max(self._next_request_id, session.stream_id + 4)
+        self._ending.request_seen(session.stream_id)
         self.emit(events.SessionRequested(session))
 
     def session_ended(self, session: SessionCore) -> None:
@@ -435,8 +426,8 @@ class Engine:
 
     def is_request_refused(self, stream_id: int) -> bool:
         """Refuse a request that comes too late (GOAWAY) or is one too many; True when it was."""
-        too_late = self._goaway_sent is not None and stream_id >= self._goaway_sent
-        if too_late or self._closing is not None or (self.profile and self.profile.single_session and self.sessions):
+        is_second = self.profile is not None and self.profile.single_session and bool(self.sessions)
+        if is_second or self._ending.refuses(stream_id):
             self.discard_stream(stream_id, ErrorCodes.H3_REQUEST_REJECTED, has_ended=False)
             return True
         if len(self.sessions) >= self._config.max_sessions:
@@ -446,7 +437,7 @@ class Engine:
 
     def refuse_request(self, stream_id: int, status: int) -> None:
         """Answer a request that is no session with a status, and end the stream."""
-        self._next_request_id = max(self._next_request_id, stream_id + 4)
+        self._ending.request_seen(stream_id)
         self._sender.send_response(stream_id, status, headers={})
 
     def send_response(
@@ -493,8 +484,8 @@ class Engine:
 
     def on_goaway(self, identifier: int) -> None:
         """Take the peer's GOAWAY."""
-        if not self._goaway_received:
-            self._goaway_received = True
+        if not self._ending.goaway_received:
+            self._ending.goaway_received = True
             self.emit(events.GoawayReceived())
         for session in list(self.sessions.values()):
             session.on_drain()
