@@ -1,6 +1,7 @@
 """aioquic's connection with streams, limits and datagrams of our own.
 
-Only this file and its base class's, `hardened_connection`, know aioquic's privates.
+Only this file and those of its base classes, `authenticated_connection` and `hardened_connection`, know aioquic's
+privates.
 
 aioquic keeps TLS, packet protection, loss recovery, congestion control, connection ids and paths. Replaced, because
 stock aioquic 1.7 scans every stream for every packet, gives credit on receipt instead of on reading, and queues
@@ -30,15 +31,11 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
-from aioquic.tls import CipherSuite, Direction, Epoch, Group, cipher_suite_hash
-from cryptography.hazmat.primitives.hashes import HashAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
+from aioquic.tls import Epoch
 
-from ..exceptions import ConnectionError
+from .authenticated_connection import AuthenticatedConnection
 from .client_certificates import ClientCertificates
-from .exporter import exported
 from .frame_writer import FrameWriter
-from .hardened_connection import HardenedConnection
 from .limits import PeerLimits, TransportLimits
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
 from .reset_tokens import ResetTokens
@@ -93,7 +90,7 @@ def _translating(handler: _FrameHandler) -> _FrameHandler:
     return handle
 
 
-class StreamingConnection(HardenedConnection):
+class StreamingConnection(AuthenticatedConnection):
     """A `QuicConnection` that serves streams from a ready queue and credits what was read."""
 
     def __init__(
@@ -108,6 +105,7 @@ class StreamingConnection(HardenedConnection):
     ) -> None:
         super().__init__(
             configuration=configuration,
+            client_certificates=client_certificates,
             original_destination_connection_id=original_destination_connection_id,
             retry_source_connection_id=retry_source_connection_id,
             reset_tokens=reset_tokens,
@@ -120,8 +118,6 @@ class StreamingConnection(HardenedConnection):
         self._datagrams_refused = False
         self._arrived: DatagramsArrived | None = None  # the event in the queue that takes further datagrams
         self._connection_ids_due = False
-        self._client_certificates = client_certificates
-        self._exporter: tuple[HashAlgorithm, bytes] | None = None
         # What the transport parameters will say.
         self._local_max_data.value = limits.connection_window
         self._local_max_stream_data_bidi_local = limits.stream_window
@@ -184,12 +180,6 @@ class StreamingConnection(HardenedConnection):
         return self._remote_max_datagram_frame_size or 0
 
     @property
-    def peer_certificate(self) -> bytes | None:
-        """Return the peer's certificate as DER, once the handshake is over; None when it sent none."""
-        certificate = self.tls._peer_certificate if self._handshake_complete else None
-        return None if certificate is None else certificate.public_bytes(Encoding.DER)
-
-    @property
     def packet_room(self) -> int:
         """Return how many bytes of frames fit into one 1-RTT packet."""
         header = 1 + len(self._peer_cid.cid) + PACKET_NUMBER_SIZE
@@ -231,31 +221,6 @@ class StreamingConnection(HardenedConnection):
         self._application_keys = self._cryptos[Epoch.ONE_RTT]
         self._application_space = self._spaces[Epoch.ONE_RTT]
         self._application_tls = self._crypto_streams[Epoch.ONE_RTT]
-        if self._is_client:
-            # A key share of each group costs a key generation and a longer ClientHello; every server has one of these.
-            self.tls._supported_groups = [Group.X25519, Group.SECP256R1]
-        elif self._client_certificates is not None:
-            self.tls._request_client_certificate = True
-            # A resumed session would bring no certificate, and so get around the check.
-            self.tls.get_session_ticket_cb = self.tls.new_session_ticket_cb = None
-
-    def _update_traffic_key(self, direction: Direction, epoch: Epoch, cipher_suite: CipherSuite, secret: bytes) -> None:
-        if epoch is Epoch.ONE_RTT and self._exporter is None:
-            # Now, as the transcript ends with the server's Finished; later it goes on (RFC 8446, 7.1).
-            schedule = self.tls.key_schedule
-            if schedule is not None:
-                self._exporter = cipher_suite_hash(cipher_suite), schedule.derive_secret(b"exp master")
-        if self._client_certificates is not None and epoch is Epoch.ONE_RTT and direction is Direction.DECRYPT:
-            # The client's Finished is there. Without this key nothing that the client says is read; aioquic has seen
-            # only that the client owns the certificate it sent, if any.
-            self._client_certificates.check(self.tls._peer_certificate, self.tls._peer_certificate_chain)
-        super()._update_traffic_key(direction, epoch, cipher_suite, secret)
-
-    def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
-        """Return bytes of the TLS exporter (RFC 8446, 7.5)."""
-        if self._exporter is None:
-            raise ConnectionError("keying material is there only after the handshake")
-        return exported(*self._exporter, label, context, length)
 
     def _parse_transport_parameters(self, data: bytes, from_session_ticket: bool = False) -> None:
         super()._parse_transport_parameters(data, from_session_ticket)
