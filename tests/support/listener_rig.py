@@ -11,8 +11,11 @@ from fake_port import FakeEngine, FakePort, FakeTransport, VirtualLoop
 from wtransport._adapter.admission import AdmissionSettings
 from wtransport._adapter.listener import Listener
 from wtransport._adapter.outlet import Outlet
+from wtransport._adapter.server_ports import ServerPorts
+from wtransport._protocol.engine import Engine
+from wtransport.config import ServerConfig
 
-__all__ = ["CLIENT", "ListenerRig", "new_client"]
+__all__ = ["CLIENT", "SERVER", "ListenerRig", "new_client"]
 
 CLIENT = ("192.0.2.50", 5000)
 SERVER = ("192.0.2.1", 4433)
@@ -20,7 +23,9 @@ SERVER = ("192.0.2.1", 4433)
 
 def new_client(now: float = 0.0) -> tuple[QuicConnection, bytes]:
     """Return a client of aioquic's, and its first datagram."""
-    client = QuicConnection(configuration=QuicConfiguration(is_client=True, server_name="localhost"))
+    client = QuicConnection(
+        configuration=QuicConfiguration(is_client=True, alpn_protocols=["h3"], server_name="localhost")
+    )
     client.connect(SERVER, now=now)
     return client, client.datagrams_to_send(now)[0][0]
 
@@ -30,17 +35,19 @@ class ListenerRig:
 
     supported_versions = [1]
 
-    def __init__(self, settings: AdmissionSettings | None = None) -> None:
+    def __init__(self, settings: AdmissionSettings | None = None, *, config: ServerConfig | None = None) -> None:
+        """With `config`, which has a certificate, ports and engines are real ones."""
+        self.config = config
         self.loop = VirtualLoop()
         self.made: list[tuple[bytes, bytes | None, FakePort]] = []
         self.accepted: list[Any] = []
-        self.engines: list[FakeEngine] = []
+        self.engines: list[Any] = []
         self.asked: list[Any] = []
         self.welcome = True
         self.fail: Exception | None = None
         self.outlet = Outlet(FakeTransport(SERVER))
         self.listener = Listener(
-            ports=self,
+            ports=self if config is None else ServerPorts(config),
             on_connection=self.on_connection,
             may_accept=self.may_accept,
             loop=self.loop,
@@ -89,7 +96,9 @@ class ListenerRig:
         if self.fail is not None:
             raise self.fail
         assert transport is self.outlet.transport
-        engine = FakeEngine(protocol.port)
+        engine: Any = FakeEngine(protocol.port)
+        if self.config is not None:
+            engine = Engine(config=self.config, port=protocol.port, is_client=False)
         protocol.bind(engine=engine, deliver=lambda event: None)
         self.engines.append(engine)
         self.accepted.append(protocol)
@@ -98,6 +107,14 @@ class ListenerRig:
 
     def route(self, data: bytes, addr: Any = CLIENT) -> Any:
         return self.listener.route(data, addr, self.outlet)
+
+    def receive(self, data: bytes, addr: Any = CLIENT) -> None:
+        """Have the listener's socket receive a datagram, and whoever it is for act on it."""
+        connection = self.route(data, addr)
+        if connection is not None:
+            connection.receive(data, addr, self.loop.time())
+            connection.end_batch()
+        self.loop.run_until_idle()
 
     def begin(self, addr: Any = CLIENT) -> Any:
         """Have a new client send its first packet; return the connection, or None."""

@@ -16,6 +16,7 @@ from network import CLIENT_ADDRESS, SERVER_ADDRESS, TICK, Network
 from wtransport._quic.aioquic_port import AioquicPort
 from wtransport._quic.limits import TransportLimits
 from wtransport._quic.port import QuicEvent, StreamBytes, StreamOver
+from wtransport._quic.reset_tokens import ResetTokens
 
 DELAY = 0.01
 """Seconds from end to end when a test says nothing of the network."""
@@ -84,6 +85,7 @@ class PortPair:
         client_configuration: dict[str, Any] | None = None,
         server_configuration: dict[str, Any] | None = None,
         client_keep_alive: float | None = None,
+        reset_tokens: ResetTokens | None = None,
     ) -> None:
         self.now = 0.0
         self.network = network or Network(delay=DELAY)
@@ -97,6 +99,7 @@ class PortPair:
             )
         )
         self._server_limits = server_limits or limits()
+        self._reset_tokens = reset_tokens
         self._server_configuration = configuration(is_client=False, **(server_configuration or {}))
         certfile, keyfile = certificate
         self._server_configuration.load_cert_chain(certfile, keyfile)
@@ -199,6 +202,7 @@ class PortPair:
                         configuration=self._server_configuration,
                         limits=self._server_limits,
                         original_destination_connection_id=data[6 : 6 + data[5]],
+                        reset_tokens=self._reset_tokens,
                     )
                 )
             end.port.receive_datagram(data, source, self.now)

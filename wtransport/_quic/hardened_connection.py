@@ -7,10 +7,11 @@ has validated (8.1.2) is free of the anti-amplification limit; version negotiati
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import NetworkAddress, QuicConnection
+from aioquic.quic.connection import NetworkAddress, QuicConnection, QuicConnectionAdapter
 from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicErrorCode, QuicFrameType, QuicHeader
 
 from .reset_tokens import ResetTokens
@@ -20,6 +21,17 @@ MIN_STATELESS_RESET = 21
 
 STATELESS_RESET_REASON = "stateless reset: the peer has lost the connection, probably it was restarted"
 """What the end of such a connection is told with; nothing of it came over the wire."""
+
+
+class _DebugLog(QuicConnectionAdapter):
+    """aioquic's log without its warnings, of which every broken packet of a stranger could cause one.
+
+    What a peer did wrong is told by the end of its connection, and counted.
+    """
+
+    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log for debugging."""
+        self.debug(msg, *args, **kwargs)
 
 
 class HardenedConnection(QuicConnection):
@@ -39,6 +51,7 @@ class HardenedConnection(QuicConnection):
             retry_source_connection_id=retry_source_connection_id,
         )
         self.closed_by_peer = False
+        self._logger = _DebugLog(self._logger.logger, self._logger.extra)
         self._reset_tokens = reset_tokens
         self._assign_reset_tokens()
 

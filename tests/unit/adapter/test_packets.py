@@ -5,12 +5,17 @@ from aioquic.buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated
-from aioquic.quic.packet import QuicPacketType, QuicProtocolVersion, pull_quic_header
+from aioquic.quic.packet import QuicErrorCode, QuicPacketType, QuicProtocolVersion, pull_quic_header
 
 from wtransport._adapter.packets import (
     CONNECTION_ID_SIZE,
     MIN_INITIAL_DATAGRAM,
+    MIN_RESET_TRIGGER,
+    RESET_SIZE,
+    InitialPacket,
     encode_refusal,
+    encode_retry,
+    encode_stateless_reset,
     encode_version_negotiation,
     is_initial,
     read_long_header,
@@ -81,3 +86,42 @@ def test_a_refused_client_learns_the_reason(version):
     end = events[-1]
     assert isinstance(end, ConnectionTerminated)
     assert end.error_code == 2
+
+
+@pytest.mark.parametrize("version", [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2])
+def test_a_client_takes_retry_to_heart(version):
+    client, data = begin(version)
+    retry = encode_retry(read_long_header(data), source_cid=b"retry-id", token=b"token" * 10)
+    assert len(retry) < len(data)
+    client.receive_datagram(retry, SERVER, now=0.1)
+    again = client.datagrams_to_send(0.1)[0][0]
+    packet = InitialPacket.read(again, read_long_header(again))
+    assert packet.token == b"token" * 10
+    assert packet.header.destination_cid == b"retry-id"
+    assert packet.is_authentic
+
+
+@pytest.mark.parametrize("version", [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2])
+def test_a_first_packet_is_authentic_whatever_the_datagram_has_behind_it(version):
+    _, data = begin(version)
+    packet = InitialPacket.read(data + b"more", read_long_header(data))
+    assert packet.token == b""
+    assert packet.is_authentic
+    changed = packet.data[:-1] + bytes([packet.data[-1] ^ 1])
+    assert not InitialPacket.read(changed.ljust(1200, b"\0"), read_long_header(data)).is_authentic
+
+
+def test_a_refusal_says_why():
+    client, data = begin()
+    client.receive_datagram(encode_refusal(read_long_header(data), QuicErrorCode.INVALID_TOKEN), SERVER, now=0.1)
+    assert client._close_event.error_code == QuicErrorCode.INVALID_TOKEN
+
+
+@pytest.mark.parametrize("size", range(MIN_RESET_TRIGGER, 60))
+def test_a_reset_is_smaller_than_its_trigger_and_looks_like_a_packet(size):
+    token = b"0123456789abcdef"
+    reset = encode_stateless_reset(token, trigger_size=size)
+    assert 21 <= len(reset) == min(size - 1, RESET_SIZE)
+    assert reset.endswith(token)
+    header = pull_quic_header(Buffer(data=reset), host_cid_length=0)
+    assert header.packet_type is QuicPacketType.ONE_RTT
