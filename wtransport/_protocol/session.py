@@ -221,7 +221,8 @@ class SessionCore:
         self._host.session_ended(self)
         if self.streams:
             error_code = code if self.end_error is None else self.end_error.error_code
-            gone = StreamError("the session is closed", error_code=error_code)
+            why = "" if self.end_error is None else f": {self.end_error.message}"
+            gone = StreamError(f"the session is closed{why}", error_code=error_code)
             for stream in list(self.streams.values()):
                 still_arriving = stream.is_receiving
                 stream.abandon(gone, ErrorCodes.WT_SESSION_GONE)
