@@ -32,6 +32,8 @@ class FakeStreamCore:
     wants_writable: bool = False
     bytes_sent: int = 0
     bytes_received: int = 0
+    bytes_dropped: int = 0
+    bytes_discarded: int = 0
     reset_code: int | None = None
     stop_code: int | None = None
     send_error: StreamError | None = None

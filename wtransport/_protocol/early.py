@@ -52,6 +52,11 @@ class EarlyStream(StreamReader):
         """Return how many bytes are kept."""
         return sum(map(len, self._pieces))
 
+    @property
+    def final_size(self) -> int:
+        """Return the size that a reset gave, with the header; 0 without a reset."""
+        return 0 if self._end is None else self._end[1]
+
     def replay(self, stream: StreamCore) -> None:
         """Give everything to the stream's own state."""
         if self._pieces or self._end_stream:
@@ -103,14 +108,15 @@ class EarlyArrivals:
         self._total += 1
         return True
 
-    def add_datagram(self, session_id: int, data: bytes, now: float) -> None:
-        """Keep a datagram; one too many is dropped and counted, as the network might have done."""
+    def add_datagram(self, session_id: int, data: bytes, now: float) -> bool:
+        """Keep a datagram; one too many is dropped and counted, as the network might have done, and False returned."""
         waiting = self._waiting_for(session_id, now)
         if len(waiting.datagrams) >= self._max_per_session or self._total >= self._max_total:
             self.datagrams_dropped += 1
-            return
+            return False
         waiting.datagrams.append(data)
         self._total += 1
+        return True
 
     def _waiting_for(self, session_id: int, now: float) -> _Waiting:
         waiting = self._waiting.get(session_id)

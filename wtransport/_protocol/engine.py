@@ -34,6 +34,7 @@ from .requests import RequestReader, ResponseReader
 from .routing import StreamRouter
 from .session import SessionCore
 from .stream import StreamCore
+from .traffic import TrafficStats
 from .violations import ConnectionViolation, ProtocolViolation, SessionViolation, StreamViolation
 
 __all__ = ["Engine"]
@@ -54,6 +55,7 @@ class Engine:
         self.streams: dict[int, StreamCore] = {}
         self.decoder = FieldDecoder()
         self.places = StreamPlaces(port)
+        self.traffic = TrafficStats()
         self.is_closed = False
         self._events: deque[events.EngineEvent] = deque()
         self.emit: Callable[[events.EngineEvent], None] = self._events.append
@@ -77,9 +79,9 @@ class Engine:
             quic.HandshakeStarted: self._on_handshake_started,
             quic.StreamBytes: self._on_stream_bytes,
             quic.StreamReset: self._on_stream_reset,
-            quic.StreamStopped: self._on_stream_stopped,
-            quic.StreamDiscarded: self._on_stream_discarded,
-            quic.StreamOver: self._on_stream_over,
+            quic.StreamStopped: self._router.on_stopped,
+            quic.StreamDiscarded: self._router.on_discarded,
+            quic.StreamOver: lambda event: self.places.on_over(event.stream_id),
             quic.StreamDrained: self._on_stream_drained,
             quic.DatagramsArrived: self._on_datagrams,
             quic.DatagramsDrained: self._on_datagrams_drained,
@@ -281,19 +283,6 @@ class Engine:
         if reader is not None:
             reader.on_reset(event.error_code, event.final_size)
 
-    def _on_stream_stopped(self, event: quic.StreamStopped) -> None:
-        reader = self._router.readers.get(event.stream_id)
-        if reader is not None:
-            reader.on_stopped(event.error_code, event.unsent)
-
-    def _on_stream_discarded(self, event: quic.StreamDiscarded) -> None:
-        reader = self._router.readers.get(event.stream_id)
-        if reader is not None:
-            reader.on_discarded(event.final_size)
-
-    def _on_stream_over(self, event: quic.StreamOver) -> None:
-        self.places.on_over(event.stream_id)
-
     def _on_stream_drained(self, event: quic.StreamDrained) -> None:
         stream = self.streams.get(event.stream_id)
         if stream is not None:
@@ -328,6 +317,7 @@ class Engine:
         message = f"the connection was closed by the {'peer' if event.by_peer else 'local end'}"
         if event.reason:
             message = f"{message}: {event.reason}"
+        open_sessions = sum(session.is_open for session in self.sessions.values())
         for session in list(self.sessions.values()):
             if self.is_client and session.state is SessionState.CONNECTING:
                 self.emit(events.SessionRejected(session, None, message))
@@ -335,7 +325,8 @@ class Engine:
             session.on_connection_lost(error, by_peer=event.by_peer)
         self._router.clear()
         self.places.clear()
-        self.emit(events.ConnectionClosed(event.error_code, event.reason, event.by_peer, event.is_application))
+        how = event.error_code, event.reason, event.by_peer, event.is_application, event.timed_out
+        self.emit(events.ConnectionClosed(*how, open_sessions))
 
     # Violations.
 
@@ -389,6 +380,10 @@ class Engine:
         self._router.discard(stream_id, wire_code, has_ended=has_ended)
         self._finish_close_if_quiet()
 
+    def discard_early(self, early: EarlyStream, wire_code: int) -> None:
+        """Reset and stop a data stream whose session is not there, and count what came of it."""
+        self._router.discard_early(early, wire_code)
+
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int) -> StreamReader:
         """Return who reads a data stream whose header was read."""
         return self._router.route_data_stream(stream_id, session_id, header_size, self._now)
@@ -411,7 +406,7 @@ class Engine:
     def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
         """Take note that a data stream is over; its last bytes may be `still_arriving`."""
         self.streams.pop(stream.stream_id, None)
-        self._router.stream_forgotten(stream.stream_id, still_arriving=still_arriving)
+        self._router.stream_forgotten(stream, still_arriving=still_arriving)
 
     def session_requested(self, session: SessionCore) -> None:
         """Take a new session of the peer."""
@@ -429,6 +424,7 @@ class Engine:
         is_second = self.profile is not None and self.profile.single_session and bool(self.sessions)
         if is_second or self._ending.refuses(stream_id):
             self.discard_stream(stream_id, ErrorCodes.H3_REQUEST_REJECTED, has_ended=False)
+            self.traffic.sessions_rejected += 1
             return True
         if len(self.sessions) >= self._config.max_sessions:
             self.refuse_request(stream_id, 429)
@@ -438,6 +434,7 @@ class Engine:
     def refuse_request(self, stream_id: int, status: int) -> None:
         """Answer a request that is no session with a status, and end the stream."""
         self._ending.request_seen(stream_id)
+        self.traffic.sessions_rejected += 1
         self._sender.send_response(stream_id, status, headers={})
 
     def send_response(

@@ -46,13 +46,16 @@ class ConnectionReady:
 class ConnectionClosed:
     """The connection is over; every session and stream ended before this. `by_peer` tells who began it.
 
-    `is_application` tells an HTTP/3 or application code (CONNECTION_CLOSE 0x1d) from a QUIC one (0x1c).
+    `is_application` tells an HTTP/3 or application code (CONNECTION_CLOSE 0x1d) from a QUIC one (0x1c). `timed_out`
+    says that the peer fell silent, `open_sessions` how many sessions that were open ended with the connection.
     """
 
     error_code: int
     reason: str
     by_peer: bool
     is_application: bool
+    timed_out: bool = False
+    open_sessions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

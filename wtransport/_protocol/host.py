@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .readers import StreamReader
     from .session import SessionCore
     from .stream import StreamCore
+    from .traffic import TrafficStats
 
 __all__ = ["EngineHost"]
 
@@ -37,6 +38,8 @@ class EngineHost(Protocol):
     sessions: dict[int, SessionCore]
     places: StreamPlaces
     """Which streams of the peer count as open."""
+    traffic: TrafficStats
+    """The figures of what is over: ended sessions, and what never came to one."""
 
     def new_flow(self) -> SessionFlow:
         """Return the flow control of a new session."""
@@ -55,6 +58,9 @@ class EngineHost(Protocol):
 
     def discard_stream(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""
+
+    def discard_early(self, early: EarlyStream, wire_code: int) -> None:
+        """Reset and stop a data stream whose session is not there, and count what came of it."""
 
     def send_response(
         self, session: SessionCore, status: int, headers: Mapping[str, str], protocol: str | None

@@ -163,6 +163,7 @@ class _HeaderReader(StreamReader):
     def _ended_early(self, nbytes: int) -> None:
         """Drop a stream that ended inside its header: it belongs to nobody."""
         self._host.port.consume(self._stream_id, nbytes)
+        self._host.traffic.streams_unclaimed += 1
         self._host.forget_stream(self._stream_id)
         if not self._stream_id & 2:
             self._host.port.reset_stream(self._stream_id, ErrorCodes.H3_REQUEST_INCOMPLETE)

@@ -34,23 +34,33 @@ class StreamReader:
 class DiscardingReader(StreamReader):
     """Waits for the end of a stream that we stopped; what was already on its way is credited and dropped."""
 
-    __slots__ = ("_host", "_stream_id")
+    __slots__ = ("_counted", "_host", "_stream_id")
 
-    def __init__(self, host: EngineHost, stream_id: int) -> None:
-        """Wait."""
+    def __init__(self, host: EngineHost, stream_id: int, *, counted: int | None = None) -> None:
+        """Wait. Of a data stream so many bytes, with its header, were `counted`; None: it is no data stream."""
         self._host = host
         self._stream_id = stream_id
+        self._counted = counted
 
     def on_data(self, data: bytes, end_stream: bool) -> None:
         """Drop bytes."""
         self._host.port.consume(self._stream_id, len(data))
+        if self._counted is not None:
+            self._count_up_to(self._counted + len(data))
         if end_stream:
             self._host.forget_stream(self._stream_id)
 
     def on_reset(self, wire_code: int, final_size: int) -> None:
         """Stop waiting."""
+        self._count_up_to(final_size)
         self._host.forget_stream(self._stream_id)
 
     def on_discarded(self, final_size: int) -> None:
         """Stop waiting."""
+        self._count_up_to(final_size)
         self._host.forget_stream(self._stream_id)
+
+    def _count_up_to(self, offset: int) -> None:
+        if self._counted is not None and offset > self._counted:
+            self._host.traffic.count_late_bytes(offset - self._counted)
+            self._counted = offset

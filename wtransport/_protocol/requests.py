@@ -108,13 +108,14 @@ class ConnectReader(StreamReader):
 class RequestReader(ConnectReader):
     """The server's end."""
 
-    __slots__ = ("_held", "_held_fin")
+    __slots__ = ("_held", "_held_fin", "_is_decided")
 
     def __init__(self, host: EngineHost, stream_id: int) -> None:
         """Begin before the request."""
         super().__init__(host, stream_id)
         self._held = bytearray()
         self._held_fin = False
+        self._is_decided = False
 
     def _read(self, data: bytes, end_stream: bool) -> None:
         if self._host.has_settings:
@@ -148,8 +149,10 @@ class RequestReader(ConnectReader):
             if isinstance(request, fields.ConnectRequest):
                 # The client lacks what the draft requires: "malformed" (draft-16, 3.1).
                 raise StreamViolation(ErrorCodes.H3_MESSAGE_ERROR, "the client's settings do not allow sessions")
+            self._is_decided = True
             host.refuse_request(self.stream_id, 404)
             return
+        self._is_decided = True
         status = handshake.check_request(request, profile=profile, strict=host.is_strict)
         if status is not None or not isinstance(request, fields.ConnectRequest):
             host.refuse_request(self.stream_id, status or 404)
@@ -167,6 +170,13 @@ class RequestReader(ConnectReader):
             ),
         )
         host.session_requested(self.session)
+
+    def fail(self, violation: ProtocolViolation) -> None:
+        """Reset the stream; before the request was read that is a refusal as well."""
+        if not self._is_decided:
+            self._is_decided = True
+            self._host.traffic.sessions_rejected += 1
+        super().fail(violation)
 
 
 class ResponseReader(ConnectReader):

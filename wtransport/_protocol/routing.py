@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from .._quic.port import StreamDiscarded, StreamStopped
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
 from .host import EngineHost
 from .readers import DiscardingReader, StreamReader
 from .requests import ConnectReader
+from .stream import StreamCore
 from .violations import ConnectionViolation
 
 __all__ = ["StreamRouter"]
+
+MIN_SENDING = 64
+"""Streams that are over but for bytes to be sent: so many are remembered before it is asked which were sent since."""
 
 
 class StreamRouter:
@@ -25,6 +30,8 @@ class StreamRouter:
         self._host = host
         self._early = early
         self._ended_sessions: OrderedDict[int, None] = OrderedDict()
+        self._sending: dict[int, StreamCore] = {}  # over, but for bytes that were not sent yet
+        self._sending_limit = MIN_SENDING
         self._stopped_connects: dict[int, tuple[float, int]] = {}  # until when, and the peer's code
 
     def read(self, stream_id: int, reader: StreamReader) -> None:
@@ -44,6 +51,7 @@ class StreamRouter:
         """Drop everything: the connection is over."""
         self.readers.clear()
         self.connects.clear()
+        self._sending.clear()
         self._stopped_connects.clear()
         self._early.clear()
 
@@ -61,12 +69,50 @@ class StreamRouter:
             self._host.port.stop_stream(stream_id, wire_code)
             self.readers[stream_id] = DiscardingReader(self._host, stream_id)
 
-    def stream_forgotten(self, stream_id: int, *, still_arriving: bool) -> None:
+    def discard_early(self, early: EarlyStream, wire_code: int) -> None:
+        """Reset and stop a data stream whose session is not there, and count what came of it."""
+        stream_id, nbytes = early.stream_id, early.nbytes
+        self._host.port.consume(stream_id, nbytes)
+        self.discard(stream_id, wire_code, has_ended=early.has_ended)
+        traffic = self._host.traffic
+        traffic.streams_unclaimed += 1
+        counted = early.header_size + nbytes
+        traffic.count_late_bytes(nbytes + max(early.final_size - counted, 0))
+        if not early.has_ended:
+            self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=counted)
+
+    def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
         """Drop a data stream, or wait for the end of one that was stopped."""
+        stream_id = stream.stream_id
         if still_arriving:
-            self.readers[stream_id] = DiscardingReader(self._host, stream_id)
+            self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=stream.receive_offset)
         else:
             self.readers.pop(stream_id, None)
+        if self._host.port.unsent_bytes(stream_id):
+            self._remember_sending(stream)
+
+    def _remember_sending(self, stream: StreamCore) -> None:
+        """Remember a stream that the peer may stop before all of it was sent; those that were sent leave in bulk."""
+        sending = self._sending
+        if len(sending) >= self._sending_limit:
+            unsent_bytes = self._host.port.unsent_bytes
+            for stream_id in [each for each in sending if not unsent_bytes(each)]:
+                del sending[stream_id]
+            self._sending_limit = max(MIN_SENDING, 2 * len(sending))
+        sending[stream.stream_id] = stream
+
+    def on_stopped(self, event: StreamStopped) -> None:
+        """Pass on the peer's STOP_SENDING, also to a stream that is over but for what it has to send."""
+        stream = self._sending.pop(event.stream_id, None)
+        reader = self.readers.get(event.stream_id) if stream is None else stream
+        if reader is not None:
+            reader.on_stopped(event.error_code, event.unsent)
+
+    def on_discarded(self, event: StreamDiscarded) -> None:
+        """Pass on the end of a stream whose reading was given up."""
+        reader = self.readers.get(event.stream_id)
+        if reader is not None:
+            reader.on_discarded(event.final_size)
 
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int, now: float) -> StreamReader:
         """Return who reads a data stream whose header was read (draft-16, 4.6)."""
@@ -75,7 +121,7 @@ class StreamRouter:
         if session is not None and session.is_open:
             session.on_stream_opened(stream_id, header_size)
         elif session is None and (self._host.is_client or session_id in self._ended_sessions):
-            self.discard(stream_id, ErrorCodes.WT_SESSION_GONE, has_ended=False)
+            self.discard_early(EarlyStream(stream_id, session_id, header_size), ErrorCodes.WT_SESSION_GONE)
         else:
             if session is None:
                 self.check_session_id(session_id)
@@ -83,7 +129,7 @@ class StreamRouter:
             if self._early.add_stream(early, now, is_known=session is not None):
                 self.readers[stream_id] = early
             else:
-                self.discard(stream_id, ErrorCodes.WT_BUFFERED_STREAM_REJECTED, has_ended=False)
+                self.discard_early(early, ErrorCodes.WT_BUFFERED_STREAM_REJECTED)
         return self.readers[stream_id]
 
     def check_session_id(self, session_id: int) -> None:
@@ -96,9 +142,11 @@ class StreamRouter:
         session = self._host.sessions.get(session_id)
         if session is None:
             if self._host.is_client or session_id in self._ended_sessions:
+                self._host.traffic.count_late_datagrams(1)
                 return
             self.check_session_id(session_id)
-        self._early.add_datagram(session_id, data, now)
+        if not self._early.add_datagram(session_id, data, now):
+            self._host.traffic.count_late_datagrams(1)
 
     def session_ended(self, session_id: int) -> None:
         """Remember that a session is over, and reset what still waited for it."""
@@ -128,7 +176,7 @@ class StreamRouter:
                 self._reject_early(session_id, ErrorCodes.WT_BUFFERED_STREAM_REJECTED)
 
     def _reject_early(self, session_id: int, wire_code: int) -> None:
-        streams, _ = self._early.take(session_id)
+        streams, datagrams = self._early.take(session_id)
+        self._host.traffic.count_late_datagrams(len(datagrams))
         for stream in streams:
-            self._host.port.consume(stream.stream_id, stream.nbytes)
-            self.discard(stream.stream_id, wire_code, has_ended=stream.has_ended)
+            self.discard_early(stream, wire_code)

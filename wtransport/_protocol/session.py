@@ -16,6 +16,7 @@ from ..types import SessionState
 from . import capsules, events, limits
 from .credit import SessionCredit
 from .stream import StreamCore
+from .traffic import SessionTally
 from .violations import StreamViolation
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class SessionCore:
         "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_bytes_sent", "datagrams",
         "datagrams_received", "datagrams_sent", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
         "is_client", "path", "port", "protocol", "response_headers", "response_status", "state", "stream_id",
-        "streams",
+        "streams", "tally",
     )
     # fmt: on
 
@@ -73,6 +74,7 @@ class SessionCore:
         self.state = SessionState.CONNECTING
         self.flow = host.new_flow()
         self.credit = SessionCredit(self, host, self.flow)
+        self.tally = SessionTally(host.traffic)
         self.streams: dict[int, StreamCore] = {}
         self.datagrams = DatagramQueue(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
         self.datagrams_sent = 0
@@ -213,6 +215,7 @@ class SessionCore:
             self._end(code=None, reason=error.message, by_peer=by_peer)
 
     def _end(self, *, code: int | None, reason: str, by_peer: bool) -> None:
+        was_open = self.is_open
         self.state = SessionState.CLOSED
         self.close_code = code
         self.close_reason = reason
@@ -227,6 +230,7 @@ class SessionCore:
                 still_arriving = stream.is_receiving
                 stream.abandon(gone, ErrorCodes.WT_SESSION_GONE)
                 self.stream_finished(stream, still_arriving=still_arriving)
+        self.tally.settle(self, was_open=was_open)
         self.credit.end()
         if self._wants_streams[0] or self._wants_streams[1]:
             self.emit(events.StreamCreditAvailable(self))  # whoever waits finds the session closed
@@ -342,8 +346,7 @@ class SessionCore:
         """Take over a stream of the peer, with what arrived on it so far, unless the one before ended the session."""
         stream = self.on_stream_opened(early.stream_id, early.header_size) if self.is_open else None
         if stream is None:
-            self.port.consume(early.stream_id, early.nbytes)
-            self._host.discard_stream(early.stream_id, ErrorCodes.WT_SESSION_GONE, has_ended=early.has_ended)
+            self._host.discard_early(early, ErrorCodes.WT_SESSION_GONE)
         elif not self._host.guard(self, early.replay, stream) and early.has_ended:
             self._host.forget_stream(early.stream_id)
 
@@ -366,6 +369,7 @@ class SessionCore:
         """Drop a stream whose directions are both over, for us at least."""
         if self.streams.pop(stream.stream_id, None) is None:
             return
+        self.tally.stream_over(stream)
         self._host.stream_forgotten(stream, still_arriving=still_arriving)
         self.credit.stream_over(stream)
         self.emit(events.StreamFinished(stream))

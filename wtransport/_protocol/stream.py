@@ -32,11 +32,14 @@ class StreamCore(StreamReader):
         "_inbox",
         "_is_taken",
         "_low_water",
+        "_missing",
         "_outbox",
         "_receiving_over",
         "_reset_received",
         "_reset_sent",
         "_sending_over",
+        "bytes_discarded",
+        "bytes_dropped",
         "bytes_received",
         "bytes_sent",
         "handle",
@@ -61,6 +64,8 @@ class StreamCore(StreamReader):
         self.wants_writable = False
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.bytes_dropped = 0  # written, and never sent
+        self.bytes_discarded = 0  # sent by the peer, and never read
         self.reset_code: int | None = None
         self.stop_code: int | None = None
         self.send_error: StreamError | None = None
@@ -74,6 +79,7 @@ class StreamCore(StreamReader):
         self._inbox = ChunkQueue()
         self._credited = 0  # bytes of the inbox whose credit was given back before they were read
         self._expected = 0
+        self._missing = 0  # bytes that the peer sent before its reset, and that did not arrive
         self._outbox = ChunkQueue()  # bytes that session credit does not cover yet
         self._has_pending_fin = False
         self._low_water = 0
@@ -107,6 +113,16 @@ class StreamCore(StreamReader):
     def is_receiving(self) -> bool:
         """Tell whether the end of the peer's sending side has not come yet."""
         return not self._receiving_over
+
+    @property
+    def is_aborted(self) -> bool:
+        """Tell whether a side of it ended with a reset, a stop request or the session."""
+        return self._reset_sent or self._reset_received or bool(self.send_error or self.receive_error)
+
+    @property
+    def receive_offset(self) -> int:
+        """Return how far the peer's bytes are accounted for, with the header."""
+        return self._header_size + self.bytes_received + self._missing
 
     @property
     def state(self) -> StreamState:
@@ -209,6 +225,7 @@ class StreamCore(StreamReader):
         self._wake_reader()
 
     def _discard_inbox(self) -> None:
+        self._count_discarded(len(self._inbox))
         unread = len(self._inbox) - self._credited
         self._inbox.clear()
         self._credited = 0
@@ -315,14 +332,29 @@ class StreamCore(StreamReader):
 
         They do not count against the session's credit: the final size leaves them out (draft-16, 5.4).
         """
-        passed_on = self.bytes_sent - len(self._outbox)
-        self._outbox.clear()
+        taken_back = self._take_back(nbytes)
         self._has_pending_fin = False
         if self._sending_over:
             self._wake_writer()
         else:
             self._end_sending()
-        self.session.credit.return_unsent(min(nbytes, passed_on))
+        self.session.credit.return_unsent(taken_back)
+
+    def _take_back(self, nbytes: int) -> int:
+        """Count what waits here for credit, and what the transport dropped, as never to be sent.
+
+        The transport drops once, but may be asked by both ends. Returns how much of it counted as sent so far.
+        """
+        waiting = len(self._outbox)
+        taken_back = 0 if self.bytes_dropped else min(nbytes, self.bytes_sent - waiting)
+        self._outbox.clear()
+        self.bytes_dropped += taken_back + waiting
+        self.session.tally.drop(taken_back + waiting, taken_back)
+        return taken_back
+
+    def _count_discarded(self, nbytes: int) -> None:
+        self.bytes_discarded += nbytes
+        self.session.tally.discard(nbytes)
 
     # What the engine tells.
 
@@ -341,6 +373,7 @@ class StreamCore(StreamReader):
                 self._inbox.append(data)
             self.session.flow.receive.receive(size)
             if self.receive_error is not None:
+                self._count_discarded(size)
                 self._give_credit(size)  # on its way when reading was given up
             elif self._expected:
                 self._credit_ahead()
@@ -388,7 +421,7 @@ class StreamCore(StreamReader):
         """End both directions because the session is over (draft-16, section 6)."""
         port = self.session.port
         if not self._sending_over:
-            self._outbox.clear()
+            self.session.flow.send.data_sent -= self._take_back(port.unsent_bytes(self.stream_id))
             self._has_pending_fin = False
             self.send_error = self.send_error or error
             port.reset_stream(self.stream_id, wire_code)
@@ -404,9 +437,10 @@ class StreamCore(StreamReader):
     def _end_receiving(self, final_size: int) -> None:
         """End the receiving side; bytes that were sent and will not arrive count too (draft-16, 5.4)."""
         self._receiving_over = True
-        missing = final_size - self._header_size - self.bytes_received
+        missing = final_size - self.receive_offset
         if missing > 0:
-            self.bytes_received += missing
+            self._missing += missing
+            self._count_discarded(missing)
             self.session.credit.skip(missing)
         if self._sending_over:
             self.session.stream_finished(self)

@@ -65,6 +65,7 @@ class AioquicPort:
         self._keep_alive_interval = keep_alive_interval
         self._keep_alive_at: float | None = None
         self._end_reported = False
+        self._timed_out = False
 
     # Inputs.
 
@@ -93,7 +94,9 @@ class AioquicPort:
                 connection.send_ping(0)
         timer = connection.deadline
         if timer is not None and now >= timer:
+            was_open = connection.close_event is None
             connection.handle_timer(now)
+            self._timed_out |= was_open and connection.is_terminated
 
     # Outputs.
 
@@ -124,6 +127,7 @@ class AioquicPort:
                 reason=end.reason_phrase,
                 is_application=end.frame_type is None,
                 by_peer=connection.closed_by_peer,
+                timed_out=self._timed_out,
             )
         return None
 
@@ -162,9 +166,9 @@ class AioquicPort:
             self.request_flush()
 
     def unsent_bytes(self, stream_id: int) -> int:
-        """Return how many queued bytes of a stream have not been sent for the first time."""
+        """Return how many bytes of a stream have not been sent for the first time, or never will, after a reset."""
         stream = self._table.streams.get(stream_id)
-        return 0 if stream is None else stream.send.unsent
+        return 0 if stream is None else stream.send.unsent + stream.send.taken_back
 
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""

@@ -30,13 +30,15 @@ class HandshakeFinished:
 class Terminated:
     """The QUIC connection is over; the last event.
 
-    `is_application` tells an application close (frame 0x1d) from a transport one, `by_peer` who began it.
+    `is_application` tells an application close (frame 0x1d) from a transport one, `by_peer` who began it. With
+    `timed_out` nobody did: the peer was silent for too long (RFC 9000, 10.1).
     """
 
     error_code: int
     reason: str
     is_application: bool
     by_peer: bool
+    timed_out: bool = False
 
 
 @dataclass(slots=True)
@@ -189,7 +191,10 @@ class QuicPort(Protocol):
         """Queue stream bytes; the caller has checked that the sending side is open."""
 
     def unsent_bytes(self, stream_id: int) -> int:
-        """Return how many queued bytes of a stream have not been sent for the first time."""
+        """Return how many bytes of a stream were queued and not sent for the first time.
+
+        After a reset these are the bytes that it dropped, for as long as the stream is known.
+        """
 
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""

@@ -52,6 +52,7 @@ class SendHalf:
         "reliable_size",
         "reset_code",
         "reset_pending",
+        "taken_back",
     )
 
     def __init__(self, *, limit: int, writable: bool = True) -> None:
@@ -65,6 +66,7 @@ class SendHalf:
         self.reset_pending = False
         self.is_finished = not writable
         self.low_water = -1
+        self.taken_back = 0  # bytes that a reset dropped before they were sent
         self._queue = ChunkQueue()
         self._lost: deque[tuple[int, bytes, bool]] = deque()
         self._fin_pending = False
@@ -104,6 +106,7 @@ class SendHalf:
         self.reset_pending = True
         self._fin_pending = False
         unsent_header = self._queue.take(self.reliable_size - self.offset) if self.offset < self.reliable_size else b""
+        self.taken_back = len(self._queue)
         self._queue.clear()
         if unsent_header:
             self._queue.append(unsent_header)

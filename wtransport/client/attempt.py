@@ -10,7 +10,7 @@ from functools import partial
 
 from .._adapter import Endpoint, dial, look_up, race
 from ..config import ClientConfig
-from ..connection import WebTransportConnection
+from ..connection import TrafficStats, WebTransportConnection
 from ..connection._closing import close_each
 from ..constants import ErrorCodes
 from ..exceptions import ClientError, ConnectionError, TimeoutError
@@ -41,6 +41,8 @@ class ConnectAttempt:
     connections: list[WebTransportConnection] = field(default_factory=list)
     """What was begun: a connection to each address of the server that was tried so far."""
     is_abandoned: bool = False
+    traffic: TrafficStats = field(default_factory=TrafficStats)
+    """What went through the connections that were given up."""
 
     @property
     def stage(self) -> str:
@@ -133,10 +135,14 @@ class ConnectAttempt:
     async def _close_all_but(self, winner: WebTransportConnection | None, *, reason: str) -> None:
         losers = [connection for connection in self.connections if connection is not winner]
         self.connections = [] if winner is None else [winner]
-        if len(losers) == 1:
-            await losers[0].close(reason=reason)
-        elif losers:
-            await close_each(connection.close(reason=reason) for connection in losers)
+        try:
+            if len(losers) == 1:
+                await losers[0].close(reason=reason)
+            elif losers:
+                await close_each(connection.close(reason=reason) for connection in losers)
+        finally:
+            for connection in losers:
+                self.traffic.add(connection.traffic())
 
     def _unreachable(self, error: OSError) -> ConnectionError:
         text = f"cannot reach {self.host} at port {self.port}: {error}"

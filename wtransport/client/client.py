@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from ..config import ClientConfig
-from ..connection import WebTransportConnection
+from ..connection import TrafficStats, WebTransportConnection
 from ..connection._closing import close_each
 from ..events import Event, EventEmitter
 from ..exceptions import ClientError, ConfigurationError, ConnectionError, TimeoutError
@@ -48,6 +48,7 @@ class WebTransportClient(EventEmitter):
         apply_log_level(level=self._config.log_level, debug=self._config.debug)
         self._default_headers: Headers = {}
         self._stats = ClientStats()
+        self._traffic = TrafficStats()  # of the connections that are over
         self._attempts: set[ConnectAttempt] = set()
         self._connections: dict[WebTransportConnection, None] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -172,7 +173,8 @@ class WebTransportClient(EventEmitter):
     async def diagnostics(self) -> ClientDiagnostics:
         """Return a snapshot of counters and connection states."""
         states: Counter[ConnectionState] = Counter(connection.state for connection in self._connections)
-        return ClientDiagnostics(stats=replace(self._stats), connection_states=dict(states))
+        traffic = sum((connection.traffic() for connection in self._connections), self._traffic)
+        return ClientDiagnostics(stats=replace(self._stats), connection_states=dict(states), traffic=traffic)
 
     async def _connect_once(
         self, url: URL, target: URLParts, headers: Headers, protocols: list[str] | None, time_limit: float
@@ -196,6 +198,7 @@ class WebTransportClient(EventEmitter):
             raise
         finally:
             self._attempts.discard(attempt)
+            self._traffic.add(attempt.traffic)
         self._stats.record_success(connect_time=time.perf_counter() - began)
         self._keep(session)
         return session
@@ -203,7 +206,9 @@ class WebTransportClient(EventEmitter):
     def _keep(self, session: WebTransportSession) -> None:
         """Hold the connection until it is over, and see to it that it does not outlive its session."""
         connection = session.connection
-        if not connection.is_closed:
+        if connection.is_closed:
+            self._traffic.add(connection.traffic())
+        else:
             self._connections[connection] = None
             on_connection_end = partial(self._on_connection_end, connection)
             for event_type in (EventType.CONNECTION_CLOSED, EventType.CONNECTION_LOST, EventType.CONNECTION_FAILED):
@@ -215,7 +220,12 @@ class WebTransportClient(EventEmitter):
             session.events.once(event_type=EventType.SESSION_CLOSED, handler=on_session_end)
 
     def _on_connection_end(self, connection: WebTransportConnection, _event: Event) -> None:
-        self._connections.pop(connection, None)
+        self._forget(connection)
+
+    def _forget(self, connection: WebTransportConnection) -> None:
+        if connection in self._connections:
+            del self._connections[connection]
+            self._traffic.add(connection.traffic())
 
     def _on_session_end(self, connection: WebTransportConnection, _event: Event) -> None:
         self._close_soon(connection)
@@ -232,7 +242,7 @@ class WebTransportClient(EventEmitter):
         if attempts + len(connections) >= min(config.max_connections, config.max_sessions):
             # A program may have removed our handler together with its own, so an end can have gone unnoticed.
             for connection in [each for each in connections if each.is_closed]:
-                del connections[connection]
+                self._forget(connection)
         for name, limit in (("max_connections", config.max_connections), ("max_sessions", config.max_sessions)):
             if attempts + len(connections) >= limit:  # each connection is there for one session
                 raise ClientError(f"{name} is reached: {limit} are open", target_url=url)

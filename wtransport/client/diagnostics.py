@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..connection import TrafficStats
 from ..types import ConnectionState
 from ..utils import get_timestamp
 
@@ -70,10 +71,14 @@ class ClientStats:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientDiagnostics:
-    """A snapshot of a client: its counters, and how many connections it holds in each state."""
+    """A snapshot of a client: its counters, and how many connections it holds in each state.
+
+    `traffic` is what went through all connections that `connect` made, those that are over included.
+    """
 
     stats: ClientStats
     connection_states: dict[ConnectionState, int]
+    traffic: TrafficStats = field(default_factory=TrafficStats)
 
     @property
     def issues(self) -> list[str]:

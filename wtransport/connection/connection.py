@@ -18,6 +18,7 @@ from .._config_validation import normalized_origin
 from .._protocol.engine import Engine
 from .._protocol.events import ConnectionClosed
 from .._protocol.session import SessionCore
+from .._protocol.traffic import TrafficStats, traffic_of
 from ..config import ClientConfig, ServerConfig
 from ..constants import ErrorCodes
 from ..events import EventEmitter
@@ -74,6 +75,7 @@ class WebTransportConnection:
         self._connected_at: float | None = None
         self._closed_at: float | None = None
         self._end_error: exceptions.ConnectionError | None = None
+        self._was_left = False
         self._sessions: dict[int, WebTransportSession] = {}
         self._ready_line = WaitLine()
         self._idle_line = WaitLine()
@@ -131,6 +133,16 @@ class WebTransportConnection:
         return self._state is ConnectionState.CLOSED
 
     @property
+    def was_established(self) -> bool:
+        """Tell whether both ends agreed to speak WebTransport, be it over by now or not."""
+        return self._connected_at is not None
+
+    @property
+    def was_left(self) -> bool:
+        """Tell whether it ended as browsers leave theirs: without sessions, by silence."""
+        return self._was_left
+
+    @property
     def local_address(self) -> Address | None:
         """Return the ``(host, port)`` that packets come from, if there is one."""
         return self._protocol.local_address
@@ -170,7 +182,12 @@ class WebTransportConnection:
             active_stream_handles=sum(stream.handle is not None for stream in engine.streams.values()),
             draft=engine.draft,
             round_trip_time=engine.round_trip_time,
+            traffic=self.traffic(),
         )
+
+    def traffic(self) -> TrafficStats:
+        """Return what went through the connection so far."""
+        return traffic_of(self._engine)
 
     # Its life.
 
@@ -377,6 +394,7 @@ class WebTransportConnection:
         was_closing = self._state is ConnectionState.CLOSING
         self._closed_at = get_timestamp()
         self._end_error = self._error_of(event)
+        self._was_left = event.timed_out and not event.open_sessions
         has_failed = self._connected_at is None and not was_closing
         self._state = ConnectionState.FAILED if has_failed else ConnectionState.CLOSED
         for session in list(self._sessions.values()):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .._protocol.traffic import TrafficStats
 from ..types import ConnectionId, ConnectionState
 
 __all__ = ["ConnectionDiagnostics"]
@@ -27,6 +28,7 @@ class ConnectionDiagnostics:
         active_stream_handles: streams among them that have a handle.
         draft: the draft of WebTransport over HTTP/3 in force (2, 7, 14 or 16); None before the peer's SETTINGS.
         round_trip_time: smoothed, in seconds; 0.0 before the first measurement.
+        traffic: what went through it since its beginning.
     """
 
     connection_id: ConnectionId
@@ -42,3 +44,4 @@ class ConnectionDiagnostics:
     active_stream_handles: int
     draft: int | None = None
     round_trip_time: float = 0.0
+    traffic: TrafficStats = field(default_factory=TrafficStats)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..connection import TrafficStats
 from ..types import ConnectionState, SessionState
 from ..utils import get_timestamp
 
@@ -28,7 +29,8 @@ class ServerStats:
     A connection attempt is counted as accepted when its handshake is complete, and as rejected when it was refused
     because of `max_connections`. An accepted connection, or one that never got that far, that ended otherwise than by
     a close of either side is one of `connection_errors`; one that was closed for breaking a protocol rule, on either
-    side, is one of `protocol_errors`.
+    side, is one of `protocol_errors`. No error is a connection without a session whose peer fell silent: browsers leave
+    theirs like that. `connections_closed` are the accepted ones that are over, however they ended.
     """
 
     start_time: float | None = None
@@ -36,6 +38,7 @@ class ServerStats:
     connections_rejected: int = 0
     connection_errors: int = 0
     protocol_errors: int = 0
+    connections_closed: int = 0
 
     @property
     def success_rate(self) -> float:
@@ -59,7 +62,10 @@ class ServerStats:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerDiagnostics:
-    """A snapshot of a server: its counters, and how many connections and sessions it holds in each state."""
+    """A snapshot of a server: its counters, and how many connections and sessions it holds in each state.
+
+    `traffic` is what went through all its connections since `listen`, those that are over included.
+    """
 
     stats: ServerStats
     connection_states: dict[ConnectionState, int]
@@ -72,6 +78,7 @@ class ServerDiagnostics:
     """What happened to packets of no connection, by name of the counter; see the documentation's page on limits."""
     unfinished_handshakes: int = 0
     """Connections that are not ready for sessions yet."""
+    traffic: TrafficStats = field(default_factory=TrafficStats)
 
     @property
     def issues(self) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from .._adapter import AdapterProtocol, LimitLog, Listener
 from .._adapter import listen as open_listener
 from ..config import ServerConfig
-from ..connection import WebTransportConnection
+from ..connection import TrafficStats, WebTransportConnection
 from ..constants import ErrorCodes
 from ..events import Event, EventEmitter
 from ..exceptions import ServerError
@@ -73,6 +73,7 @@ class WebTransportServer(EventEmitter):
         self._config.validate()
         apply_log_level(level=self._config.log_level, debug=self._config.debug)
         self._stats = ServerStats()
+        self._traffic = TrafficStats()  # of the connections that are over
         self._connection_manager = ConnectionManager(max_connections=self._config.max_connections)
         self._session_manager = SessionManager(max_sessions=self._config.max_sessions)
         self._session_sink: Callable[[WebTransportSession], None] = accept_soon
@@ -252,6 +253,7 @@ class WebTransportServer(EventEmitter):
             max_connections=self._config.max_connections,
             listener=asdict(self._listener.counters) if self._listener is not None else {},
             unfinished_handshakes=self._listener.unfinished_handshakes if self._listener is not None else 0,
+            traffic=sum((each.traffic() for each in self._connection_manager.snapshot()), self._traffic),
         )
 
     def _check_can_listen(self, address: Address | None = None) -> None:
@@ -283,11 +285,16 @@ class WebTransportServer(EventEmitter):
         self._stats.connections_accepted += 1
 
     def _on_closed(self, event: Event) -> None:
+        connection: WebTransportConnection = event.data["connection"]
+        self._traffic.add(connection.traffic())
+        self._stats.connections_closed += connection.was_established
         if event.data["error_code"] in PROTOCOL_ERRORS:
             self._stats.protocol_errors += 1
 
-    def _on_lost(self, _event: Event) -> None:
-        self._stats.connection_errors += 1
+    def _on_lost(self, event: Event) -> None:
+        connection: WebTransportConnection = event.data["connection"]
+        if not connection.was_left or not connection.was_established:
+            self._stats.connection_errors += 1
 
     def _on_session_request(self, session: WebTransportSession) -> None:
         session.events.once(

@@ -46,6 +46,12 @@ class SessionDiagnostics:
         close_reason: the text that came with it, or what ended the session.
         closed_at: seconds since the epoch when it ended.
         ready_at: seconds since the epoch when it was accepted.
+        streams_closed: streams of either end that ended in order.
+        streams_aborted: streams that ended with a reset, a stop request, or the session.
+        bytes_dropped: bytes written here that were never sent, since their stream was aborted; `local_data_sent` is
+            without them.
+        bytes_discarded: bytes of `peer_data_sent` that the program did not get, since their stream was aborted.
+        datagrams_dropped: datagrams that arrived and gave way to later ones, as nobody took them.
     """
 
     session_id: SessionId
@@ -76,3 +82,8 @@ class SessionDiagnostics:
     close_reason: str | None
     closed_at: float | None
     ready_at: float | None
+    streams_closed: int = 0
+    streams_aborted: int = 0
+    bytes_dropped: int = 0
+    bytes_discarded: int = 0
+    datagrams_dropped: int = 0

@@ -371,4 +371,9 @@ class WebTransportSession(_BaseSession):
             close_reason=core.close_reason,
             closed_at=self._closed_at,
             ready_at=self._ready_at,
+            streams_closed=core.tally.streams_closed,
+            streams_aborted=core.tally.streams_aborted,
+            bytes_dropped=core.tally.bytes_dropped,
+            bytes_discarded=core.tally.bytes_discarded,
+            datagrams_dropped=core.datagrams.dropped_full,
         )

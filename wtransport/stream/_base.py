@@ -181,6 +181,8 @@ class _BaseStream:
             close_code=core.reset_code if core.reset_code is not None else core.stop_code,
             close_reason=None if error is None else error.message,
             closed_at=self._closed_at,
+            bytes_dropped=core.bytes_dropped,
+            bytes_discarded=core.bytes_discarded,
         )
 
     async def __aenter__(self) -> Self:

@@ -29,6 +29,8 @@ class StreamDiagnostics:
         close_code: the application code of the reset or stop request that ended a side of it, from either end.
         close_reason: what ended it abnormally, in words.
         closed_at: seconds since the epoch when both sides were over.
+        bytes_dropped: those of `bytes_sent` that never went out: this end reset the stream, or the peer stopped it.
+        bytes_discarded: bytes that the peer sent and that nobody will read: lost with a reset, or not wanted here.
     """
 
     stream_id: StreamId
@@ -45,3 +47,5 @@ class StreamDiagnostics:
     close_code: int | None
     close_reason: str | None
     closed_at: float | None
+    bytes_dropped: int = 0
+    bytes_discarded: int = 0

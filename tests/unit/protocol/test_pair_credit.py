@@ -301,6 +301,23 @@ def test_a_violation_ends_the_session_alone(pair: MakePair) -> None:
     assert ends.server._router.connects.keys() == {kept.stream_id}
 
 
+def test_credit_comes_back_from_a_stream_that_is_stopped_after_its_fin_was_written(pair: MakePair) -> None:
+    """Its bytes wait for flow control of QUIC; those that never go out must not count against the session."""
+    ends = pair(client={"flow_control_window_size": 65536}, server={"flow_control_window_size": 65536})
+    ours, theirs = ends.open_session()
+    for _ in range(10):
+        stream = ours.open_stream(unidirectional=True)
+        stream.write(bytes(200_000), end_stream=True)
+        ends.pump()
+        ends.take("server", events.StreamOpened).stream.stop(1)
+        ends.pump()
+        assert ours.flow.local_data_sent == theirs.flow.peer_data_sent
+    last = ours.open_stream(unidirectional=True)
+    last.write(bytes(200_000), end_stream=True)
+    ends.pump()
+    assert len(ends.read_all(ends.take("server", events.StreamOpened).stream)) == 200_000
+
+
 # The places of streams.
 
 
