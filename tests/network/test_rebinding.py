@@ -6,6 +6,7 @@ from typing import Any
 
 from handle_pair import session_pair
 from moving import proxy_of, transfer_with_changes
+from network import everything
 from toolkit import until
 
 MIB = 1 << 20
@@ -34,3 +35,14 @@ async def test_what_was_said_before_and_after_a_change_arrives(certificate: Any)
             proxy_of(pair).rebind()
         await pair.client.close()
         await until(lambda: pair.server.is_closed)
+
+
+async def test_a_client_that_missed_the_servers_close_hears_of_it_when_it_speaks(certificate: Any) -> None:
+    async with session_pair(certificate, network={}) as pair:
+        proxy = proxy_of(pair)
+        proxy.to_client.loses = everything
+        await pair.connections.server.close(error_code=7, reason="bye")
+        assert not pair.client.is_closed
+        proxy.to_client.loses = None
+        await pair.client.send_datagram(data=b"still there?")
+        await until(lambda: pair.client.is_closed)  # far sooner than by its idle time-out

@@ -323,18 +323,13 @@ class StreamingConnection(AuthenticatedConnection):
         ):
             self._pacing_at = None
             return []
+        if self._close_pending:
+            return self.close_datagrams(now)
         path = self._network_paths[0]
         if self._handshake_complete and not (path.is_validated or path.local_challenge_sent):
             # The challenge goes out at once, although what went to the old address still fills the congestion window.
             self._probe_pending = True
-        if not (self._close_pending and self._is_client and self._handshake_complete and not self._handshake_confirmed):
-            return super().datagrams_to_send(now)
-        # The Finished first: without it the server cannot read 1-RTT packets, and only those tell the code of an
-        # application (RFC 9000, 10.2.3).
-        self._close_pending = False
-        finished = super().datagrams_to_send(now)
-        self._close_pending = True
-        return finished + super().datagrams_to_send(now)
+        return super().datagrams_to_send(now)
 
     def _has_frames(self, path: QuicNetworkPath, now: float) -> bool:
         """Tell whether a 1-RTT packet is due for a frame or an acknowledgement."""

@@ -1,7 +1,8 @@
 """aioquic's connection with what it leaves out of RFC 9000's defences; knows aioquic's privates.
 
 Stateless resets (10.3) with tokens that outlive the process, and noticed when the peer sends one; an address that Retry
-has validated (8.1.2) is free of the anti-amplification limit; version negotiation must echo both connection ids (6.2).
+has validated (8.1.2) is free of the anti-amplification limit; version negotiation must echo both connection ids (6.2);
+an end that closes says so again to whoever still speaks (10.2.1).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import NetworkAddress, QuicConnection, QuicConnectionAdapter
+from aioquic.quic.connection import NetworkAddress, QuicConnection, QuicConnectionAdapter, QuicConnectionState
 from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicErrorCode, QuicFrameType, QuicHeader
 
 from .reset_tokens import ResetTokens
@@ -52,6 +53,8 @@ class HardenedConnection(QuicConnection):
         )
         self.closed_by_peer = False
         self._logger = _DebugLog(self._logger.logger, self._logger.extra)
+        self._close_packets: list[tuple[bytes, NetworkAddress]] = []
+        self._received_closing = 0
         self._reset_tokens = reset_tokens
         self._assign_reset_tokens()
 
@@ -69,6 +72,34 @@ class HardenedConnection(QuicConnection):
         if self._reset_tokens is not None:
             for connection_id in self._host_cids:
                 connection_id.stateless_reset_token = self._reset_tokens.token(connection_id.cid)
+
+    def close_datagrams(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Return the UDP payloads with our CONNECTION_CLOSE, to be asked for while `_close_pending`."""
+        if self._is_closing:
+            self._close_pending = False
+            return list(self._close_packets)
+        finished: list[tuple[bytes, NetworkAddress]] = []
+        if self._is_client and self._handshake_complete and not self._handshake_confirmed:
+            # The Finished first: without it the server cannot read 1-RTT packets, and only those tell the code of an
+            # application (RFC 9000, 10.2.3).
+            self._close_pending = False
+            finished = QuicConnection.datagrams_to_send(self, now)
+            self._close_pending = True
+        self._close_packets = QuicConnection.datagrams_to_send(self, now)
+        if self._is_closing:
+            # On the instance: packets of a connection that is open do not pay for it.
+            self.receive_datagram = self._receive_while_closing
+        return finished + self._close_packets
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._state is QuicConnectionState.CLOSING
+
+    def _receive_while_closing(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """Have the close said again at the first packet, the second, the fourth and so on (RFC 9000, 10.2.1)."""
+        self._received_closing += 1
+        if self._is_closing and not self._received_closing & (self._received_closing - 1):
+            self._close_pending = True
 
     def receive_stateless_reset(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
         """Begin the draining period if a datagram in which nothing could be read is a stateless reset.

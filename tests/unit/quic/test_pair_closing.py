@@ -263,3 +263,46 @@ def test_a_server_port_that_gets_only_junk_ends_in_time(certificate, junk) -> No
     assert isinstance(port.next_event(), Terminated)
     assert port.is_terminated
     assert port.next_deadline() is None
+
+
+# A lost CONNECTION_CLOSE (RFC 9000, 10.2.1).
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("is_application", [True, False])
+def test_a_lost_close_is_said_again_to_who_still_speaks(pair, lost, is_application) -> None:
+    pair.settle()
+    pair.client.lose_next = lost
+    pair.client.port.close(7, "bye", is_application=is_application)
+    for _ in range(lost):
+        pair.server.port.send_datagram(b"still there?")
+        pair.run(0.03)
+    (over,) = pair.server.of(Terminated)
+    assert (over.error_code, over.reason, over.by_peer) == (7, "bye", True)
+
+
+def test_an_end_that_closes_answers_ever_fewer_of_many_packets(pair) -> None:
+    pair.settle()
+    pair.client.port.close(7, "bye")
+    pair.run(0.001)
+    before = pair.client.packets_sent
+    for _ in range(100):
+        pair.client.port.receive_datagram(bytes([0x40]) + pair.client.port.connection_id + bytes(60), SERVER_ADDRESS, 0)
+        pair.run(0.0001)
+    assert 1 <= pair.client.packets_sent - before <= 7
+    pair.run(10.0)
+    assert pair.client.port.is_terminated
+    pair.client.port.receive_datagram(bytes([0x40]) + pair.client.port.connection_id + bytes(60), SERVER_ADDRESS, 0)
+    assert pair.client.port.datagrams_to_send(pair.now) == []
+
+
+def test_two_ends_that_close_at_once_do_not_keep_each_other_busy(pair) -> None:
+    pair.settle()
+    before = pair.client.packets_sent, pair.server.packets_sent
+    pair.client.port.close(1, "mine")
+    pair.server.port.close(2, "yours")
+    pair.run(10.0)
+    assert pair.client.packets_sent - before[0] <= 3
+    assert pair.server.packets_sent - before[1] <= 3
+    assert pair.client.port.is_terminated
+    assert pair.server.port.is_terminated
