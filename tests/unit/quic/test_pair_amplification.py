@@ -120,7 +120,7 @@ def test_no_pattern_of_losses_gets_more_out_of_a_server(chain, data) -> None:
         fates = iter(pattern)
         link.loses = lambda _, fates=fates: next(fates, False)
     # After the pattern nothing is lost: no loss may leave both ends waiting for each other.
-    PortPair(chain, network=network, client_configuration=PATIENT, server_configuration=PATIENT).connect(600.0)
+    PortPair(chain, network=network, client_configuration=PATIENT, server_configuration=PATIENT).connect(3000.0)
 
 
 def test_an_address_that_retry_validated_has_no_such_limit(tmp_path) -> None:
