@@ -53,14 +53,12 @@ class EnginePair:
         self.client.port.connect(SERVER_ADDRESS, self.now)
         self.advance_until(lambda: self.client.is_ready, seconds=seconds, what="the handshake")
         session = self.client.open_session(authority="localhost", path="/", headers={})
-        requests = self._of_server(events.SessionRequested)
-        self.advance_until(lambda: bool(requests()), seconds=seconds, what="the request")
-        requests()[0].session.accept()
+        self.advance_until(lambda: bool(self.server.sessions), seconds=seconds, what="the request")
+        request = self.take("server", events.SessionRequested).session
+        request.accept()
         self.advance_until(lambda: session.is_open, seconds=seconds, what="the answer")
-        return session, requests()[0].session
-
-    def _of_server(self, kind: type) -> Callable[[], list[Any]]:
-        return lambda: [event for event in self.server_events if isinstance(event, kind)]
+        self.take("client", events.SessionOpened)
+        return session, request
 
     def pump(self, seconds: float = 0.05) -> None:
         """Carry packets both ways for a while (pacing needs some), and collect events."""
