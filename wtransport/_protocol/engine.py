@@ -260,11 +260,14 @@ class Engine:
 
     def _on_stream_bytes(self, event: quic.StreamBytes) -> None:
         stream_id = event.stream_id
-        reader = self._router.readers.get(stream_id) or self._new_reader(stream_id)
-        if reader is None:
-            self.port.consume(stream_id, len(event.data))
-        else:
+        reader = self._router.readers.get(stream_id)
+        if reader is not None:
             reader.on_data(event.data, event.end_stream)
+        elif (reader := self._new_reader(stream_id)) is not None:
+            reader.on_data(event.data, event.end_stream)
+            self._router.await_beginning(stream_id, self._now)
+        else:
+            self.port.consume(stream_id, len(event.data))
 
     def _new_reader(self, stream_id: int) -> StreamReader | None:
         """Return the reader of a stream that the peer just opened; None for one of ours that is over."""

@@ -206,6 +206,17 @@ class IncomingBidiReader(_HeaderReader):
 
     _signal = H3_FRAME_TYPE_WEBTRANSPORT_STREAM
 
+    @property
+    def is_beginning(self) -> bool:
+        """Tell that it is."""
+        return True
+
+    def give_up(self) -> None:
+        """Reset and stop the stream: it belongs to nobody."""
+        self._host.port.consume(self._stream_id, len(self._head))
+        self._host.traffic.streams_unclaimed += 1
+        self._host.discard_stream(self._stream_id, ErrorCodes.H3_REQUEST_INCOMPLETE, has_ended=False)
+
     def _other(self, stream_type: int, head: bytes, size: int) -> tuple[StreamReader, bytes]:
         if self._host.is_client:
             raise ConnectionViolation(

@@ -11,6 +11,7 @@ __all__ = [
     "MAX_QUEUED_DATAGRAM_BYTES",
     "MAX_REMEMBERED_SESSIONS",
     "OTHER_STREAMS",
+    "REQUEST_TIMEOUT",
     "SESSION_WINDOW_FACTOR",
 ]
 
@@ -44,3 +45,7 @@ SESSION_WINDOW_FACTOR = 4
 
 MAX_CONNECTION_ID = 20
 """Bytes of the longest connection id (RFC 9000, 17.2): so much room packets may lose when the peer changes its id."""
+
+REQUEST_TIMEOUT = 10.0
+"""Seconds from the first bytes of a client's bidirectional stream until they are a session's id or a whole request;
+beyond, the stream is reset (H3_REQUEST_INCOMPLETE). Both fit one packet, so only somebody who wants to takes longer."""

@@ -15,6 +15,14 @@ class StreamReader:
 
     __slots__ = ()
 
+    @property
+    def is_beginning(self) -> bool:
+        """Tell whether the peer still owes what it opened the stream for: a session's id, or a whole request."""
+        return False
+
+    def give_up(self) -> None:
+        """Reset and stop a stream whose beginning takes too long."""
+
     def on_data(self, data: bytes, end_stream: bool) -> None:
         """Take bytes in order, and the FIN."""
 

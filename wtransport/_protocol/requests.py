@@ -117,6 +117,15 @@ class RequestReader(ConnectReader):
         self._held_fin = False
         self._is_decided = False
 
+    @property
+    def is_beginning(self) -> bool:
+        """Tell whether the request is not complete, or waits for the client's SETTINGS."""
+        return not self._is_decided
+
+    def give_up(self) -> None:
+        """Reset and stop the request."""
+        self.fail(StreamViolation(ErrorCodes.H3_REQUEST_INCOMPLETE, "the request takes too long"))
+
     def _read(self, data: bytes, end_stream: bool) -> None:
         if self._host.has_settings:
             super()._read(data, end_stream)

@@ -33,6 +33,7 @@ class StreamRouter:
         self._sending: dict[int, StreamCore] = {}  # over, but for bytes that were not sent yet
         self._sending_limit = MIN_SENDING
         self._stopped_connects: dict[int, tuple[float, int]] = {}  # until when, and the peer's code
+        self._beginnings: dict[int, float] = {}  # until when, the earliest first; some have gone on since
 
     def read(self, stream_id: int, reader: StreamReader) -> None:
         """Let a reader take what arrives on a stream from now on."""
@@ -44,6 +45,7 @@ class StreamRouter:
         """Drop a stream whose end has come."""
         self.readers.pop(stream_id, None)
         self._stopped_connects.pop(stream_id, None)
+        self._beginnings.pop(stream_id, None)
         if self.connects.pop(stream_id, None) is not None and stream_id not in self._host.sessions:
             self.session_ended(stream_id)  # or was never to be one: nothing waits for it any longer
 
@@ -53,7 +55,14 @@ class StreamRouter:
         self.connects.clear()
         self._sending.clear()
         self._stopped_connects.clear()
+        self._beginnings.clear()
         self._early.clear()
+
+    def await_beginning(self, stream_id: int, now: float) -> None:
+        """Give a stream that the peer just opened a while to say what for, if its first bytes did not."""
+        reader = self.readers.get(stream_id)
+        if reader is not None and reader.is_beginning:
+            self._beginnings[stream_id] = now + limits.REQUEST_TIMEOUT
 
     def await_end(self, stream_id: int, wire_code: int, now: float) -> None:
         """Give a CONNECT stream whose other direction the peer stopped a while to tell how the session ended."""
@@ -84,6 +93,7 @@ class StreamRouter:
     def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
         """Drop a data stream, or wait for the end of one that was stopped."""
         stream_id = stream.stream_id
+        self._beginnings.pop(stream_id, None)
         if still_arriving:
             self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=stream.receive_offset)
         else:
@@ -161,14 +171,23 @@ class StreamRouter:
         for until, _ in self._stopped_connects.values():
             if deadline is None or until < deadline:
                 deadline = until
+        for until in self._beginnings.values():
+            return until if deadline is None else min(deadline, until)
         return deadline
 
     def expire(self, now: float) -> None:
-        """Give up what waited too long for a CONNECT that did not come, or for its end."""
+        """Give up what waited too long for a CONNECT that did not come, or not whole, or for its end."""
         for stream_id, (until, wire_code) in list(self._stopped_connects.items()):
             if now >= until:
                 del self._stopped_connects[stream_id]
                 self.connects[stream_id].end_abnormally(wire_code)
+        for stream_id, until in list(self._beginnings.items()):
+            if now < until:
+                break
+            del self._beginnings[stream_id]
+            reader = self.readers.get(stream_id)
+            if reader is not None and reader.is_beginning:
+                reader.give_up()
         for session_id in self._early.expired(now):
             if session_id in self._host.sessions:
                 self._early.postpone(session_id, now)
