@@ -1,0 +1,224 @@
+"""A server's front door over real sockets: clients that must validate their address, floods, and half-open ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from both_loops import on_both_loops
+from loopback import client_config, server_config, url_of
+
+from wtransport.client import WebTransportClient
+from wtransport.exceptions import ConnectionError
+from wtransport.server import WebTransportServer
+from wtransport.types import EventType
+
+WAIT = 10.0
+
+
+@contextlib.asynccontextmanager
+async def serving(certificate: Any, **settings: Any) -> AsyncIterator[WebTransportServer]:
+    async with WebTransportServer(config=server_config(certificate, **settings)) as server:
+        await server.listen()
+        yield server
+
+
+async def counters(server: WebTransportServer) -> dict[str, int]:
+    """What the listener counted, without zeros."""
+    return {name: value for name, value in (await server.diagnostics()).listener.items() if value}
+
+
+async def until(condition: Any) -> None:
+    """Wait until the coroutine function says yes; for states that no event announces."""
+    async with asyncio.timeout(WAIT):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def use(certificate: Any, url: str) -> None:
+    """Open a session and a stream in it."""
+    async with WebTransportClient(config=client_config(certificate)) as client:
+        session = await client.connect(url=url)
+        stream = await session.create_bidirectional_stream()
+        await stream.write(data=b"hello", end_stream=True)
+        await session.close()
+
+
+@pytest.fixture
+def strangers():
+    """Make sockets from which nothing but first packets comes."""
+    with contextlib.ExitStack() as stack:
+
+        def make(server: WebTransportServer, count: int) -> list[socket.socket]:
+            made = []
+            for _ in range(count):
+                sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                sock.connect(server.local_address)
+                sock.setblocking(False)
+                client = QuicConnection(
+                    configuration=QuicConfiguration(is_client=True, alpn_protocols=["h3"], server_name="localhost")
+                )
+                client.connect(server.local_address, now=0.0)
+                sock.send(client.datagrams_to_send(0.0)[0][0])
+                made.append(sock)
+            return made
+
+        yield make
+
+
+@on_both_loops
+async def test_a_client_validates_its_address(certificate: Any) -> None:
+    async with serving(certificate, address_validation="always") as server:
+        await use(certificate, url_of(server))
+        assert await counters(server) == {"accepted": 1, "validated": 1, "retries_sent": 1}
+
+
+@on_both_loops
+async def test_one_over_ipv6_does_too(certificate: Any) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this host has no IPv6")
+    async with serving(certificate, address_validation="always", bind_host="::1") as server:
+        await use(certificate, url_of(server))
+        assert (await counters(server))["validated"] == 1
+
+
+async def test_many_at_once_validate_their_addresses(certificate: Any) -> None:
+    async with serving(certificate, address_validation="always") as server:
+        await asyncio.gather(*(use(certificate, url_of(server)) for _ in range(20)))
+        assert (await counters(server))["validated"] == 20
+
+
+async def test_a_flood_of_first_packets_is_met_with_retry_and_leaves_nothing(certificate: Any, strangers: Any) -> None:
+    async with serving(certificate, address_validation_threshold=10, handshake_timeout=1.0) as server:
+        for _ in range(10):
+            strangers(server, 5)
+            await asyncio.sleep(0)  # let the server's socket be read
+
+        async def all_met() -> bool:
+            counted = await counters(server)
+            return counted.get("accepted", 0) + counted.get("retries_sent", 0) >= 50
+
+        await until(all_met)
+        counted = await counters(server)
+        assert counted["accepted"] == 10
+        assert counted["retries_sent"] == 40
+        assert (await server.diagnostics()).unfinished_handshakes == 10
+        await use(certificate, url_of(server))
+        assert (await counters(server))["validated"] == 1
+
+        async def is_empty() -> bool:
+            return not (await server.diagnostics()).unfinished_handshakes and not len(server.connection_manager)
+
+        await until(is_empty)
+        assert (await counters(server))["handshake_timeouts"] == 10
+        await use(certificate, url_of(server))
+        assert (await counters(server))["validated"] == 1, "the flood is over"
+
+
+async def test_limits_of_one_address(certificate: Any, strangers: Any) -> None:
+    settings = {"address_validation": "never", "max_handshakes_per_address": 3, "handshake_timeout": 0.5}
+    async with serving(certificate, **settings) as server:
+        strangers(server, 8)
+
+        async def all_met() -> bool:
+            return sum((await counters(server)).values()) >= 8
+
+        await until(all_met)
+        assert await counters(server) == {"accepted": 3, "over_address_limit": 5}
+        await use(certificate, url_of(server))  # which repeats its first packet until there is room
+
+
+async def test_too_many_attempts_of_one_address_wait(certificate: Any) -> None:
+    settings = {"address_validation": "never", "max_connection_attempts_per_address": 5}
+    async with serving(certificate, **settings) as server:
+        for _ in range(5):
+            await use(certificate, url_of(server))
+        await use(certificate, url_of(server))
+        assert (await counters(server))["over_attempt_limit"] >= 1
+
+
+async def test_a_full_server_refuses_and_counts(certificate: Any) -> None:
+    async with (
+        serving(certificate, max_connections=1) as server,
+        WebTransportClient(config=client_config(certificate)) as client,
+        WebTransportClient(config=client_config(certificate)) as other,
+    ):
+        await client.connect(url=url_of(server))
+        with pytest.raises(ConnectionError, match="refuses"):
+            await other.connect(url=url_of(server))
+        assert (await counters(server))["refused"] >= 1
+
+
+# Half-open clients.
+
+
+class Handshaker(asyncio.DatagramProtocol):
+    """A client that finishes the handshake and then says no word of HTTP/3, but keeps the connection alive."""
+
+    def __init__(self, server: Any) -> None:
+        configuration = QuicConfiguration(is_client=True, alpn_protocols=["h3"], max_datagram_frame_size=65536)
+        configuration.verify_mode = ssl.CERT_NONE
+        self.quic = QuicConnection(configuration=configuration)
+        self.connected = asyncio.Event()
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self.quic.connect(self._server, now=self._loop.time())
+        self.send()
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.quic.receive_datagram(data, self._server, now=self._loop.time())
+        if self.quic._handshake_confirmed:
+            self.connected.set()
+        self.send()
+
+    def send(self) -> None:
+        for data, _ in self.quic.datagrams_to_send(now=self._loop.time()):
+            self._transport.sendto(data)
+
+
+async def test_a_client_that_never_sends_settings_is_dropped(certificate: Any) -> None:
+    async with serving(certificate, handshake_timeout=0.5) as server:
+        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: Handshaker(server.local_address), remote_addr=server.local_address
+        )
+        try:
+            async with asyncio.timeout(WAIT):
+                await protocol.connected.wait()
+            assert len(server.connection_manager) == 1
+            failed = asyncio.Event()
+            [connection] = await server.connection_manager.get_all_resources()
+            connection.events.once(event_type=EventType.CONNECTION_FAILED, handler=lambda _: failed.set())
+            async with asyncio.timeout(WAIT):
+                while not failed.is_set():
+                    protocol.quic.send_ping(1)
+                    protocol.send()
+                    await asyncio.sleep(0.05)
+            assert (await counters(server))["handshake_timeouts"] == 1
+            assert len(server.connection_manager) == 0
+            assert (await server.diagnostics()).unfinished_handshakes == 0
+        finally:
+            transport.close()
+
+
+async def test_a_client_that_never_goes_on_is_dropped(certificate: Any, strangers: Any) -> None:
+    async with serving(certificate, handshake_timeout=0.3) as server:
+        strangers(server, 1)
+
+        async def is_dropped() -> bool:
+            return (await counters(server)).get("handshake_timeouts") == 1 and not len(server.connection_manager)
+
+        await until(is_dropped)
+        listener: Any = server._listener
+        async with asyncio.timeout(WAIT):
+            while listener._routes:
+                await asyncio.sleep(0.01)
