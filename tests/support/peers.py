@@ -37,10 +37,10 @@ def python_or_skip(peer: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running_server(peer: str, certfile: str, keyfile: str) -> AsyncIterator[int]:
-    """The peer's echo server; gives its port."""
+async def running_server(peer: str, certfile: str, keyfile: str, *, role: str = "server") -> AsyncIterator[int]:
+    """The peer's echo server, or its program of another role; gives its port."""
     port = _free_port()
-    process = await _start(peer, "server", "--cert", certfile, "--key", keyfile, "--port", str(port))
+    process = await _start(peer, role, "--cert", certfile, "--key", keyfile, "--port", str(port))
     try:
         async with asyncio.timeout(START_TIMEOUT):
             line = await _stdout(process).readline()
