@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from browsers import Browser
@@ -16,6 +18,8 @@ from serving import Certificate, serving
 from wtransport import WebTransportSession
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+PATH = "/webtransport/devious-baton"
 
 NEVER = 256
 """No baton."""
@@ -34,6 +38,35 @@ window.runScenario = async (name, given) => {
 </script>
 </body>"""
 
+CLICK = """
+<script>
+window.runScenario = async () => {
+  document.getElementById("form").requestSubmit();
+  const log = document.getElementById("log");
+  const end = Date.now() + 20000;
+  while (!/over|failed/.test(log.textContent) && Date.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return JSON.stringify({ result: log.textContent });
+};
+</script>
+</body>"""
+
+
+@pytest.fixture
+def page_with(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Return what puts a script into the example's page and gives the page's address."""
+    shutil.copytree(EXAMPLES / "baton_page", tmp_path / "page")
+    index = tmp_path / "page" / "index.html"
+    text = index.read_text(encoding="utf-8")
+
+    def insert(script: str) -> str:
+        index.write_text(text.replace("</body>", script), encoding="utf-8")
+        return pages.url
+
+    with PageServer(index.parent) as pages:
+        yield insert
+
 
 @pytest.mark.parametrize(
     ("baton", "count", "lies_at"), [(255, 1, NEVER), (254, 1, NEVER), (150, 1, NEVER), (240, 5, NEVER), (250, 3, 252)]
@@ -41,7 +74,7 @@ window.runScenario = async (name, given) => {
 async def test_a_browser_plays(
     browser: Browser,
     certificate: Certificate,
-    tmp_path: Path,
+    page_with: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
     baton: int,
     count: int,
@@ -63,14 +96,9 @@ async def test_a_browser_plays(
         players.append(module.Player(session, game=game, is_client=False, lies=lies))
         await players[0].play()
 
-    shutil.copytree(EXAMPLES / "baton_page", tmp_path / "page")
-    page = tmp_path / "page" / "index.html"
-    page.write_text(page.read_text(encoding="utf-8").replace("</body>", PLAY), encoding="utf-8")
-    with PageServer(page.parent) as pages:
-        monkeypatch.setattr(browser, "_page", pages.url)
-        async with serving(certificate, {"/webtransport/devious-baton": host}) as site:
-            path = module.Game(baton, count).path
-            result = await browser.run("a game", **site.at(path), baton=baton, count=count)
+    monkeypatch.setattr(browser, "_page", page_with(PLAY))
+    async with serving(certificate, {PATH: host}) as site:
+        result = await browser.run("a game", **site.at(module.Game(baton, count).path), baton=baton, count=count)
 
     (server,) = players
     assert result["code"] == 0
@@ -80,3 +108,15 @@ async def test_a_browser_plays(
     assert Counter(server.received) == dict(comes[1::2])
     assert set(server.datagrams) <= {value for value in result["received"] if value % 7 == 1}
     assert set(result["datagrams"]) <= {value for value in server.received if value % 7 == 0}
+
+
+async def test_the_form_of_the_page(
+    browser: Browser, certificate: Certificate, page_with: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = load_example("devious_baton_server", monkeypatch)
+    async with serving(certificate, {PATH: server.host_game}) as site:
+        monkeypatch.setattr(browser, "_page", f"{page_with(CLICK)}?{urlencode(site.at(PATH))}")
+        log = await browser.run("a click")
+    *batons, over = log.splitlines()
+    assert batons == [f"got {baton % 256}" for baton in range(240, 257, 2)]
+    assert over == "over with 0, after 9 batons"
