@@ -171,7 +171,9 @@ class _Converter:
             return self._dataclass(data, kind, exact=exact)
         if issubclass(kind, Enum):
             return _member(data, kind)
-        if issubclass(kind, tuple) and kind is not tuple and isinstance(data, list | tuple):
+        if issubclass(kind, tuple):
+            if not isinstance(data, list | tuple):
+                raise MismatchError(f"{shown(data)} is not a {name_of(kind)}")  # nor the first field of one
             hints = list(_hints(kind).values())  # a NamedTuple; without hints the items are taken as they are
             hints += [Any] * (len(data) - len(hints))
             return kind(*(self.convert(item, hint, exact=exact) for item, hint in zip(data, hints, strict=False)))
