@@ -136,22 +136,8 @@ class PortPair:
 
     def inject(self, end: End, frames: bytes) -> None:
         """Have the other end receive a packet of `end` with just these frames, whatever they are."""
-        connection = end.port._connection
-        builder = QuicPacketBuilder(
-            host_cid=connection.host_cid,
-            peer_cid=connection._peer_cid.cid,
-            version=connection._version,
-            is_client=connection._is_client,
-            max_datagram_size=65_000,
-            packet_number=connection._packet_number,
-        )
-        builder.start_packet(QuicPacketType.ONE_RTT, connection._cryptos[Epoch.ONE_RTT])
-        buffer = builder.start_frame(frames[0], len(frames))
-        buffer.push_bytes(frames[1:])
-        datagrams, _ = builder.flush()
-        connection._packet_number += 1
         other = self.server if end is self.client else self.client
-        for data in datagrams:
+        for data in packets_with(end.port, frames):
             other.port.receive_datagram(data, end.address, self.now)
         other.collect()
 
@@ -232,3 +218,22 @@ def configuration(*, is_client: bool, **changes: Any) -> QuicConfiguration:
     if is_client:
         quic.verify_mode = ssl.CERT_NONE
     return quic
+
+
+def packets_with(port: AioquicPort, frames: bytes) -> list[bytes]:
+    """Return a packet of a connected port, as UDP payloads, with just these frames, whatever they are."""
+    connection = port._connection
+    builder = QuicPacketBuilder(
+        host_cid=connection.host_cid,
+        peer_cid=connection._peer_cid.cid,
+        version=connection._version,
+        is_client=connection._is_client,
+        max_datagram_size=65_000,
+        packet_number=connection._packet_number,
+    )
+    builder.start_packet(QuicPacketType.ONE_RTT, connection._cryptos[Epoch.ONE_RTT])
+    buffer = builder.start_frame(frames[0], len(frames))
+    buffer.push_bytes(frames[1:])
+    datagrams, _ = builder.flush()
+    connection._packet_number += 1
+    return datagrams

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from memory_port import MemoryPort, PortStream
 
 from wtransport._protocol.engine import Engine
+from wtransport._protocol.incoming import OwnCriticalStream, _CriticalReader
 from wtransport._protocol.qpack import FieldDecoder, FieldEncoder
 from wtransport._protocol.session import SessionCore
 from wtransport._protocol.settings import encode_settings
@@ -301,11 +302,11 @@ class ScriptedPeer:
         A connection that is over has no credit to be given back.
         """
         engine = self.engine
-        critical = {stream_id for stream_id in engine._router.readers if stream_id & 2 and stream_id <= 11}
+        readers = engine._router.readers.items()
         left = {
             "sessions": engine.sessions,
             "streams": engine.streams,
-            "readers": {key: value for key, value in engine._router.readers.items() if key not in critical},
+            "readers": {stream_id: reader for stream_id, reader in readers if not _is_critical(reader)},
             "connects": engine._router.connects,
             "early": engine._early._waiting,
         }
@@ -321,6 +322,11 @@ def stream_header(session_id: int, *, unidirectional: bool) -> bytes:
 def datagram(session_id: int, payload: bytes) -> bytes:
     """Return the payload of a DATAGRAM frame (RFC 9297, 2.1)."""
     return encode_varint(session_id >> 2) + payload
+
+
+def _is_critical(reader: Any) -> bool:
+    """Tell whether a stream has to stay open as long as the connection."""
+    return isinstance(reader, (OwnCriticalStream, _CriticalReader))
 
 
 def _number(value: bytes) -> int:

@@ -64,7 +64,7 @@ def _switched(variable: str) -> Iterator[None]:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    ours = {"wtransport", "targets", *(path.stem for path in SUPPORT.glob("*.py"))}
+    ours = {"wtransport", "targets", "models", *(path.stem for path in SUPPORT.glob("*.py"))}
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ours}
     for name in before:
         del sys.modules[name]
