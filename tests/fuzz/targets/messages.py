@@ -41,7 +41,6 @@ _JSON = JSONSerializer()
 _MSGPACK = MsgPackSerializer()
 _PROTOBUF = [ProtobufSerializer(message_class=each) for each in (Struct, Timestamp, UninterpretedOption)]
 _LIMIT = 400
-_LOOP = asyncio.new_event_loop()
 
 
 def seeds() -> Iterator[bytes]:
@@ -186,9 +185,10 @@ def _played(source: ByteSource, play: Callable[[Any, _Core], Awaitable[None]]) -
         core.arrive(end_stream=True)
         await asyncio.wait_for(task, 5.0)
 
-    _LOOP.run_until_complete(run())
-    left = [task for task in asyncio.all_tasks(_LOOP) if not task.done()]
-    check(not left, f"tasks left behind: {left}")
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        check(not left, f"tasks left behind: {left}")
+
+    asyncio.run(run())
     return core
 
 
