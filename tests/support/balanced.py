@@ -67,14 +67,20 @@ class RestartableServer:
         await self.stop()
 
 
-# It says that it listens by one line; everything else about it comes from outside.
+# It says by one line each that it listens, and that a unidirectional stream came; all else comes from outside.
 _PROGRAM = """
 import asyncio, sys
 from wtransport.config import ServerConfig
 from wtransport.server import WebTransportServer
+from wtransport.types import EventType
+
+async def report_streams(event):
+    async for stream in event.data["session"].incoming_unidirectional_streams():
+        print("stream", flush=True)
 
 async def main(host, port, certfile, keyfile):
     server = WebTransportServer(config=ServerConfig(certfile=certfile, keyfile=keyfile))
+    server.on(event_type=EventType.SESSION_REQUEST, handler=report_streams)
     await server.listen(host=host, port=int(port))
     print("listening", flush=True)
     await server.serve_forever()
@@ -102,8 +108,17 @@ class KillableProcess:
             stdout=asyncio.subprocess.PIPE,
             cwd=Path(__file__).parents[2],
         )
-        if self._process.stdout is None or not await asyncio.wait_for(self._process.stdout.readline(), 2 * WAIT):
-            raise RuntimeError("the server process does not listen")
+        await self._next_line()
+
+    async def stream(self) -> None:
+        """Wait for the next unidirectional stream of a client."""
+        await self._next_line()
+
+    async def _next_line(self) -> None:
+        if self._process is None or self._process.stdout is None:
+            raise RuntimeError("the server process does not run")
+        if not await asyncio.wait_for(self._process.stdout.readline(), 2 * WAIT):
+            raise RuntimeError("the server process has ended")
 
     async def kill(self) -> None:
         process, self._process = self._process, None

@@ -117,6 +117,26 @@ export async function closeByServer(options) {
   return { code: closeCode, reason };
 }
 
+// Opens one stream and sits still for a while, then sends datagrams until the session is over; tells how it ended, and
+// how soon after that.
+export async function lostByServer(options) {
+  const transport = await connect(options);
+  await writeAll(await transport.createUnidirectionalStream(), bytesOf("hello"));
+  let how = null;
+  transport.closed.then(() => { how = "closed"; }, () => { how = "lost"; });
+  await pause(options.still_ms);
+  if (how !== null) {
+    return { how: `${how} too early`, seconds: 0 };
+  }
+  const writer = datagramWriter(transport);
+  const began = performance.now();
+  while (how === null) {
+    writer.write(new Uint8Array(10)).catch(() => {});
+    await pause(50);
+  }
+  return { how, seconds: (performance.now() - began) / 1000 };
+}
+
 // A stream whose first write is through, told to the server on a unidirectional stream: an abort that meets a write
 // under way fails that write, and Chromium may show it without its code.
 async function quietStream(transport) {
