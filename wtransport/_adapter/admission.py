@@ -1,8 +1,8 @@
 """What becomes of packets that belong to no connection: who may begin one, and the answers that take no connection.
 
 Nothing is kept about a client before its first packet has passed everything here, and no answer is larger than what it
-answers; so forged packets gain nothing. Order: version, kind and size of the packet; the token of a Retry; limits;
-whether it arrived as it was sent; last the program's own limit.
+answers; so forged packets gain nothing. What costs least is looked at first: version, kind and size of the packet; the
+token of a Retry; limits, the program's own among them; last whether the packet arrived as it was sent.
 """
 
 from __future__ import annotations
@@ -124,12 +124,12 @@ class Admission(Generic[ConnectionT]):
         newcomer = self._identify(packet, address[0], addr, outlet)
         if newcomer is None:
             return None
-        if not packet.is_authentic:
-            counters.undecryptable += 1
-            return None
         if not self.is_open or not self._is_welcome(address):
             counters.refused += 1
             self._refuse(header, ErrorCodes.CONNECTION_REFUSED, addr, outlet)
+            return None
+        if not packet.is_authentic:
+            counters.undecryptable += 1
             return None
         return newcomer
 

@@ -1,0 +1,1 @@
+"""What strangers cost a server: see `python -m perf.listener`."""
