@@ -9,6 +9,7 @@
 #   make bench         benchmarks
 #   make lossy         long transfers over a bad network: 64 MiB each way, 20 times, some 20 minutes
 #   make migration     64 MiB each way while the client's address changes five times
+#   make soak          churn of everything between two processes, one minute or MINUTES=20; nothing may grow or be left
 #   make docs          the documentation, to build/docs
 #   make clean         remove everything that was made here
 
@@ -29,7 +30,7 @@ DOCTOOLS := $(VENV)/.doctools
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test setup setup-peers build driver drafts lint bench lossy migration docs clean
+.PHONY: demo test setup setup-peers build driver drafts lint bench lossy migration soak docs clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -106,6 +107,12 @@ bench: build
 # Fewer: make lossy ARGS="--mib 4 --seeds 2".
 lossy migration: build
 	@PYTHONPATH=tests/support $(BIN)/python tests/network/long_transfers.py $@ $(ARGS)
+
+MINUTES ?= 1
+SEED ?= 1
+
+soak: build
+	$(BIN)/python tests/soak --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 # The same packages as the extra `docs`.
 $(DOCTOOLS): $(INSTALLED)
