@@ -19,6 +19,8 @@ _NAMES = {
     0x11: ("MAX_STREAM_DATA", 2),
     0x12: ("MAX_STREAMS_BIDI", 1),
     0x13: ("MAX_STREAMS_UNI", 1),
+    0x14: ("DATA_BLOCKED", 1),
+    0x15: ("STREAM_DATA_BLOCKED", 2),
     0x16: ("STREAMS_BLOCKED_BIDI", 1),
     0x17: ("STREAMS_BLOCKED_UNI", 1),
     0x24: ("RESET_STREAM_AT", 4),

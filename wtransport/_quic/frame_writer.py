@@ -149,8 +149,8 @@ class FrameWriter:
         send, table = stream.send, self._table
         credit = table.send_credit
         if not send.has_frame(credit):
-            if credit <= 0 and send.unsent:
-                table.wait_for_max_data(stream)
+            if send.unsent:
+                self._write_blocked(builder, stream)
             return False
         offset = send.next_offset
         overhead = 3 + varint_size(stream.stream_id) + (varint_size(offset) if offset else 0)
@@ -173,7 +173,34 @@ class FrameWriter:
         buf.push_uint16(len(data) | 0x4000)
         buf.push_bytes(data)
         table.sent(stream, new_bytes)
-        return send.has_frame(1)
+        if send.has_frame(1):
+            return True
+        if send.offset == send.limit and send.unsent:
+            self._write_blocked(builder, stream)
+        return False
+
+    def _write_blocked(self, builder: QuicPacketBuilder, stream: QuicStream) -> None:
+        """Tell the peer, once for each limit, that a stream has more than the limit lets go (RFC 9000, 4.1)."""
+        send, table = stream.send, self._table
+        if table.send_credit <= 0:
+            table.wait_for_max_data(stream)
+            limit = table.remote.max_data
+            if table.blocked_at != limit:
+                buf = builder.start_frame(
+                    QuicFrameType.DATA_BLOCKED, ONE_FIELD, handler=self._on_blocked_delivery, handler_args=(limit,)
+                )
+                buf.push_uint_var(limit)
+                table.blocked_at = limit
+        elif send.blocked_at != send.limit:
+            buf = builder.start_frame(
+                QuicFrameType.STREAM_DATA_BLOCKED,
+                TWO_FIELDS,
+                handler=self._on_stream_blocked_delivery,
+                handler_args=(stream, send.limit),
+            )
+            buf.push_uint_var(stream.stream_id)
+            buf.push_uint_var(send.limit)
+            send.blocked_at = send.limit
 
     def _write_max_stream_data(self, builder: QuicPacketBuilder, stream: QuicStream) -> None:
         buf = builder.start_frame(
@@ -233,6 +260,17 @@ class FrameWriter:
         if state is QuicDeliveryState.ACKED:
             self._table.forget_if_finished(stream)
         else:
+            self._table.enqueue(stream)
+
+    # A lost word of being blocked is repeated only while that is so (RFC 9000, 13.3).
+
+    def _on_blocked_delivery(self, state: QuicDeliveryState, limit: int) -> None:
+        if state is not QuicDeliveryState.ACKED:
+            self._table.repeat_blocked(limit)
+
+    def _on_stream_blocked_delivery(self, state: QuicDeliveryState, stream: QuicStream, limit: int) -> None:
+        if state is not QuicDeliveryState.ACKED and stream.send.limit == limit:
+            stream.send.blocked_at = -1
             self._table.enqueue(stream)
 
     def _on_stop_delivery(self, state: QuicDeliveryState, stream: QuicStream) -> None:

@@ -40,6 +40,7 @@ class StreamTable:
         self.streams_blocked_due = [False, False]
         self.remote = PeerLimits()
         self.data_used = 0
+        self.blocked_at = -1  # the MAX_DATA that the peer was told of as holding us back
         self._is_client = is_client
         self._stream_window = limits.stream_window
         self._emit = emit
@@ -252,6 +253,13 @@ class StreamTable:
     def wait_for_max_data(self, stream: QuicStream) -> None:
         """Remember that a stream can go on only when MAX_DATA rises."""
         self._waiting_for_max_data[stream] = None
+
+    def repeat_blocked(self, limit: int) -> None:
+        """Tell the peer once more that its MAX_DATA holds us back, if this one still does."""
+        stream = next((stream for stream in self._waiting_for_max_data if stream.send.unsent), None)
+        if stream is not None and self.remote.max_data == limit:
+            self.blocked_at = -1
+            self.enqueue(stream)
 
     def sent(self, stream: QuicStream, new_bytes: int) -> None:
         """Account for bytes sent for the first time."""

@@ -44,6 +44,7 @@ class SendHalf:
         "_queue",
         "_reliable_acknowledged",
         "_reset_acknowledged",
+        "blocked_at",
         "final_size",
         "is_finished",
         "limit",
@@ -58,6 +59,7 @@ class SendHalf:
     def __init__(self, *, limit: int, writable: bool = True) -> None:
         """`limit` is the peer's credit in bytes."""
         self.limit = limit
+        self.blocked_at = -1  # the limit that the peer was told of as holding us back
         self.offset = 0
         self.final_size: int | None = None
         self.reliable_size = 0

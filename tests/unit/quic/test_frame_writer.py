@@ -5,43 +5,16 @@ from __future__ import annotations
 import sys
 
 import pytest
+from frame_sender import FrameSender
 from hypothesis import given
 from hypothesis import strategies as st
-from port_pair import limits
-from quic_frames import DatagramFrame, PacketLoop, StreamFrame
+from quic_frames import DatagramFrame, StreamFrame
 
-from wtransport._quic.frame_writer import FrameWriter
-from wtransport._quic.limits import PeerLimits
 from wtransport._quic.port import StreamDrained
-from wtransport._quic.stream_table import StreamTable
 
 PACKET = 1200
 ROOM = PACKET - 11 - 16
 """Bytes of frames in a packet, after the header and before the tag."""
-
-
-class Setup:
-    """A client's table with its writer, and a peer that allows a lot unless told otherwise."""
-
-    def __init__(self, **remote: int) -> None:
-        self.events: list = []
-        self.table = StreamTable(is_client=True, limits=limits(), emit=self.events.append)
-        values = dict.fromkeys(PeerLimits.__slots__, 10**9) | {"max_streams_bidi": 1000, "max_streams_uni": 1000}
-        self.table.remote = PeerLimits(**(values | remote))
-        self.writer = FrameWriter(self.table)
-        self.loop = PacketLoop(self.writer)
-
-    def open(self, data: bytes = b"", *, fin: bool = False, unidirectional: bool = False) -> int:
-        stream_id = self.table.open(unidirectional=unidirectional)
-        if data or fin:
-            self.table.write(self.table.streams[stream_id], data, fin)
-        return stream_id
-
-    def write(self, stream_id: int, data: bytes, *, fin: bool = False) -> None:
-        self.table.write(self.table.streams[stream_id], data, fin)
-
-    def frames(self, flight_bytes: int | None = None) -> list:
-        return [frame for packet in self.loop.flush(flight_bytes) for frame in packet.frames]
 
 
 def kinds(packet) -> set[type]:
@@ -50,7 +23,7 @@ def kinds(packet) -> set[type]:
 
 @pytest.mark.parametrize("flight_packets", [1, 2, 3])
 def test_streams_and_datagrams_take_turns_however_few_packets_go_at_a_time(flight_packets) -> None:
-    setup = Setup()
+    setup = FrameSender()
     setup.open(bytes(1_000_000))
     served = []
     for _ in range(20):
@@ -62,7 +35,7 @@ def test_streams_and_datagrams_take_turns_however_few_packets_go_at_a_time(fligh
 
 @pytest.mark.parametrize("flight_packets", [1, 2, 3])
 def test_the_largest_datagram_goes_out_although_every_first_packet_is_shared(flight_packets) -> None:
-    setup = Setup()
+    setup = FrameSender()
     setup.open(bytes(1_000_000))
     sent = 0
     for _ in range(20):
@@ -75,7 +48,7 @@ def test_the_largest_datagram_goes_out_although_every_first_packet_is_shared(fli
 
 @pytest.mark.parametrize("datagrams_before", [0, 1])
 def test_a_datagram_does_not_overtake_what_streams_had_ready_before_it(datagrams_before) -> None:
-    setup = Setup()
+    setup = FrameSender()
     setup.open(b"settings")
     for number in range(datagrams_before):
         setup.writer.queue_datagram(bytes([number]))
@@ -88,7 +61,7 @@ def test_a_datagram_does_not_overtake_what_streams_had_ready_before_it(datagrams
 
 
 def test_what_a_datagram_leaves_of_its_packet_is_filled_by_streams() -> None:
-    setup = Setup()
+    setup = FrameSender()
     setup.open(bytes(20_000))
     setup.writer.datagrams.extend([bytes(700)] * 10)
     packets = setup.loop.flush()
@@ -96,7 +69,7 @@ def test_what_a_datagram_leaves_of_its_packet_is_filled_by_streams() -> None:
 
 
 def test_what_streams_leave_of_their_packet_is_filled_by_datagrams() -> None:
-    setup = Setup()
+    setup = FrameSender()
     setup.open(b"short", fin=True)
     setup.writer.datagrams.extend([bytes(100)] * 5)
     (packet,) = setup.loop.flush()
@@ -104,20 +77,20 @@ def test_what_streams_leave_of_their_packet_is_filled_by_datagrams() -> None:
 
 
 def test_nothing_to_write_gives_no_packet() -> None:
-    setup = Setup()
+    setup = FrameSender()
     setup.open()
     assert setup.loop.flush() == []
     assert not setup.writer.has_work
 
 
 def test_ready_streams_are_served_in_turn_one_frame_each() -> None:
-    setup = Setup()
+    setup = FrameSender()
     ids = [setup.open(bytes(5000)) for _ in range(3)]
     assert [frame.stream_id for frame in setup.frames()[:6]] == ids * 2
 
 
 def test_small_streams_share_a_packet() -> None:
-    setup = Setup()
+    setup = FrameSender()
     ids = [setup.open(b"hello", fin=True) for _ in range(20)]
     (packet,) = setup.loop.flush()
     assert [frame.stream_id for frame in packet.frames] == ids
@@ -125,7 +98,7 @@ def test_small_streams_share_a_packet() -> None:
 
 
 def test_fin_alone_needs_no_credit() -> None:
-    setup = Setup(max_data=5)
+    setup = FrameSender(max_data=5)
     stream_id = setup.open(b"hello")
     setup.frames()
     setup.write(stream_id, b"", fin=True)
@@ -133,13 +106,13 @@ def test_fin_alone_needs_no_credit() -> None:
 
 
 def test_a_stream_blocked_by_its_limit_goes_on_when_that_rises() -> None:
-    setup = Setup(max_stream_data_bidi_remote=10)
+    setup = FrameSender(max_stream_data_bidi_remote=10)
     stream_id = setup.open(bytes(25), fin=True)
-    assert setup.frames() == [StreamFrame(stream_id, 0, bytes(10), False)]
+    assert setup.frames() == [StreamFrame(stream_id, 0, bytes(10), False), ("STREAM_DATA_BLOCKED", stream_id, 10)]
     assert setup.frames() == []
     assert not setup.writer.has_work
     setup.table.on_max_stream_data(stream_id, 20)
-    assert setup.frames() == [StreamFrame(stream_id, 10, bytes(10), False)]
+    assert setup.frames() == [StreamFrame(stream_id, 10, bytes(10), False), ("STREAM_DATA_BLOCKED", stream_id, 20)]
     setup.table.on_max_stream_data(stream_id, 15)
     assert setup.frames() == []
     setup.table.on_max_stream_data(stream_id, 100)
@@ -147,9 +120,13 @@ def test_a_stream_blocked_by_its_limit_goes_on_when_that_rises() -> None:
 
 
 def test_streams_blocked_by_max_data_go_on_when_that_rises() -> None:
-    setup = Setup(max_data=10)
+    setup = FrameSender(max_data=10)
     ids = [setup.open(bytes(6), fin=True) for _ in range(3)]
-    assert setup.frames() == [StreamFrame(ids[0], 0, bytes(6), True), StreamFrame(ids[1], 0, bytes(4), False)]
+    assert setup.frames() == [
+        StreamFrame(ids[0], 0, bytes(6), True),
+        StreamFrame(ids[1], 0, bytes(4), False),
+        ("DATA_BLOCKED", 10),
+    ]
     assert not setup.writer.has_work
     setup.table.on_max_data(18)
     frames = setup.frames()
@@ -161,20 +138,20 @@ def test_streams_blocked_by_max_data_go_on_when_that_rises() -> None:
 
 @pytest.mark.parametrize("first", ["max_data", "max_stream_data"])
 def test_a_stream_blocked_by_both_limits_goes_on_when_both_rose_in_either_order(first) -> None:
-    setup = Setup(max_data=10, max_stream_data_bidi_remote=10)
+    setup = FrameSender(max_data=10, max_stream_data_bidi_remote=10)
     stream_id = setup.open(bytes(20), fin=True)
     setup.frames()
     raises = [lambda: setup.table.on_max_data(100), lambda: setup.table.on_max_stream_data(stream_id, 100)]
     if first != "max_data":
         raises.reverse()
     raises[0]()
-    assert setup.frames() == []
+    assert setup.frames() == ([("STREAM_DATA_BLOCKED", stream_id, 10)] if first == "max_data" else [])
     raises[1]()
     assert setup.frames() == [StreamFrame(stream_id, 10, bytes(10), True)]
 
 
 def test_what_is_lost_is_sent_again_before_anything_new_and_costs_no_credit() -> None:
-    setup = Setup(max_data=100)
+    setup = FrameSender(max_data=100)
     stream_id = setup.open(bytes(100))
     (packet,) = setup.loop.flush()
     assert setup.table.send_credit == 0
@@ -185,7 +162,7 @@ def test_what_is_lost_is_sent_again_before_anything_new_and_costs_no_credit() ->
 
 
 def test_lost_bytes_are_cut_to_the_room_there_is() -> None:
-    setup = Setup()
+    setup = FrameSender()
     stream_id = setup.open(bytes(range(250)) * 4, fin=True)
     (packet,) = setup.loop.flush()
     packet.lose()
@@ -203,17 +180,17 @@ def test_lost_bytes_are_cut_to_the_room_there_is() -> None:
 
 
 def test_a_stream_is_not_squeezed_into_a_few_bytes_unless_all_of_it_fits() -> None:
-    setup = Setup()
+    setup = FrameSender()
     setup.open(bytes(2000))
     assert setup.loop.flush(11 + 16 + 40) == []
     assert setup.table.ready
-    setup = Setup()
+    setup = FrameSender()
     stream_id = setup.open(bytes(20), fin=True)
     assert setup.frames(11 + 16 + 40) == [StreamFrame(stream_id, 0, bytes(20), True)]
 
 
 def test_a_reset_drops_what_is_queued_and_counts_only_what_was_sent() -> None:
-    setup = Setup(max_data=1000)
+    setup = FrameSender(max_data=1000)
     stream_id = setup.open(bytes(5000))
     stream = setup.table.streams[stream_id]
     assert sum(len(frame.data) for frame in setup.frames(PACKET // 2)) < 1000
@@ -226,7 +203,7 @@ def test_a_reset_drops_what_is_queued_and_counts_only_what_was_sent() -> None:
 
 
 def test_a_lost_reset_is_sent_again_and_an_acknowledged_one_ends_the_half() -> None:
-    setup = Setup()
+    setup = FrameSender()
     stream_id = setup.open(bytes(10), unidirectional=True)
     (data_packet,) = setup.loop.flush()
     setup.table.reset(setup.table.streams[stream_id], 7)
@@ -241,7 +218,7 @@ def test_a_lost_reset_is_sent_again_and_an_acknowledged_one_ends_the_half() -> N
 
 
 def test_limits_are_announced_once_and_again_when_lost() -> None:
-    setup = Setup()
+    setup = FrameSender()
     stream_id = setup.open()
     setup.table.on_stream_frame(stream_id, 0, bytes(16_384), False)
     assert setup.frames() == []
@@ -258,7 +235,7 @@ def test_limits_are_announced_once_and_again_when_lost() -> None:
 
 
 def test_a_lost_stop_sending_is_sent_again_until_the_end_is_known() -> None:
-    setup = Setup()
+    setup = FrameSender()
     stream_id = setup.open()
     setup.table.stop(setup.table.streams[stream_id], 9)
     (packet,) = setup.loop.flush()
@@ -272,7 +249,7 @@ def test_a_lost_stop_sending_is_sent_again_until_the_end_is_known() -> None:
 
 
 def test_being_blocked_on_streams_is_written_once() -> None:
-    setup = Setup(max_streams_bidi=0, max_streams_uni=0)
+    setup = FrameSender(max_streams_bidi=0, max_streams_uni=0)
     for unidirectional in (False, True, True):
         assert setup.table.open(unidirectional=unidirectional) is None
     assert setup.writer.has_work
@@ -281,7 +258,7 @@ def test_being_blocked_on_streams_is_written_once() -> None:
 
 
 def test_a_watched_stream_reports_once_when_its_unsent_bytes_fell_to_the_mark() -> None:
-    setup = Setup(max_data=5000)
+    setup = FrameSender(max_data=5000)
     stream_id = setup.open(bytes(10_000))
     setup.table.streams[stream_id].send.low_water = 3000
     setup.frames()
@@ -298,7 +275,7 @@ def test_the_cost_of_a_packet_does_not_grow_with_idle_streams() -> None:
     """Counted in calls, not in time."""
 
     def calls(idle: int) -> int:
-        setup = Setup()
+        setup = FrameSender()
         for _ in range(idle):
             setup.open(b"x")
         for packet in setup.loop.flush():
@@ -333,7 +310,7 @@ def test_the_cost_of_a_packet_does_not_grow_with_idle_streams() -> None:
 )
 def test_no_sending_stream_with_something_to_send_is_forgotten(steps) -> None:
     """Whatever happens in whatever order: once everything is granted and acknowledged, all bytes were sent."""
-    setup = Setup(max_data=100, max_stream_data_bidi_remote=50)
+    setup = FrameSender(max_data=100, max_stream_data_bidi_remote=50)
     table = setup.table
     written: dict[int, bytearray] = {setup.open(): bytearray() for _ in range(3)}
     received = {stream_id: {} for stream_id in written}

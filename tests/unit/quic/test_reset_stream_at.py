@@ -120,7 +120,7 @@ def test_the_half_is_over_when_reset_and_header_were_acknowledged(order) -> None
 def test_a_header_beyond_the_streams_credit_postpones_the_reset() -> None:
     sender = Sender(credit=2)
     sender.reset()
-    assert sender.frames() == [StreamFrame(UNI, 0, HEADER[:2], False)]
+    assert sender.frames() == [StreamFrame(UNI, 0, HEADER[:2], False), ("STREAM_DATA_BLOCKED", UNI, 2)]
     assert sender.frames() == []
     sender.table.on_max_stream_data(UNI, 1000)
     assert sender.frames() == [StreamFrame(UNI, 2, HEADER[2:], False), ("RESET_STREAM_AT", UNI, CODE, 3, 3)]
@@ -130,7 +130,7 @@ def test_a_header_beyond_the_connections_credit_postpones_the_reset() -> None:
     sender = Sender()
     sender.table.remote.max_data = 0
     sender.reset()
-    assert sender.frames() == []
+    assert sender.frames() == [("DATA_BLOCKED", 0)]
     sender.table.on_max_data(100)
     assert sender.frames() == [StreamFrame(UNI, 0, HEADER, False), ("RESET_STREAM_AT", UNI, CODE, 3, 3)]
 
