@@ -1,0 +1,1 @@
+"""Floods from one peer, and what another client of the same server feels of them."""
