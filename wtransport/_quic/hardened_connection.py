@@ -77,7 +77,7 @@ class HardenedConnection(QuicConnection):
         """Return the UDP payloads with our CONNECTION_CLOSE, to be asked for while `_close_pending`."""
         if self._is_closing:
             self._close_pending = False
-            return list(self._close_packets)
+            return self._affordable(self._close_packets)
         finished: list[tuple[bytes, NetworkAddress]] = []
         if self._is_client and self._handshake_complete and not self._handshake_confirmed:
             # The Finished first: without it the server cannot read 1-RTT packets, and only those tell the code of an
@@ -85,11 +85,27 @@ class HardenedConnection(QuicConnection):
             self._close_pending = False
             finished = QuicConnection.datagrams_to_send(self, now)
             self._close_pending = True
+        path = self._network_paths[0]
+        sent_before = path.bytes_sent
         self._close_packets = QuicConnection.datagrams_to_send(self, now)
+        path.bytes_sent = sent_before
         if self._is_closing:
             # On the instance: packets of a connection that is open do not pay for it.
             self.receive_datagram = self._receive_while_closing
-        return finished + self._close_packets
+        return finished + self._affordable(self._close_packets)
+
+    def _affordable(self, datagrams: list[tuple[bytes, NetworkAddress]]) -> list[tuple[bytes, NetworkAddress]]:
+        """Return what may go to an address: all, or what three times of what came from there allows (RFC 9000, 8.1).
+
+        aioquic sends its CONNECTION_CLOSE whatever was sent before.
+        """
+        path = self._network_paths[0]
+        allowed = []
+        for data, addr in datagrams:
+            if path.can_send(len(data)):
+                path.bytes_sent += len(data)
+                allowed.append((data, addr))
+        return allowed
 
     @property
     def _is_closing(self) -> bool:
@@ -98,6 +114,9 @@ class HardenedConnection(QuicConnection):
     def _receive_while_closing(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Have the close said again at the first packet, the second, the fourth and so on (RFC 9000, 10.2.1)."""
         self._received_closing += 1
+        path = self._network_paths[0]
+        if addr == path.addr:
+            path.bytes_received += len(data)
         if self._is_closing and not self._received_closing & (self._received_closing - 1):
             self._close_pending = True
 

@@ -111,6 +111,25 @@ def test_whoever_forges_an_address_cannot_have_it_flooded(chain, heard) -> None:
     assert 0 < network.sent <= 3 * network.received
 
 
+@pytest.mark.parametrize("size", [23, 100, 1200])
+def test_closing_has_no_more_to_send_than_that(chain, size) -> None:
+    """Nor has saying so again to whoever goes on to send something in the client's name."""
+    network = Ledger(delay=0.01)
+    network.to_server.loses = lambda data: QuicPacketType.HANDSHAKE in packet_types(data)
+    pair = PortPair(chain, network=network)
+    pair.client.port.connect(SERVER_ADDRESS, 0.0)
+    pair.run(0.2)
+    network.to_server.loses = everything
+    pair.server.port.close(1, "x" * 256)
+    pair.run(0.001)
+    before = network.sent
+    for _ in range(20):
+        network.inject((b"\x40" + pair.server.port.connection_id).ljust(size, b"x"), CLIENT_ADDRESS, pair.now)
+        pair.run(0.001)
+    assert 0 < network.sent <= 3 * network.received
+    assert network.sent > before, "with room for it, the close is said again"
+
+
 @settings(max_examples=40)
 @given(st.data())
 def test_no_pattern_of_losses_gets_more_out_of_a_server(chain, data) -> None:
