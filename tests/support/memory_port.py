@@ -27,6 +27,8 @@ class PortStream:
         self.delivered = 0
         self.consumed = 0
         self.low_water = -1
+        self.room = 1 << 30
+        self.wants_room = False
         self.send_over = not can_send
         self.receive_over = not can_receive
         self.peer_stop: int | None = None
@@ -127,6 +129,7 @@ class MemoryPort:
         if stream.send_over or stream.fin_queued:
             return
         stream.queued += data
+        stream.room -= len(data)
         stream.fin_queued = end_stream
         self.request_flush()
         if not self.hold:
@@ -147,6 +150,20 @@ class MemoryPort:
 
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         self.streams[stream_id].low_water = low_water
+
+    def send_room(self, stream_id: int) -> int:
+        return self.streams[stream_id].room
+
+    def watch_room(self, stream_id: int) -> None:
+        self.streams[stream_id].wants_room = True
+
+    def raise_room(self, stream_id: int, nbytes: int) -> None:
+        """Let the peer's credit for a stream grow to so many bytes beyond what is queued."""
+        stream = self.streams[stream_id]
+        stream.room = nbytes
+        if stream.wants_room:
+            stream.wants_room = False
+            self.events.append(quic.StreamRoomRaised(stream_id))
 
     def reset_stream(self, stream_id: int, error_code: int) -> None:
         stream = self.streams[stream_id]

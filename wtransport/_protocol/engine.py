@@ -83,6 +83,7 @@ class Engine:
             quic.StreamDiscarded: self._router.on_discarded,
             quic.StreamOver: lambda event: self.places.on_over(event.stream_id),
             quic.StreamDrained: self._on_stream_drained,
+            quic.StreamRoomRaised: self._on_stream_room,
             quic.DatagramsArrived: self._on_datagrams,
             quic.DatagramsDrained: self._on_datagrams_drained,
             quic.StreamCreditRaised: self._on_stream_credit,
@@ -290,6 +291,11 @@ class Engine:
         stream = self.streams.get(event.stream_id)
         if stream is not None:
             stream.on_drained()
+
+    def _on_stream_room(self, event: quic.StreamRoomRaised) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:
+            stream.flush()
 
     def _on_datagrams(self, event: quic.DatagramsArrived) -> None:
         for data in event.datagrams:

@@ -263,7 +263,11 @@ class StreamCore(StreamReader):
         size = len(data)
         self.bytes_sent += size
         allowance = self.session.flow.send
-        if self._outbox or (allowance.enabled and size > allowance.data_credit):
+        if self._outbox or (
+            allowance.enabled
+            and size
+            and (size > allowance.data_credit or size > self.session.port.send_room(self.stream_id))
+        ):
             if data:
                 self._outbox.append(data)
             self._has_pending_fin = end_stream
@@ -278,16 +282,21 @@ class StreamCore(StreamReader):
         return StreamError("the stream is closed for writing", stream_id=self.stream_id, stream_state=self.state)
 
     def flush(self) -> None:
-        """Pass on what the session's credit covers by now; called again when it rises."""
+        """Pass on what the session's credit and the stream's own cover by now; called again when either rises.
+
+        What the stream's own does not cover stays here: it must not use up credit that other streams can use now.
+        """
         allowance, port = self.session.flow.send, self.session.port
-        credit = allowance.data_credit
+        credit = min(allowance.data_credit, port.send_room(self.stream_id))
         if credit > 0 and self._outbox:
             data = self._outbox.take(credit)
             allowance.data_sent += len(data)
             port.send_stream(self.stream_id, data, self._has_pending_fin and not self._outbox)
         elif self._has_pending_fin and not self._outbox:
             port.send_stream(self.stream_id, b"", True)
-        if self._outbox:
+        if self._outbox and allowance.data_credit > 0:
+            port.watch_room(self.stream_id)
+        elif self._outbox:
             self.session.credit.wait_for_data(self)
         elif self._has_pending_fin:
             self._has_pending_fin = False

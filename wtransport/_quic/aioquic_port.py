@@ -176,6 +176,17 @@ class AioquicPort:
         if stream is not None and self._table.watch_unsent(stream, low_water):
             self.request_flush()
 
+    def send_room(self, stream_id: int) -> int:
+        """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
+        stream = self._table.streams.get(stream_id)
+        return 0 if stream is None else stream.send.room
+
+    def watch_room(self, stream_id: int) -> None:
+        """Ask for one `StreamRoomRaised` when the peer raises that credit."""
+        stream = self._table.streams.get(stream_id)
+        if stream is not None:
+            stream.send.wants_room = True
+
     def reset_stream(self, stream_id: int, error_code: int) -> None:
         """Reset the sending side, but for its header."""
         stream = self._table.streams.get(stream_id)

@@ -31,8 +31,9 @@ HTTP3_UNI_STREAMS = 16
 MAX_CONNECT_STREAMS = 256
 """CONNECT streams, each one session, that are let in besides WebTransport streams; more sessions share those."""
 
-CONNECTION_WINDOW_FACTOR = 4
-"""The connection's window as a multiple of a stream's: some slow readers must not stop the other streams."""
+CONNECTION_WINDOW_FACTOR = 8
+"""The connection's window as a multiple of a stream's: some slow readers must not stop the other streams. Twice that of
+a session, so that one that nobody reads at all does not stop the other sessions."""
 
 MIN_STREAM_WINDOW = 4096
 """Bytes: HTTP/3's own streams need 1024 at least (RFC 9114, 6.2), however small a window is configured."""

@@ -102,6 +102,13 @@ class StreamDrained:
 
 
 @dataclass(slots=True)
+class StreamRoomRaised:
+    """The peer lets us send more on a stream, see `QuicPort.watch_room`."""
+
+    stream_id: int
+
+
+@dataclass(slots=True)
 class DatagramsArrived:
     """DATAGRAM frames arrived, in this order; all those of one UDP payload, or of several."""
 
@@ -130,6 +137,7 @@ QuicEvent: TypeAlias = (
     | StreamStopped
     | StreamOver
     | StreamDrained
+    | StreamRoomRaised
     | DatagramsArrived
     | DatagramsDrained
     | StreamCreditRaised
@@ -198,6 +206,12 @@ class QuicPort(Protocol):
 
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
+
+    def send_room(self, stream_id: int) -> int:
+        """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
+
+    def watch_room(self, stream_id: int) -> None:
+        """Ask for one `StreamRoomRaised` when the peer raises that credit (MAX_STREAM_DATA)."""
 
     def reset_stream(self, stream_id: int, error_code: int) -> None:
         """Reset the sending side, but for its header; no effect when it is already finished or reset."""

@@ -20,6 +20,7 @@ from .port import (
     StreamDrained,
     StreamOver,
     StreamReset,
+    StreamRoomRaised,
     StreamStopped,
 )
 from .streams import FinalSizeError, QuicStream, ReceiveHalf, ResetCodeError, SendHalf, TooManyGapsError
@@ -213,6 +214,9 @@ class StreamTable:
         if stream is not None and limit > stream.send.limit:
             stream.send.limit = limit
             self.enqueue(stream)
+            if stream.send.wants_room:
+                stream.send.wants_room = False
+                self._emit(StreamRoomRaised(stream_id))
 
     def on_max_streams(self, limit: int, *, unidirectional: bool) -> None:
         """Take a MAX_STREAMS frame (RFC 9000, 19.11)."""

@@ -54,6 +54,7 @@ class SendHalf:
         "reset_code",
         "reset_pending",
         "taken_back",
+        "wants_room",
     )
 
     def __init__(self, *, limit: int, writable: bool = True) -> None:
@@ -68,6 +69,7 @@ class SendHalf:
         self.reset_pending = False
         self.is_finished = not writable
         self.low_water = -1
+        self.wants_room = False
         self.taken_back = 0  # bytes that a reset dropped before they were sent
         self._queue = ChunkQueue()
         self._lost: deque[tuple[int, bytes, bool]] = deque()
@@ -81,6 +83,11 @@ class SendHalf:
     def unsent(self) -> int:
         """Return the number of bytes that were never sent."""
         return len(self._queue)
+
+    @property
+    def room(self) -> int:
+        """Return how many more bytes could be written that the peer's credit covers; 0 when none can be written."""
+        return max(self.limit - self.offset - len(self._queue), 0) if self.is_open else 0
 
     @property
     def is_open(self) -> bool:

@@ -372,6 +372,24 @@ def test_a_watch_on_a_stream_that_drained_already_is_answered_at_once() -> None:
     assert len(table.events) == 1
 
 
+def test_a_watch_on_a_streams_room_is_answered_once_when_it_rises() -> None:
+    table = Table(is_client=True)
+    stream_id = table.open(unidirectional=True)
+    send = table.streams[stream_id].send
+    room = send.room
+    table.write(table.streams[stream_id], bytes(room - 5), False)
+    assert send.room == 5
+    send.wants_room = True
+    table.on_max_stream_data(stream_id, send.limit)
+    assert table.events == [], "no raise"
+    for more in (10, 20):
+        table.on_max_stream_data(stream_id, send.limit + more)
+    assert [type(event).__name__ for event in table.events] == ["StreamRoomRaised"]
+    assert send.room == 35
+    table.reset(table.streams[stream_id], 1)
+    assert send.room == 0
+
+
 # Credit.
 
 
