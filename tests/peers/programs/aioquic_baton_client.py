@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import batonkit
 from aioquic.asyncio import connect as quic_connect
-from aioquic.h3.events import H3Event, HeadersReceived
 from aioquic_baton import BatonProtocol
+from aioquic_client import ClientProtocol
 from raw_aioquic import configuration
 
-if TYPE_CHECKING:
-    from aioquic.quic.events import QuicEvent
 
-
-class ClientProtocol(BatonProtocol):
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._settled = asyncio.Event()
-        self._status: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def quic_event_received(self, event: QuicEvent) -> None:
-        super().quic_event_received(event)
-        if self.h3 is not None and self.h3.received_settings is not None:
-            self._settled.set()
-
-    def on_http(self, event: H3Event) -> None:
-        if isinstance(event, HeadersReceived) and event.stream_id == self.session_id:
-            self._status.set_result(dict(event.headers)[b":status"])
-        super().on_http(event)
-
-    async def request(self, authority: str, path: str) -> None:
-        await self._settled.wait()
-        if self.h3 is None:
-            raise RuntimeError("not connected")
-        self.session_id = self._quic.get_next_available_stream_id()
-        fields = {":method": "CONNECT", ":protocol": "webtransport", ":scheme": "https"}
-        fields |= {":authority": authority, ":path": path, "sec-webtransport-http3-draft02": "1"}
-        self.h3.send_headers(self.session_id, [(name.encode(), value.encode()) for name, value in fields.items()])
-        self.transmit()
-        if (status := await self._status) != b"200":
-            raise RuntimeError(f"refused with {status.decode()}")
+class BatonClient(BatonProtocol, ClientProtocol):
+    """Both."""
 
 
 async def use(host: str, port: int, path: str, game: Callable[[batonkit.Session], Awaitable[Any]]) -> Any:
     config = configuration(is_client=True, verify_mode=ssl.CERT_NONE)
-    async with quic_connect(host, port, configuration=config, create_protocol=ClientProtocol) as protocol:
+    async with quic_connect(host, port, configuration=config, create_protocol=BatonClient) as protocol:
         await protocol.request(f"{host}:{port}", path)
         return await game(protocol)
 

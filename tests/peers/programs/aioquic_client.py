@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING, Any
 import peerkit
 from aioquic.asyncio import connect as quic_connect
 from aioquic.h3.events import H3Event, HeadersReceived
-from raw_aioquic import RawProtocol, RawStream, configuration
+from raw_aioquic import SessionProtocol, configuration
 
 if TYPE_CHECKING:
     from aioquic.quic.events import QuicEvent
 
 
-class ClientProtocol(RawProtocol):
-    """The client's connection with its one session, whose CONNECT stream is the first one: id 0."""
+class ClientProtocol(SessionProtocol):
+    """The client's connection: asks for its session once SETTINGS have come."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.settled = asyncio.Event()
         self.status: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.session_id = 0
-        self._bidirectional: asyncio.Queue[RawStream] = asyncio.Queue()
-        self._unidirectional: asyncio.Queue[RawStream] = asyncio.Queue()
-        self._datagrams: asyncio.Queue[bytes] = asyncio.Queue()
 
     def quic_event_received(self, event: QuicEvent) -> None:
         super().quic_event_received(event)
@@ -36,13 +32,6 @@ class ClientProtocol(RawProtocol):
     def on_http(self, event: H3Event) -> None:
         if isinstance(event, HeadersReceived) and event.stream_id == self.session_id:
             self.status.set_result(dict(event.headers)[b":status"])
-
-    def on_stream(self, stream: RawStream) -> None:
-        queue = self._unidirectional if stream.is_unidirectional else self._bidirectional
-        queue.put_nowait(stream)
-
-    def on_datagram(self, session_id: int, data: bytes) -> None:
-        self._datagrams.put_nowait(data)
 
     async def request(self, authority: str, path: str) -> None:
         await self.settled.wait()
@@ -61,24 +50,6 @@ class ClientProtocol(RawProtocol):
         self.transmit()
         if (status := await self.status) != b"200":
             raise RuntimeError(f"refused with {status.decode()}")
-
-    async def open_bidirectional(self) -> RawStream:
-        return self.open(self.session_id, unidirectional=False)
-
-    async def open_unidirectional(self) -> RawStream:
-        return self.open(self.session_id, unidirectional=True)
-
-    async def next_bidirectional(self) -> RawStream:
-        return await self._bidirectional.get()
-
-    async def next_unidirectional(self) -> RawStream:
-        return await self._unidirectional.get()
-
-    async def next_datagram(self) -> bytes:
-        return await self._datagrams.get()
-
-    async def send_datagram(self, data: bytes) -> None:
-        self.send_datagram_on(self.session_id, data)
 
 
 async def use(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pywebtransport_client
 from pywebtransport import SessionError
 from pywebtransport.types import EventType
 
@@ -11,24 +12,12 @@ CREDIT = {"initial_max_data": 1 << 24, "initial_max_streams_bidi": 1000, "initia
 """With these at 0 it grants no session credit at all."""
 
 
-class Stream:
-    def __init__(self, stream) -> None:
-        self._stream = stream
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.write_all(data=data, end_stream=True)
-
-    async def receive(self) -> bytes:
-        return await self._stream.read_all()
-
-
-class Session:
-    """Its iterators end with the session; a game is told of the end by `ended` alone."""
+class Session(pywebtransport_client.Session):
+    """What comes ends with the session; a game is told of the end by `ended` alone."""
 
     def __init__(self, session) -> None:
-        self._session = session
-        self._bidirectional = session.incoming_bidirectional_streams()
-        self._unidirectional = session.incoming_unidirectional_streams()
+        super().__init__(session)
+        self.next_datagram = self._next_datagram
         self._is_over = asyncio.get_running_loop().create_future()
         session.events.on(event_type=EventType.SESSION_CLOSED, handler=self._on_closed)
 
@@ -36,27 +25,18 @@ class Session:
         if not self._is_over.done():
             self._is_over.set_result(event.data["error_code"])
 
-    async def open_bidirectional(self) -> Stream:
-        return Stream(await self._session.create_bidirectional_stream())
-
-    async def open_unidirectional(self) -> Stream:
-        return Stream(await self._session.create_unidirectional_stream())
-
-    async def next_bidirectional(self) -> Stream:
+    async def next_bidirectional(self) -> pywebtransport_client.Stream:
         return await self._next(self._bidirectional)
 
-    async def next_unidirectional(self) -> Stream:
+    async def next_unidirectional(self) -> pywebtransport_client.Stream:
         return await self._next(self._unidirectional)
 
-    async def _next(self, streams) -> Stream:
+    async def _next(self, streams) -> pywebtransport_client.Stream:
         async for stream in streams:
-            return Stream(stream)
+            return pywebtransport_client.Stream(stream)
         return await asyncio.Future()
 
-    async def send_datagram(self, data: bytes) -> None:
-        await self._session.send_datagram(data=data)
-
-    async def next_datagram(self) -> bytes:
+    async def _next_datagram(self) -> bytes:
         try:
             return await self._session.read_datagram()
         except SessionError:

@@ -104,3 +104,39 @@ class RawProtocol(QuicConnectionProtocol):
             raise RuntimeError("not connected")
         self.h3.send_datagram(session_id, data)
         self.transmit()
+
+
+class SessionProtocol(RawProtocol):
+    """A connection with one session, whose CONNECT stream is the first one unless a role says otherwise: id 0."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.session_id = 0
+        self._bidirectional: asyncio.Queue[RawStream] = asyncio.Queue()
+        self._unidirectional: asyncio.Queue[RawStream] = asyncio.Queue()
+        self._datagrams: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def on_stream(self, stream: RawStream) -> None:
+        queue = self._unidirectional if stream.is_unidirectional else self._bidirectional
+        queue.put_nowait(stream)
+
+    def on_datagram(self, session_id: int, data: bytes) -> None:
+        self._datagrams.put_nowait(data)
+
+    async def open_bidirectional(self) -> RawStream:
+        return self.open(self.session_id, unidirectional=False)
+
+    async def open_unidirectional(self) -> RawStream:
+        return self.open(self.session_id, unidirectional=True)
+
+    async def next_bidirectional(self) -> RawStream:
+        return await self._bidirectional.get()
+
+    async def next_unidirectional(self) -> RawStream:
+        return await self._unidirectional.get()
+
+    async def next_datagram(self) -> bytes:
+        return await self._datagrams.get()
+
+    async def send_datagram(self, data: bytes) -> None:
+        self.send_datagram_on(self.session_id, data)
