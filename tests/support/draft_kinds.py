@@ -89,6 +89,9 @@ OURS = Kind(
 )
 OURS_STRICT = replace(OURS, name="ours strict", is_strict=True)
 
+_TORN = Kind(name="drafts 16 and 02, no extended CONNECT", server={DATAGRAM: 1, ENABLED_16: 1, ENABLE_02: 1})
+"""Its clients choose draft-02, and it takes them for clients of draft-16."""
+
 LACKING = [
     _single("draft-14, one session", _BASE | {SESSIONS_14: 1}),
     _single("draft-14, no limits", _BASE | {SESSIONS_14: SESSIONS}),
@@ -101,7 +104,8 @@ LACKING = [
     _single("draft-07, no H3_DATAGRAM", {CONNECT: 1, SESSIONS_07: SESSIONS}, resets=_NO_RESETS),
     Kind(name="draft-07, no extended CONNECT", server={DATAGRAM: 1, SESSIONS_07: SESSIONS}, resets=_NO_RESETS),
     Kind(name="draft-16, no extended CONNECT", server={DATAGRAM: 1, ENABLED_16: 1} | LIMITS),
-    Kind(name="drafts 16 and 02, no extended CONNECT", server={DATAGRAM: 1, ENABLED_16: 1, ENABLE_02: 1}),
+    _TORN,
+    replace(_TORN, name=f"{_TORN.name}, strict", is_strict=True),
     Kind(name="no draft named", client={DATAGRAM: 1}, silent_drafts={SESSIONS_07: 1}, resets=_NO_RESETS),
     Kind(name="no WebTransport", server=_BASE),
 ]
