@@ -16,7 +16,7 @@ from both_loops import on_both_loops
 from loopback import client_config, server_config, url_of
 
 from wtransport.client import WebTransportClient
-from wtransport.exceptions import ConnectionError
+from wtransport.exceptions import ClientError, ConnectionError
 from wtransport.server import WebTransportServer
 from wtransport.types import EventType
 
@@ -144,7 +144,7 @@ async def test_too_many_attempts_of_one_address_wait(certificate: Any) -> None:
         assert (await counters(server))["over_attempt_limit"] >= 1
 
 
-async def test_a_full_server_refuses_and_counts(certificate: Any) -> None:
+async def test_a_full_server_refuses_and_counts(certificate: Any, caplog: Any) -> None:
     async with (
         serving(certificate, max_connections=1) as server,
         WebTransportClient(config=client_config(certificate)) as client,
@@ -153,7 +153,30 @@ async def test_a_full_server_refuses_and_counts(certificate: Any) -> None:
         await client.connect(url=url_of(server))
         with pytest.raises(ConnectionError, match="refuses"):
             await other.connect(url=url_of(server))
-        assert (await counters(server))["refused"] >= 1
+        with pytest.raises(ConnectionError, match="refuses"):
+            await other.connect(url=url_of(server))
+        assert (await counters(server))["refused"] >= 2
+    assert caplog.text.count("limit reached: max_connections, by 127.0.0.1") == 1
+
+
+async def test_sessions_over_the_limit_are_logged_once(certificate: Any, caplog: Any) -> None:
+    async with (
+        serving(certificate, max_connections=2, max_sessions=1) as server,
+        WebTransportClient(config=client_config(certificate)) as client,
+        WebTransportClient(config=client_config(certificate)) as other,
+    ):
+        await client.connect(url=url_of(server))
+        for _ in range(3):
+            with pytest.raises(ClientError, match="429"):
+                await other.connect(url=url_of(server))
+    warnings = [record.getMessage() for record in caplog.records if "limit reached" in record.getMessage()]
+    assert warnings == ["limit reached: max_sessions, by /"]
+
+
+async def test_a_server_that_does_not_listen_has_counted_nothing(certificate: Any) -> None:
+    async with WebTransportServer(config=server_config(certificate)) as server:
+        assert await counters(server) == {}
+        assert (await server.diagnostics()).unfinished_handshakes == 0
 
 
 # Half-open clients.

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listener_rig import CLIENT, ListenerRig, new_client
 
+from wtransport._adapter.admission import AdmissionSettings
 from wtransport._adapter.packets import InitialPacket, is_initial, read_long_header
 from wtransport.config import ServerConfig
 
@@ -37,8 +38,15 @@ def long_headers(draw, ids=connection_ids):
 
 
 def meets_nothing(data: bytes) -> dict[str, int]:
-    """Send a datagram to a listener that knows nobody; return what was counted."""
-    rig = ListenerRig()
+    """Send a datagram to listeners that know nobody; return what one that lets everybody in counted."""
+    _meets_nothing(data, AdmissionSettings("always"), True)
+    _meets_nothing(data, None, False)
+    return _meets_nothing(data, None, True)
+
+
+def _meets_nothing(data: bytes, settings: AdmissionSettings | None, welcome: bool) -> dict[str, int]:
+    rig = ListenerRig(settings)
+    rig.welcome = welcome
     try:
         assert rig.route(data) is None
         assert rig.made == []
