@@ -23,8 +23,14 @@ Fields = list[tuple[bytes, bytes]]
 # What each line counts beside its name and value (RFC 9114, section 4.2.2).
 _LINE_OVERHEAD: Final = 32
 
-# A section without lines: Required Insert Count 0, Delta Base 0 (RFC 9204, section 4.5.1). ls-qpack refuses it.
-_EMPTY_SECTION: Final = b"\x00\x00"
+# What a section begins with when it needs no inserts, and the bytes of a Delta Base: the sign, and where the number
+# goes on in more bytes (RFC 9204, section 4.5.1).
+_NO_INSERTS: Final = 0x00
+_BASE_SIGN: Final = 0x80
+_BASE_CONTINUES: Final = 0x7F
+
+# Set Dynamic Table Capacity with 0 (RFC 9204, section 4.3.1): the only instruction that fits a table of 0 bytes.
+_CAPACITY_0: Final = b"\x20"
 
 
 def field_section_size(fields: Iterable[tuple[bytes, bytes]]) -> int:
@@ -80,8 +86,13 @@ class FieldDecoder:
             ConnectionViolation: QPACK_DECOMPRESSION_FAILED.
             StreamViolation: H3_EXCESSIVE_LOAD when the section is larger than we announced to accept.
         """
-        if payload == _EMPTY_SECTION:
-            return []
+        if len(payload) >= 2 and payload[0] == _NO_INSERTS:
+            # ls-qpack takes a base below 0, which "an endpoint MUST treat as invalid" (RFC 9204, section 4.5.1.2), and
+            # refuses a section without lines, which is legal.
+            if payload[1] & _BASE_SIGN:
+                raise ConnectionViolation(ErrorCodes.QPACK_DECOMPRESSION_FAILED, "field section with a negative base")
+            if len(payload) == 2 and payload[1] != _BASE_CONTINUES:
+                return []
         try:
             _, fields = self._decoder.feed_header(stream_id, payload)
         except (pylsqpack.DecompressionFailed, pylsqpack.StreamBlocked) as error:
@@ -97,8 +108,7 @@ class FieldDecoder:
         Raises:
             ConnectionViolation: QPACK_ENCODER_STREAM_ERROR, for nothing fits into a table of 0 bytes.
         """
-        try:
-            self._decoder.feed_encoder(data)
-        except pylsqpack.EncoderStreamError as error:
+        # Not left to ls-qpack, which waits for the end of strings that have no place here, and takes an empty entry.
+        if data.strip(_CAPACITY_0):
             code = ErrorCodes.QPACK_ENCODER_STREAM_ERROR
-            raise ConnectionViolation(code, "invalid instruction on the QPACK encoder stream") from error
+            raise ConnectionViolation(code, "invalid instruction on the QPACK encoder stream")

@@ -61,8 +61,9 @@ def test_responses_without_a_text_worth_compressing_encode_to_the_very_bytes(ind
     assert FieldEncoder().encode(0, fields) == bytes.fromhex(wire)
 
 
-def test_a_section_without_lines_is_legal() -> None:
-    assert FieldDecoder().decode(0, b"\x00\x00") == []
+@pytest.mark.parametrize("wire", ["00 00", "00 05"], ids=["base 0", "base 5"])
+def test_a_section_without_lines_is_legal(wire: str) -> None:
+    assert FieldDecoder().decode(0, bytes.fromhex(wire)) == []
 
 
 FAILURES = {
@@ -74,6 +75,8 @@ FAILURES = {
     "reference into the dynamic table": "00 00 80",
     "post-base reference": "00 00 10",
     "name reference into the dynamic table": "00 00 40 01 61",
+    "negative base": "00 80 d1",
+    "negative base and no lines": "00 80",
     "value cut": "00 00 51 03 61",
     "value with an impossible length": "00 00 51 ff 80 80 80 80 80 80 80 01",
     "integer over 62 bits": "00 00 ff 80 80 80 80 80 80 80 80 80 01",
@@ -121,15 +124,17 @@ def test_one_pair_serves_many_streams() -> None:
         assert decoder.decode(stream_id, encoder.encode(stream_id, REQUEST)) == REQUEST
 
 
-@pytest.mark.parametrize("wire", ["20", "ff"], ids=["capacity 0", "cut"])
+@pytest.mark.parametrize("wire", ["", "20", "20 20"], ids=["nothing", "capacity 0", "capacity 0 twice"])
 def test_encoder_stream_instructions_that_change_nothing(wire: str) -> None:
     FieldDecoder().feed_encoder_stream(bytes.fromhex(wire))
 
 
 @pytest.mark.parametrize(
     "wire",
-    ["21", "3f e1 1f", "c0 01 61", "41 61 01 61", "00", "80 01 61"],
+    ["ff", "20 40 00", "21", "3f e1 1f", "c0 01 61", "41 61 01 61", "00", "80 01 61"],
     ids=[
+        "cut",
+        "insert of nothing",
         "capacity 1",
         "capacity 4096",
         "insert with static name",
