@@ -124,7 +124,7 @@ def choose_profile(
             return Profile(draft=draft, flow_control=_has_flow_control(draft, local, remote))
         if strict:
             return None
-    names_draft = any(remote.get(setting) for _, setting in _ENABLING_SETTINGS)
+    names_draft = any(setting in remote for _, setting in _ENABLING_SETTINGS)  # 0 says: not this one
     if is_client or strict or names_draft or not remote_has_datagrams:
         return None
     speaks_draft07 = local.get(SETTINGS_WT_MAX_SESSIONS_DRAFT07)
