@@ -28,6 +28,10 @@ __all__ = ["SessionCore"]
 _SIGNALS = (H3_FRAME_TYPE_WEBTRANSPORT_STREAM, H3_STREAM_TYPE_WEBTRANSPORT)
 """What a stream of either direction begins with."""
 
+_SESSION_ERRORS = (ErrorCodes.WT_ALPN_ERROR, ErrorCodes.WT_FLOW_CONTROL_ERROR)
+"""Codes of session errors. Drafts 15 and 16 do not say how these travel: some peers reset the CONNECT stream, as
+draft-14 wanted it, others (webtransport-go) put them into WT_CLOSE_SESSION, where they are not the application's."""
+
 _OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
 
 
@@ -275,14 +279,18 @@ class SessionCore:
         )
         self.abort(ErrorCodes.H3_REQUEST_CANCELLED, error, by_peer=True)
 
-    def _answer_end(self, code: int, reason: str) -> None:
+    def _answer_end(self, code: int | None, reason: str) -> None:
         self.port.send_stream(self.stream_id, b"", True)
         self._end(code=code, reason=reason, by_peer=True)
 
     def _on_capsule(self, item: capsules.CapsuleItem) -> None:
         match item:
             case capsules.CloseRead(code, reason):
-                self._answer_end(code, reason)
+                if code in _SESSION_ERRORS:
+                    self.end_error = SessionError(
+                        f"the peer ended the session with code {code:#x}", error_code=code, session_state=self.state
+                    )
+                self._answer_end(None if code in _SESSION_ERRORS else code, reason)
             case capsules.DrainRead():
                 self.on_drain()
             case capsules.MaxDataRead(limit):
