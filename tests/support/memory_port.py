@@ -88,6 +88,10 @@ class MemoryPort:
 
     # The driver's and the engine's side.
 
+    @property
+    def remote_max_streams_bidi(self) -> int:
+        return self.max_streams[0]
+
     def connect(self, addr: Any, now: float) -> None:
         pass
 

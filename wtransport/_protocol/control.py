@@ -72,7 +72,7 @@ class ControlReader:
         is_client: whether we are the client, so that this is a server's stream.
     """
 
-    __slots__ = ("_goaway_id", "_is_client", "_max_push_id", "_parser", "_prefix", "_settings_read")
+    __slots__ = ("_goaway_id", "_is_client", "_max_push_id", "_parser", "_prefix", "_settings_read", "idle_frames")
 
     def __init__(self, *, is_client: bool) -> None:
         """Begin after the stream type."""
@@ -89,6 +89,8 @@ class ControlReader:
         self._settings_read = False
         self._goaway_id: int | None = None
         self._max_push_id = -1
+        self.idle_frames = 0
+        """Frames so far that brought nothing: unknown, of no use here, or said before."""
 
     def feed(self, data: bytes) -> Iterator[ControlItem]:
         """Take the next bytes of the stream, and yield what they complete. Exhaust it before the next call.
@@ -143,6 +145,7 @@ class ControlReader:
             raise ConnectionViolation(
                 ErrorCodes.H3_FRAME_UNEXPECTED, f"frame of type {frame_type:#x} on the control stream"
             )
+        self.idle_frames += 1
 
     def _read_settings(self, payload: bytes) -> SettingsRead:
         if self._settings_read:
@@ -158,6 +161,8 @@ class ControlReader:
             )
         if self._goaway_id is not None and identifier > self._goaway_id:
             raise ConnectionViolation(ErrorCodes.H3_ID_ERROR, "GOAWAY goes up")
+        if self._goaway_id is not None:
+            self.idle_frames += 1
         self._goaway_id = identifier
         return GoawayRead(identifier)
 
@@ -171,6 +176,7 @@ class ControlReader:
         if push_id < self._max_push_id:
             raise ConnectionViolation(ErrorCodes.H3_ID_ERROR, "MAX_PUSH_ID goes down")
         self._max_push_id = push_id
+        self.idle_frames += 1
 
 
 def _read_only_varint(payload: bytes) -> int:

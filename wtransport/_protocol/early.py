@@ -124,6 +124,11 @@ class EarlyArrivals:
             waiting = self._waiting[session_id] = _Waiting(now)
         return waiting
 
+    def has_datagrams(self, session_id: int) -> bool:
+        """Tell whether datagrams wait for a session."""
+        waiting = self._waiting.get(session_id)
+        return waiting is not None and bool(waiting.datagrams)
+
     def take(self, session_id: int) -> tuple[list[EarlyStream], list[bytes]]:
         """Hand out what waits for a session."""
         waiting = self._waiting.pop(session_id, None)

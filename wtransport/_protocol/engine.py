@@ -24,6 +24,7 @@ from .early import EarlyArrivals, EarlyStream
 from .ending import ConnectionEnding
 from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
+from .idleness import IdleActions
 from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
 from .parameters import new_session_flow, settings_of
 from .places import StreamPlaces
@@ -56,6 +57,7 @@ class Engine:
         self.decoder = FieldDecoder()
         self.places = StreamPlaces(port)
         self.traffic = TrafficStats()
+        self.idle_actions = IdleActions(lambda: self._now)
         self.is_closed = False
         self._events: deque[events.EngineEvent] = deque()
         self.emit: Callable[[events.EngineEvent], None] = self._events.append
@@ -284,7 +286,7 @@ class Engine:
 
     def _on_stream_reset(self, event: quic.StreamReset) -> None:
         reader = self._router.readers.get(event.stream_id) or self._new_reader(event.stream_id)
-        if reader is not None:
+        if reader is not None and not self._router.postpones(event, reader, self._now):
             reader.on_reset(event.error_code, event.final_size)
 
     def _on_stream_drained(self, event: quic.StreamDrained) -> None:
@@ -396,6 +398,10 @@ class Engine:
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int) -> StreamReader:
         """Return who reads a data stream whose header was read."""
         return self._router.route_data_stream(stream_id, session_id, header_size, self._now)
+
+    def has_early_datagrams(self, session_id: int) -> bool:
+        """Tell whether a datagram came for a request that is no session yet."""
+        return self._early.has_datagrams(session_id)
 
     def take_early(self, session_id: int) -> tuple[list[EarlyStream], list[bytes]]:
         """Hand out what arrived for a session before it was open."""

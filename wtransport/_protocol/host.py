@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .early import EarlyStream
     from .events import EngineEvent
     from .flow_control import SessionFlow
+    from .idleness import IdleActions
     from .places import StreamPlaces
     from .profiles import Profile
     from .qpack import FieldDecoder
@@ -38,6 +39,7 @@ class EngineHost(Protocol):
     sessions: dict[int, SessionCore]
     places: StreamPlaces
     """Which streams of the peer count as open."""
+    idle_actions: IdleActions
     traffic: TrafficStats
     """The figures of what is over: ended sessions, and what never came to one."""
 
@@ -84,6 +86,9 @@ class EngineHost(Protocol):
 
     def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
         """Take note that a data stream is over; its last bytes may be `still_arriving`."""
+
+    def has_early_datagrams(self, session_id: int) -> bool:
+        """Tell whether a datagram came for a request that is no session yet."""
 
     def take_early(self, session_id: int) -> tuple[list[EarlyStream], list[bytes]]:
         """Hand out what arrived for a session before it was open."""

@@ -71,6 +71,9 @@ class _PeerControlReader(_CriticalReader):
                     self._host.on_settings(settings)
                 case GoawayRead(identifier):
                     self._host.on_goaway(identifier)
+        if self._control.idle_frames:
+            self._host.idle_actions.note(self._control.idle_frames)
+            self._control.idle_frames = 0
 
 
 class _QpackReader(_CriticalReader):
@@ -196,6 +199,7 @@ class IncomingUniReader(_HeaderReader):
             raise ConnectionViolation(ErrorCodes.H3_STREAM_CREATION_ERROR, "push stream of a client")
         # RFC 9114, 6.2.3: an unknown type is no error; nobody here will read it.
         host.port.stop_stream(stream_id, ErrorCodes.H3_STREAM_CREATION_ERROR)
+        host.idle_actions.note()
         return DiscardingReader(host, stream_id), head
 
 

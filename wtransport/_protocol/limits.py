@@ -5,8 +5,10 @@ from __future__ import annotations
 __all__ = [
     "CLOSE_PROBE_TIMEOUTS",
     "DEFAULT_SESSION_STREAMS",
+    "IDLE_ACTIONS_PER_SECOND",
     "MAX_CONNECTION_ID",
     "MAX_EARLY_CAPSULE_BYTES",
+    "MAX_IDLE_ACTIONS",
     "MAX_QUEUED_DATAGRAMS",
     "MAX_QUEUED_DATAGRAM_BYTES",
     "MAX_REMEMBERED_SESSIONS",
@@ -28,6 +30,13 @@ MAX_QUEUED_DATAGRAM_BYTES = 4 * 1024 * 1024
 MAX_EARLY_CAPSULE_BYTES = 64 * 1024
 """Bytes a client may send on a CONNECT stream before it is answered; beyond, the request is reset
 (H3_EXCESSIVE_LOAD). A CLOSE capsule takes 1 KiB at most, so this is ample."""
+
+MAX_IDLE_ACTIONS = 1000
+"""Things a peer may do at once that cost it nothing and bring nothing (see `idleness`); beyond, the connection is
+closed (H3_EXCESSIVE_LOAD). A browser does a handful in the life of a connection."""
+
+IDLE_ACTIONS_PER_SECOND = 100
+"""How many of these are forgiven in each second."""
 
 MAX_REMEMBERED_SESSIONS = 256
 """Ended sessions of a connection that are remembered, so that a stream which comes late for one is reset with

@@ -84,7 +84,7 @@ class MessageReader:
         max_field_section_size: largest HEADERS payload accepted, in bytes; a larger one is not kept.
     """
 
-    __slots__ = ("_content_length", "_is_client", "_parser", "_state")
+    __slots__ = ("_content_length", "_is_client", "_parser", "_state", "idle_frames")
 
     def __init__(self, *, is_client: bool, max_field_section_size: int = MAX_FIELD_SECTION_SIZE) -> None:
         """Begin before the header section."""
@@ -92,6 +92,8 @@ class MessageReader:
         self._parser = FrameParser({H3_FRAME_TYPE_HEADERS: max_field_section_size})
         self._state = _State.INITIAL
         self._content_length: int | None = None
+        self.idle_frames = 0
+        """Frames so far that brought nothing: empty, unknown, or an interim response."""
 
     @property
     def has_ended(self) -> bool:
@@ -101,6 +103,7 @@ class MessageReader:
     def interim(self) -> None:
         """Note that the headers just read were a 1xx response: those of the final one still come."""
         self._state = _State.INITIAL
+        self.idle_frames += 1
 
     def tunnel(self) -> None:
         """Note that the CONNECT of this stream succeeded: from here on DATA is the only known frame allowed."""
@@ -135,6 +138,8 @@ class MessageReader:
                 self._check_data(len(payload))
                 if payload:
                     yield DataRead(payload)
+                elif ended:
+                    self.idle_frames += 1
             elif frame_type == H3_FRAME_TYPE_HEADERS and ended:
                 yield self._read_headers(payload)
             else:
@@ -174,6 +179,7 @@ class MessageReader:
             raise ConnectionViolation(
                 ErrorCodes.H3_FRAME_UNEXPECTED, f"frame of type {frame_type:#x} on a request stream"
             )
+        self.idle_frames += 1
 
     def _finish(self) -> None:
         if not self._parser.at_boundary:

@@ -44,8 +44,12 @@ class ConnectReader(StreamReader):
         self._read(data, end_stream)
 
     def _read(self, data: bytes, end_stream: bool) -> None:
-        for item in self._message.feed(data, end_stream):
+        message = self._message
+        for item in message.feed(data, end_stream):
             self._on_item(item)
+        if message.idle_frames:
+            self._host.idle_actions.note(message.idle_frames)
+            message.idle_frames = 0
         if end_stream:
             self._host.forget_stream(self.stream_id)
 
@@ -97,6 +101,10 @@ class ConnectReader(StreamReader):
         if self.session is not None:
             self.session.on_connect_reset(wire_code)
 
+    def refuses_datagram(self) -> bool:
+        """Take a datagram that is for no session; True when the request can have none, which ends the stream."""
+        return False
+
     def fail(self, violation: ProtocolViolation) -> None:
         """Reset the stream for a violation of the peer's; ends the session, if there is one."""
         code = violation.error_code
@@ -108,7 +116,7 @@ class ConnectReader(StreamReader):
 class RequestReader(ConnectReader):
     """The server's end."""
 
-    __slots__ = ("_held", "_held_fin", "_is_decided")
+    __slots__ = ("_held", "_held_fin", "_is_decided", "_takes_datagrams")
 
     def __init__(self, host: EngineHost, stream_id: int) -> None:
         """Begin before the request."""
@@ -116,6 +124,7 @@ class RequestReader(ConnectReader):
         self._held = bytearray()
         self._held_fin = False
         self._is_decided = False
+        self._takes_datagrams = True
 
     @property
     def is_beginning(self) -> bool:
@@ -136,6 +145,13 @@ class RequestReader(ConnectReader):
         if len(self._held) > limits.MAX_EARLY_CAPSULE_BYTES:
             raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too much before SETTINGS")
 
+    def on_reset(self, wire_code: int, final_size: int) -> None:
+        """Take the client's reset; one that comes before the answer made work for nothing."""
+        is_answered = self.session is not None and self.session.state is not SessionState.CONNECTING
+        super().on_reset(wire_code, final_size)
+        if not is_answered:
+            self._host.idle_actions.note()
+
     def on_stopped(self, wire_code: int, unsent: int) -> None:
         """Take the client's STOP_SENDING; an answer to come would reach nobody."""
         if self.session is None:
@@ -152,6 +168,9 @@ class RequestReader(ConnectReader):
     def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
         host = self._host
         request = fields.parse_request(section)
+        self._takes_datagrams = isinstance(request, fields.ConnectRequest)
+        if not self._takes_datagrams and host.has_early_datagrams(self.stream_id):
+            raise _no_datagrams()
         self._expect_content(request.headers)
         profile = host.profile
         if profile is None:
@@ -179,6 +198,12 @@ class RequestReader(ConnectReader):
             ),
         )
         host.session_requested(self.session)
+
+    def refuses_datagram(self) -> bool:
+        """Take a datagram that is for no session; True when the request can have none, which ends the stream."""
+        if not self._takes_datagrams:
+            self.fail(_no_datagrams())
+        return not self._takes_datagrams
 
     def fail(self, violation: ProtocolViolation) -> None:
         """Reset the stream; before the request was read that is a refusal as well."""
@@ -252,3 +277,8 @@ class ResponseReader(ConnectReader):
         if session is not None and session.response_status is None:
             self._host.emit(SessionRejected(session, None, violation.reason))
         super().fail(violation)
+
+
+def _no_datagrams() -> StreamViolation:
+    # Only methods that say what datagrams mean may have them (RFC 9297, section 2); GET and its like do not.
+    return StreamViolation(ErrorCodes.H3_DATAGRAM_ERROR, "datagram for a request that can have none")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from .._quic.port import StreamDiscarded, StreamStopped
+from .._quic.port import StreamDiscarded, StreamReset, StreamStopped
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
 from .host import EngineHost
+from .postponed import PostponedResets
 from .readers import DiscardingReader, StreamReader
 from .requests import ConnectReader
 from .stream import StreamCore
@@ -34,6 +35,7 @@ class StreamRouter:
         self._sending_limit = MIN_SENDING
         self._stopped_connects: dict[int, tuple[float, int]] = {}  # until when, and the peer's code
         self._beginnings: dict[int, float] = {}  # until when, the earliest first; some have gone on since
+        self._postponed = PostponedResets()
 
     def read(self, stream_id: int, reader: StreamReader) -> None:
         """Let a reader take what arrives on a stream from now on."""
@@ -56,6 +58,7 @@ class StreamRouter:
         self._sending.clear()
         self._stopped_connects.clear()
         self._beginnings.clear()
+        self._postponed.clear()
         self._early.clear()
 
     def await_beginning(self, stream_id: int, now: float) -> None:
@@ -66,8 +69,14 @@ class StreamRouter:
 
     def await_end(self, stream_id: int, wire_code: int, now: float) -> None:
         """Give a CONNECT stream whose other direction the peer stopped a while to tell how the session ended."""
-        until = now + limits.CLOSE_PROBE_TIMEOUTS * self._host.port.probe_timeout
-        self._stopped_connects.setdefault(stream_id, (until, wire_code))
+        self._stopped_connects.setdefault(stream_id, (self._patience(now), wire_code))
+
+    def _patience(self, now: float) -> float:
+        return now + limits.CLOSE_PROBE_TIMEOUTS * self._host.port.probe_timeout
+
+    def postpones(self, event: StreamReset, reader: StreamReader, now: float) -> bool:
+        """Tell whether a reset waits for the end of the session, which would explain it better."""
+        return self._postponed.add(event, reader, self._patience(now))
 
     def discard(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""
@@ -98,6 +107,9 @@ class StreamRouter:
             self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=stream.receive_offset)
         else:
             self.readers.pop(stream_id, None)
+        reset = self._postponed.take(stream_id)
+        if reset is not None and still_arriving:
+            self.readers[stream_id].on_reset(reset.error_code, reset.final_size)
         if self._host.port.unsent_bytes(stream_id):
             self._remember_sending(stream)
 
@@ -130,7 +142,7 @@ class StreamRouter:
         self._host.places.hold(stream_id)
         if session is not None and session.is_open:
             session.on_stream_opened(stream_id, header_size)
-        elif session is None and (self._host.is_client or session_id in self._ended_sessions):
+        elif session is None and self._is_over(session_id):
             self.discard_early(EarlyStream(stream_id, session_id, header_size), ErrorCodes.WT_SESSION_GONE)
         else:
             if session is None:
@@ -142,16 +154,25 @@ class StreamRouter:
                 self.discard_early(early, ErrorCodes.WT_BUFFERED_STREAM_REJECTED)
         return self.readers[stream_id]
 
+    def _is_over(self, session_id: int) -> bool:
+        """Tell whether there will be no session of this id any more: a client knows all that it asked for."""
+        if self._host.is_client:
+            self.check_session_id(session_id)
+        return self._host.is_client or session_id in self._ended_sessions
+
     def check_session_id(self, session_id: int) -> None:
-        """Refuse an id that the client cannot have opened under our stream limit (RFC 9297, 2.1)."""
-        if session_id >> 2 >= self._host.port.local_max_streams_bidi:
+        """Refuse an id that the client cannot have opened under the server's stream limit (RFC 9297, 2.1)."""
+        port = self._host.port
+        limit = port.remote_max_streams_bidi if self._host.is_client else port.local_max_streams_bidi
+        if session_id >> 2 >= limit:
             raise ConnectionViolation(ErrorCodes.H3_ID_ERROR, f"session id {session_id} is beyond the stream limit")
 
     def early_datagram(self, session_id: int, data: bytes, now: float) -> None:
         """Keep a datagram whose session is not open yet; drop it when there will be none."""
         session = self._host.sessions.get(session_id)
         if session is None:
-            if self._host.is_client or session_id in self._ended_sessions:
+            connect = self.connects.get(session_id)
+            if self._is_over(session_id) or (connect is not None and connect.refuses_datagram()):
                 self._host.traffic.count_late_datagrams(1)
                 return
             self.check_session_id(session_id)
@@ -168,11 +189,15 @@ class StreamRouter:
     def next_deadline(self) -> float | None:
         """Return when `expire` has something to do, or None."""
         deadline = self._early.next_deadline()
+        until = self._postponed.next_deadline()
+        if until is not None and (deadline is None or until < deadline):
+            deadline = until
         for until, _ in self._stopped_connects.values():
             if deadline is None or until < deadline:
                 deadline = until
         for until in self._beginnings.values():
-            return until if deadline is None else min(deadline, until)
+            deadline = until if deadline is None else min(deadline, until)
+            break
         return deadline
 
     def expire(self, now: float) -> None:
@@ -188,6 +213,10 @@ class StreamRouter:
             reader = self.readers.get(stream_id)
             if reader is not None and reader.is_beginning:
                 reader.give_up()
+        for reset in self._postponed.expired(now):
+            stream = self.readers[reset.stream_id]
+            if isinstance(stream, StreamCore):
+                self._host.guard(stream.session, stream.on_reset, reset.error_code, reset.final_size)
         for session_id in self._early.expired(now):
             if session_id in self._host.sessions:
                 self._early.postpone(session_id, now)

@@ -283,6 +283,11 @@ class AioquicPort:
         return self._table.peer_limits[0].limit
 
     @property
+    def remote_max_streams_bidi(self) -> int:
+        """Return the total number of bidirectional streams that the peer lets us open so far (MAX_STREAMS)."""
+        return self._table.remote_max_streams(unidirectional=False)
+
+    @property
     def probe_timeout(self) -> float:
         """Return the probe timeout, in seconds."""
         return self._connection.probe_timeout

@@ -267,6 +267,10 @@ class QuicPort(Protocol):
         """Return the total number of bidirectional streams the peer may open so far (MAX_STREAMS)."""
 
     @property
+    def remote_max_streams_bidi(self) -> int:
+        """Return the total number of bidirectional streams that the peer lets us open so far (MAX_STREAMS)."""
+
+    @property
     def probe_timeout(self) -> float:
         """Return the current probe timeout (PTO), in seconds."""
 

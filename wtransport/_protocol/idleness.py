@@ -1,0 +1,42 @@
+"""What costs a peer nothing, brings nobody anything and still has to be dealt with (RFC 9114, section 10.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..constants import ErrorCodes
+from .limits import IDLE_ACTIONS_PER_SECOND, MAX_IDLE_ACTIONS
+from .violations import ConnectionViolation
+
+__all__ = ["IdleActions"]
+
+
+class IdleActions:
+    """Counts the idle actions of one peer, and forgets them at a steady rate: a bucket that leaks.
+
+    Idle are frames without content or of unknown type, priorities, repeated announcements, interim responses, requests
+    that are withdrawn before they are answered, and streams that nobody can read.
+
+    Args:
+        clock: returns the time, in seconds.
+    """
+
+    __slots__ = ("_clock", "_level", "_since")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Begin with none."""
+        self._clock = clock
+        self._level = 0.0
+        self._since = 0.0
+
+    def note(self, count: int = 1) -> None:
+        """Count so many.
+
+        Raises:
+            ConnectionViolation: H3_EXCESSIVE_LOAD, there were too many in too short a time.
+        """
+        now = self._clock()
+        self._level = max(self._level - (now - self._since) * IDLE_ACTIONS_PER_SECOND, 0.0) + count
+        self._since = now
+        if self._level > MAX_IDLE_ACTIONS:
+            raise ConnectionViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too many frames and requests without a purpose")
