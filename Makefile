@@ -3,6 +3,7 @@
 #
 #   make demo          a server and a client in one process show what works
 #   make test          the test suite, on the compiled kernels and once more on the pure ones
+#   make conformance   every rule of the protocol that says what to do about input: passed or not, also as a page
 #   make setup-peers   other implementations, for the tests that talk to them (and browsers, if root)
 #   make drafts        what must come of every kind of client with every kind of server
 #   make lint          ruff and mypy
@@ -30,7 +31,7 @@ DOCTOOLS := $(VENV)/.doctools
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test setup setup-peers build driver drafts lint bench lossy migration soak docs clean
+.PHONY: demo test conformance setup setup-peers build driver drafts lint bench lossy migration soak docs clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -66,6 +67,10 @@ test: build driver
 		echo "== tests on the pure kernels (none are compiled here)" && \
 		WTRANSPORT_NO_EXTENSIONS=1 $(BIN)/python -m pytest $(ARGS); \
 	fi
+
+# Rule by rule, on one side of the kernels; `test` runs the same on both. The page goes to build/conformance.md.
+conformance: build
+	@$(BIN)/python -m pytest --quiet --no-header tests/conformance --conformance-report build/conformance.md $(ARGS)
 
 # What drives Chromium, once there is a Chromium to drive: it is large.
 driver: $(INSTALLED)

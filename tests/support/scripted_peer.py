@@ -128,11 +128,17 @@ class ScriptedPeer:
 
     def reset(self, stream_id: int, code: int, final_size: int | None = None) -> None:
         """Let RESET_STREAM arrive; the final size is what was sent unless told otherwise."""
+        self.queue_reset(stream_id, code, final_size)
+        self.pump()
+
+    def queue_reset(self, stream_id: int, code: int, final_size: int | None = None) -> None:
+        """Let RESET_STREAM arrive in the same packet as what follows."""
         stream = self._stream(stream_id)
         if stream.receive_over:
             raise AssertionError(f"the peer's side of stream {stream_id} is over")
         stream.receive_over = True
-        self._put(quic.StreamReset(stream_id, code, stream.peer_sent if final_size is None else final_size))
+        size = stream.peer_sent if final_size is None else final_size
+        self.port.events.append(quic.StreamReset(stream_id, code, size))
 
     def stop(self, stream_id: int, code: int) -> None:
         """Let STOP_SENDING arrive; QUIC answers it with a reset."""
@@ -295,6 +301,20 @@ class ScriptedPeer:
         """Return the codes that the engine reset and stopped a stream with; None where it did not."""
         stream = self.port.streams[stream_id]
         return (None if stream.reset_code == stream.peer_stop else stream.reset_code), stream.stop_code
+
+    def aborted(self) -> dict[int, tuple[int | None, int | None]]:
+        """Return `ends` of every stream that the engine reset or stopped."""
+        ends = {stream_id: self.ends(stream_id) for stream_id in self.port.streams}
+        return {stream_id: codes for stream_id, codes in ends.items() if codes != (None, None)}
+
+    def has_fin(self, stream_id: int) -> bool:
+        """Tell whether the engine ended its side of a stream."""
+        return self.port.streams[stream_id].fin
+
+    @property
+    def datagrams_sent(self) -> list[bytes]:
+        """Return the payloads of the DATAGRAM frames that the engine sent."""
+        return self.port.datagrams
 
     def assert_nothing_left(self, *, has_credit: bool = True) -> None:
         """Fail unless the engine has forgotten every session and stream, and given back all credit.

@@ -25,7 +25,7 @@ from .ending import ConnectionEnding
 from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .idleness import IdleActions
-from .incoming import CriticalStreamTypes, IncomingBidiReader, IncomingUniReader, OwnCriticalStream
+from .incoming import CriticalStreamTypes, OwnCriticalStream, new_stream_reader
 from .parameters import new_session_flow, settings_of
 from .places import StreamPlaces
 from .profiles import Profile, announced_sessions, choose_profile
@@ -273,15 +273,9 @@ class Engine:
             self.port.consume(stream_id, len(event.data))
 
     def _new_reader(self, stream_id: int) -> StreamReader | None:
-        """Return the reader of a stream that the peer just opened; None for one of ours that is over."""
-        if bool(stream_id & 1) != self.is_client:
-            return None
-        reader: StreamReader
-        if stream_id & 2:
-            reader = IncomingUniReader(self, stream_id, self._critical)
-        else:
-            reader = IncomingBidiReader(self, stream_id)
-        self._router.readers[stream_id] = reader
+        reader = new_stream_reader(self, stream_id, self._critical)
+        if reader is not None:
+            self._router.readers[stream_id] = reader
         return reader
 
     def _on_stream_reset(self, event: quic.StreamReset) -> None:

@@ -19,7 +19,7 @@ from .readers import DiscardingReader, StreamReader
 from .requests import RequestReader
 from .violations import ConnectionViolation
 
-__all__ = ["CriticalStreamTypes", "IncomingBidiReader", "IncomingUniReader", "OwnCriticalStream"]
+__all__ = ["CriticalStreamTypes", "IncomingBidiReader", "IncomingUniReader", "OwnCriticalStream", "new_stream_reader"]
 
 
 class OwnCriticalStream(StreamReader):
@@ -227,6 +227,15 @@ class IncomingBidiReader(_HeaderReader):
                 ErrorCodes.H3_STREAM_CREATION_ERROR, "bidirectional stream of a server that is no data stream"
             )
         return RequestReader(self._host, self._stream_id), head
+
+
+def new_stream_reader(host: EngineHost, stream_id: int, critical: CriticalStreamTypes) -> StreamReader | None:
+    """Return the reader of a stream that the peer just opened; None for one of ours that is over."""
+    if bool(stream_id & 1) != host.is_client:
+        return None
+    if stream_id & 2:
+        return IncomingUniReader(host, stream_id, critical)
+    return IncomingBidiReader(host, stream_id)
 
 
 def _closed_critical_stream() -> ConnectionViolation:
