@@ -7,7 +7,7 @@ back to the half that sent it. Nothing here knows packets, clocks or sockets.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
+from heapq import heappop, heappush, heapreplace
 
 from .._speedups import ChunkQueue
 from .flow import ReceiveWindow
@@ -72,7 +72,7 @@ class SendHalf:
         self.wants_room = False
         self.taken_back = 0  # bytes that a reset dropped before they were sent
         self._queue = ChunkQueue()
-        self._lost: deque[tuple[int, bytes, bool]] = deque()
+        self._lost: list[tuple[int, bytes, bool]] = []  # a heap: the reader waits for the lowest offset
         self._fin_pending = False
         self._acknowledged = 0
         self._fin_acknowledged = False
@@ -119,7 +119,7 @@ class SendHalf:
         self._queue.clear()
         if unsent_header:
             self._queue.append(unsent_header)
-        lost, self._lost = self._lost, deque()
+        lost, self._lost = self._lost, []
         for offset, data, _ in lost:
             self._send_again(offset, data, fin=False)
         return True
@@ -180,14 +180,14 @@ class SendHalf:
         return offset, data, fin, len(data)
 
     def _next_lost(self, max_size: int) -> tuple[int, bytes, bool, int] | None:
-        offset, data, fin = self._lost.popleft()
-        if len(data) > max_size:
-            if not max_size:
-                self._lost.appendleft((offset, data, fin))
-                return None
-            self._lost.appendleft((offset + max_size, data[max_size:], fin))
-            return offset, data[:max_size], False, 0
-        return offset, data, fin, 0
+        offset, data, fin = self._lost[0]
+        if len(data) <= max_size:
+            heappop(self._lost)
+            return offset, data, fin, 0
+        if not max_size:
+            return None
+        heapreplace(self._lost, (offset + max_size, data[max_size:], fin))
+        return offset, data[:max_size], False, 0
 
     def on_frame_delivery(self, acknowledged: bool, offset: int, data: bytes, fin: bool) -> None:
         """Settle a STREAM frame that was acknowledged, or declared lost and is now to be sent again."""
@@ -215,9 +215,9 @@ class SendHalf:
     def _send_again(self, offset: int, data: bytes, *, fin: bool) -> None:
         """Put a lost frame in line, or what a reset left of it (RESET_STREAM_AT, section 5)."""
         if self.reset_code is None:
-            self._lost.append((offset, data, fin))
+            heappush(self._lost, (offset, data, fin))
         elif offset < self.reliable_size:
-            self._lost.append((offset, data[: self.reliable_size - offset], False))
+            heappush(self._lost, (offset, data[: self.reliable_size - offset], False))
 
     def _check_reset_finished(self) -> None:
         if self._reset_acknowledged and self._reliable_acknowledged == self.reliable_size:

@@ -199,6 +199,23 @@ def test_no_frame_without_room_or_credit() -> None:
     assert not half.has_frame(100)
 
 
+def test_of_what_was_lost_the_lowest_offset_comes_first() -> None:
+    """The reader waits for it, however late its last copy was lost."""
+    half = SendHalf(limit=100)
+    half.write(b"abcdefgh", True)
+    frames = [half.next_frame(2, 100) for _ in range(4)]
+    for number in (2, 3, 1, 0):
+        offset, data, fin, _ = frames[number]
+        half.on_frame_delivery(False, offset, data, fin)
+    again = [half.next_frame(3, 100) for _ in range(4)]
+    assert [(frame[0], frame[1], frame[2]) for frame in again] == [
+        (0, b"ab", False),
+        (2, b"cd", False),
+        (4, b"ef", False),
+        (6, b"gh", True),
+    ]
+
+
 def test_lost_bytes_come_first_are_cut_and_keep_their_fin_for_the_last_part() -> None:
     half = SendHalf(limit=100)
     half.write(b"abcdef", True)
