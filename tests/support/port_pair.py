@@ -85,6 +85,7 @@ class PortPair:
         client_configuration: dict[str, Any] | None = None,
         server_configuration: dict[str, Any] | None = None,
         client_keep_alive: float | None = None,
+        server_keep_alive: float | None = None,
         reset_tokens: ResetTokens | None = None,
     ) -> None:
         self.now = 0.0
@@ -98,6 +99,7 @@ class PortPair:
                 keep_alive_interval=client_keep_alive,
             )
         )
+        self._server_keep_alive = server_keep_alive
         self._server_limits = server_limits or limits()
         self._reset_tokens = reset_tokens
         self._server_configuration = configuration(is_client=False, **(server_configuration or {}))
@@ -187,6 +189,7 @@ class PortPair:
                     AioquicPort(
                         configuration=self._server_configuration,
                         limits=self._server_limits,
+                        keep_alive_interval=self._server_keep_alive,
                         original_destination_connection_id=data[6 : 6 + data[5]],
                         reset_tokens=self._reset_tokens,
                     )

@@ -19,6 +19,10 @@ DATAGRAM_HEADER_MIN = 1 + 1
 ONE_BYTE_LENGTH_MAX = 63
 """Bytes of the largest payload whose length takes one byte; a packet never holds more than two bytes can say."""
 
+QUIET_TIME = 1.0
+"""Seconds of silence after bytes of streams, from which a client with keep-alive asks once whether anybody is there. If
+an address translator forgot it, the server goes on sending to nobody until it hears the client from its new address."""
+
 
 def _ignore(*_: object) -> None:
     """Stand in for a hook that nobody set."""
@@ -64,6 +68,8 @@ class AioquicPort:
         self._table = self._connection.table
         self._keep_alive_interval = keep_alive_interval
         self._keep_alive_at: float | None = None
+        self._bytes_received = 0
+        self._asks_soon = False  # bytes of streams came since the last PING
         self._end_reported = False
         self._timed_out = False
 
@@ -83,13 +89,19 @@ class AioquicPort:
         if connection.closes_at == closes_at:  # nothing in it could be read
             connection.receive_stateless_reset(data, addr, now)
         elif self._keep_alive_interval is not None:
-            self._keep_alive_at = now + self._keep_alive_interval
+            received = self._table.receive_window.received
+            if received != self._bytes_received:
+                self._bytes_received = received
+                self._asks_soon = self.is_client
+            interval = self._keep_alive_interval
+            self._keep_alive_at = now + (min(interval, QUIET_TIME) if self._asks_soon else interval)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         connection = self._connection
         if self._keep_alive_at is not None and now >= self._keep_alive_at:
             self._keep_alive_at = now + (self._keep_alive_interval or 0.0)
+            self._asks_soon = False
             if connection.is_connected:
                 connection.send_ping(0)
         timer = connection.deadline

@@ -221,6 +221,31 @@ def test_keep_alive_is_not_held_off_by_what_strangers_send(make_pair) -> None:
     assert not pair.client.of(Terminated)
 
 
+def test_a_client_that_reads_asks_soon_when_nothing_comes_any_more(make_pair) -> None:
+    """Once: its new address becomes known if it has one, and silence that is meant stays silence."""
+    pair = make_pair(client_keep_alive=20.0).connect()
+    pair.settle()
+    stream_id = pair.server.port.open_stream(unidirectional=True)
+    for _ in range(5):
+        pair.server.port.send_stream(stream_id, b"some", False)
+        pair.run(0.5)
+    before = pair.client.packets_sent
+    pair.run(15.0)
+    assert pair.client.packets_sent - before == 1
+    pair.run(10.0)
+    assert pair.client.packets_sent - before == 2
+
+
+def test_a_server_does_not_ask(make_pair) -> None:
+    pair = make_pair(server_keep_alive=20.0).connect()
+    pair.settle()
+    pair.client.port.send_stream(pair.client.port.open_stream(unidirectional=True), b"some", False)
+    pair.run(0.5)
+    before = pair.server.packets_sent
+    pair.run(15.0)
+    assert pair.server.packets_sent == before
+
+
 def test_no_keep_alive_after_the_end(make_pair) -> None:
     pair = make_pair(client_keep_alive=1.0).connect()
     pair.server.port.close(0, "")
