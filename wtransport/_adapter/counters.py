@@ -32,5 +32,7 @@ class ListenerCounters:
     unknown_connection: int = 0
     """Packets of connections that do not exist; `resets_sent` of them were answered with a stateless reset."""
     resets_sent: int = 0
+    over_waiting_limit: int = 0
+    """Datagrams, of connections as well, dropped because too many of the same sender waited to be worked on."""
     answers_withheld: int = 0
     """Answers without a connection that were not sent, because there were too many or the socket was full."""

@@ -28,6 +28,8 @@ CLOSE_LIMIT = 2.0
 """Seconds that `wait_closed` leaves connections to be closed by whoever holds them, before it aborts them."""
 
 _SHORT_HEADER_CID = slice(1, 1 + CONNECTION_ID_SIZE)
+_LONG_HEADER_CID_SIZE = 5
+"""Where a long header says how long the destination connection id is that follows (RFC 8999, 5.1)."""
 
 _logger = logging.getLogger(__name__)
 
@@ -162,6 +164,19 @@ class Listener:
                 await asyncio.wait([server_socket.closed], timeout=CLOSE_LIMIT)
 
     # Which datagram belongs to whom.
+
+    def find(self, data: bytes) -> AdapterProtocol | None:
+        """Return the connection whose id a datagram bears, or None."""
+        if not data:
+            return None
+        if not data[0] & LONG_HEADER:
+            return self._routes.get(data[_SHORT_HEADER_CID])
+        size = data[_LONG_HEADER_CID_SIZE] if len(data) > _LONG_HEADER_CID_SIZE else 0
+        return self._routes.get(data[_LONG_HEADER_CID_SIZE + 1 : _LONG_HEADER_CID_SIZE + 1 + size])
+
+    def datagram_dropped(self) -> None:
+        """Take note that a datagram found too many waiting before it."""
+        self.counters.over_waiting_limit += 1
 
     def route(self, data: bytes, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
         """Return the connection that a datagram belongs to; None when it was answered or dropped."""

@@ -1,28 +1,21 @@
-"""One bound socket of a listener: reads datagrams in batches and hands each to its connection."""
+"""One bound socket of a listener: reads datagrams in batches, for `inbound` to hand each to its connection."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Protocol, cast
+from typing import cast
 
 from .._quic.port import NetworkAddress
 from ..types import Address
 from .addresses import to_address
+from .inbound import Inbound, Router
 from .outlet import Outlet
-from .protocol import AdapterProtocol
-from .sockets import MAX_UDP_PAYLOAD, READ_BATCH
+from .sockets import MAX_UDP_PAYLOAD
 from .timer import clock_of
 
-
-class Router(Protocol):
-    """What a server socket needs of its listener."""
-
-    def route(self, data: bytes, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
-        """Return the connection that a datagram belongs to; None when it was answered or dropped."""
-
-    def socket_lost(self, outlet: Outlet, error: Exception | None) -> None:
-        """The socket is closed."""
+MAX_READ = 256
+"""Datagrams taken from the kernel before any is worked on: about a millisecond, in which none of its queue is lost."""
 
 
 class ServerSocket(asyncio.DatagramProtocol):
@@ -35,7 +28,9 @@ class ServerSocket(asyncio.DatagramProtocol):
         self.closed: asyncio.Future[None] = loop.create_future()
         self._router = router
         self._clock = clock_of(loop)
+        self._loop = loop
         self._outlet: Outlet | None = None
+        self._inbound: Inbound | None = None
         self._socket: socket.socket | None = None
 
     @property
@@ -59,36 +54,33 @@ class ServerSocket(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._outlet = Outlet(cast("asyncio.DatagramTransport", transport))
+        self._inbound = Inbound(self._router, outlet=self._outlet, loop=self._loop, clock=self._clock)
+        self._inbound.refill = self._refill
 
     def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:
         """Take a datagram, and those waiting behind it."""
-        outlet = self._outlet
-        if outlet is None:
+        inbound = self._inbound
+        if inbound is None:
             return
-        now = self._clock()
-        route = self._router.route
-        sock = self._socket
-        touched: dict[AdapterProtocol, None] = {}
-        more = READ_BATCH
+        inbound.put(data, addr)
+        if self._socket is None:
+            inbound.run_soon()  # the loop has more, which is best worked on together
+            return
+        self._refill()
+        if not inbound.is_scheduled:
+            inbound.run()
+
+    def _refill(self) -> None:
+        """Take what waits in the kernel."""
+        sock, inbound = self._socket, self._inbound
+        if sock is None or inbound is None:
+            return
+        put, receive = inbound.put, sock.recvfrom
         try:
-            while True:
-                connection = route(data, addr, outlet)
-                if connection is not None:
-                    touched[connection] = None
-                    if connection.uses(outlet):
-                        connection.receive(data, addr, now)
-                    else:
-                        connection.receive_elsewhere(data, addr, now, outlet)
-                more -= 1
-                if sock is None or not more:
-                    break
-                try:
-                    data, addr = sock.recvfrom(MAX_UDP_PAYLOAD)
-                except OSError:  # nothing more now; a real error is met again by the event loop
-                    break
-        finally:
-            for connection in touched:
-                connection.end_batch()
+            for _ in range(MAX_READ):
+                put(*receive(MAX_UDP_PAYLOAD))
+        except OSError:  # nothing more now; a real error is met again by the event loop
+            return
 
     def error_received(self, exc: Exception) -> None:
         """Count an error of sending. No connection can be told: the error does not say whose datagram it was."""
@@ -97,6 +89,8 @@ class ServerSocket(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the socket is closed."""
         self._socket = None
+        if self._inbound is not None:
+            self._inbound.clear()
         if not self.closed.done():
             self.closed.set_result(None)
         if self._outlet is not None:

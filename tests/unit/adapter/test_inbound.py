@@ -1,0 +1,240 @@
+"""Whose datagrams are worked on when: in turns, bounded by time and in number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fake_port import FakeTransport, VirtualLoop
+
+from wtransport._adapter.inbound import (
+    MAX_WAITING_BYTES,
+    MAX_WAITING_DATAGRAMS,
+    MAX_WAITING_STRANGERS,
+    MIN_WAITING_DATAGRAMS,
+    TURN_TIME,
+    Inbound,
+)
+from wtransport._adapter.outlet import Outlet
+from wtransport._adapter.sockets import READ_BATCH
+
+ADDRESS = ("192.0.2.50", 5000)
+
+
+class Connection:
+    """Takes datagrams, each of which costs it some time."""
+
+    def __init__(self, desk: Desk, name: str, cost: float) -> None:
+        self.desk = desk
+        self.name = name
+        self.cost = cost
+        self.got: list[bytes] = []
+        self.batches = 0
+        self.home = True
+
+    def uses(self, outlet: Any) -> bool:
+        return self.home
+
+    def receive(self, data: bytes, addr: Any, now: float) -> None:
+        self.got.append(data)
+        self.desk.now += self.cost
+        self.desk.log.append(self.name)
+
+    def receive_elsewhere(self, data: bytes, addr: Any, now: float, outlet: Any) -> None:
+        self.desk.log.append(f"{self.name} elsewhere")
+
+    def end_batch(self) -> None:
+        self.batches += 1
+
+
+class Desk:
+    """A listener, a clock that goes on as packets are worked on, and the queues between them."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.log: list[str] = []
+        self.dropped = 0
+        self.connections: dict[bytes, Connection] = {}
+        self.routed: list[bytes] = []
+        self.cost_of_strangers = 0.003
+        self.loop = VirtualLoop()
+        self.inbound = Inbound(
+            self,  # type: ignore[arg-type]
+            outlet=Outlet(FakeTransport(("192.0.2.1", 4433))),
+            loop=self.loop,  # type: ignore[arg-type]
+            clock=lambda: self.now,
+        )
+
+    def connection(self, name: str, cost: float = 0.000_05) -> Connection:
+        made = self.connections[name.encode()] = Connection(self, name, cost)
+        return made
+
+    def put(self, name: str, number: int = 1, size: int = 20) -> None:
+        for index in range(number):
+            self.inbound.put(name.encode().ljust(8) + b"%06d" % index + bytes(size - 14), ADDRESS)
+
+    def find(self, data: bytes) -> Any:
+        return self.connections.get(data[:8].rstrip())
+
+    def route(self, data: bytes, addr: Any, outlet: Any) -> Any:
+        self.routed.append(data)
+        self.now += self.cost_of_strangers
+        self.log.append("stranger")
+
+    def datagram_dropped(self) -> None:
+        self.dropped += 1
+
+    def socket_lost(self, outlet: Any, error: Any) -> None:
+        raise AssertionError
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    made = Desk()
+    yield made
+    made.loop.close()
+
+
+def test_what_came_first_is_served_first_and_all_in_one_batch(desk: Desk) -> None:
+    one = desk.connection("one")
+    desk.put("one", 10)
+    desk.inbound.run()
+    assert [data[8:14] for data in one.got] == [b"%06d" % index for index in range(10)]
+    assert one.batches == 1
+    assert not desk.inbound.is_scheduled
+    assert len(desk.inbound) == 0
+
+
+def test_a_connection_waits_for_one_slice_of_each_other_one(desk: Desk) -> None:
+    desk.connection("flood")
+    quiet = desk.connection("quiet")
+    desk.put("flood", 500)
+    desk.put("quiet")
+    desk.inbound.run()
+    assert quiet.got
+    assert desk.log.index("quiet") <= 12  # half a millisecond of packets that cost 50 µs
+
+
+def test_dear_packets_are_served_one_at_a_time(desk: Desk) -> None:
+    desk.connection("flood", cost=0.002)
+    desk.connection("quiet")
+    desk.put("flood", 50)
+    desk.inbound.run()
+    assert desk.log == ["flood"]
+    assert desk.inbound.is_scheduled
+    desk.put("quiet")
+    for _ in range(2):
+        desk.inbound.run()
+    assert desk.log[:3] == ["flood", "flood", "quiet"]
+
+
+def test_a_turn_is_over_after_its_time_and_the_next_one_goes_on_there(desk: Desk) -> None:
+    names = [f"c{number}" for number in range(30)]
+    for name in names:
+        desk.connection(name, cost=0.000_6)
+        desk.put(name, 3)
+    turns = 0
+    while len(desk.inbound):
+        before, turns = desk.now, turns + 1
+        desk.inbound.run()
+        assert desk.now - before < TURN_TIME + 0.000_7
+    assert sorted(desk.log[:30]) == sorted(names), "everybody once, before anybody has had the second slice"
+    assert turns > 10
+
+
+def test_nobody_has_more_than_a_batch_at_a_time(desk: Desk) -> None:
+    alone = desk.connection("alone", cost=0.0)
+    desk.put("alone", 3 * READ_BATCH)
+    desk.inbound.run()
+    assert alone.batches == 3
+
+
+def test_the_next_turn_takes_what_came_meanwhile(desk: Desk) -> None:
+    desk.connection("flood", cost=0.002)
+    quiet = desk.connection("quiet")
+    desk.put("flood", 5)
+    desk.inbound.run()
+    desk.inbound.refill = lambda: desk.put("quiet") if not quiet.got else None
+    for _ in range(3):
+        desk.loop.turn()
+    assert quiet.got
+
+
+def test_too_many_datagrams_of_one_connection_are_dropped_and_counted(desk: Desk) -> None:
+    flood, quiet = desk.connection("flood", cost=0.0), desk.connection("quiet")
+    desk.put("flood", MAX_WAITING_DATAGRAMS + 10)
+    desk.put("quiet")
+    assert desk.dropped == 10
+    while len(desk.inbound):
+        desk.inbound.run()
+    assert len(flood.got) == MAX_WAITING_DATAGRAMS
+    assert len(quiet.got) == 1
+
+
+def test_too_many_strangers_are_dropped_and_known_clients_served_between_them(desk: Desk) -> None:
+    quiet = desk.connection("quiet")
+    desk.put("who?", MAX_WAITING_STRANGERS + 5)
+    desk.put("quiet")
+    assert desk.dropped == 5
+    desk.inbound.run()
+    desk.inbound.run()
+    assert quiet.got
+    assert desk.log.index("quiet") == 1
+    while len(desk.inbound):
+        desk.inbound.run()
+    assert len(desk.routed) == MAX_WAITING_STRANGERS
+
+
+def test_all_waiting_datagrams_together_are_bounded(desk: Desk) -> None:
+    size, number = 60_000, 0
+    while not desk.dropped:
+        name = f"c{number}"
+        number += 1
+        desk.connection(name)
+        desk.put(name, 100, size)
+    assert (number - 1) * 100 * size <= MAX_WAITING_BYTES
+    late = desk.connection("late")
+    desk.put("late", MIN_WAITING_DATAGRAMS + 1)
+    while len(desk.inbound):
+        desk.inbound.run()
+    assert len(late.got) == MIN_WAITING_DATAGRAMS
+    desk.dropped = 0
+    desk.put("late", 100)
+    assert not desk.dropped, "there is room again"
+
+
+def test_a_connection_at_another_socket_is_told_which_one(desk: Desk) -> None:
+    desk.connection("moved").home = False
+    desk.put("moved")
+    desk.inbound.run()
+    assert desk.log == ["moved elsewhere"]
+
+
+def test_one_that_raises_does_not_keep_the_others_waiting(desk: Desk) -> None:
+    bad, good = desk.connection("bad"), desk.connection("good")
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    bad.receive = fail  # type: ignore[method-assign]
+    desk.put("bad", 2)
+    desk.put("good")
+    with pytest.raises(RuntimeError):
+        desk.inbound.run()
+    assert desk.inbound.is_scheduled
+    with pytest.raises(RuntimeError):
+        for _ in range(3):
+            desk.inbound.run()
+    assert good.got
+    assert len(desk.inbound) == 0
+
+
+def test_a_lost_socket_leaves_nothing_waiting(desk: Desk) -> None:
+    desk.connection("one")
+    desk.put("one", 3)
+    desk.put("who?", 3)
+    desk.inbound.clear()
+    desk.inbound.run()
+    assert desk.log == []
+    assert len(desk.inbound) == 0

@@ -1,0 +1,202 @@
+"""Received datagrams on their way to the connections of a listener: each connection gets its turn.
+
+The kernel keeps the datagrams of everybody in one queue, in which one peer can stand before all others. So they are
+taken out quickly, put into a queue for each connection, and worked off in turns that are bounded by time: what a packet
+costs is up to whoever wrote it. Strangers, whose first packets cost most, share one queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from .._quic.port import NetworkAddress
+from .outlet import Outlet
+from .protocol import AdapterProtocol
+from .sockets import READ_BATCH
+
+__all__ = [
+    "MAX_WAITING_BYTES",
+    "MAX_WAITING_DATAGRAMS",
+    "MAX_WAITING_STRANGERS",
+    "MIN_WAITING_DATAGRAMS",
+    "SLICE_TIME",
+    "TURN_TIME",
+    "Inbound",
+    "Router",
+]
+
+MAX_WAITING_DATAGRAMS = 1024
+"""Received datagrams of one connection that wait for their turn; more are dropped, as the kernel would. So many are in
+flight when a fast sender fills a window of more than a MiB."""
+
+MAX_WAITING_STRANGERS = 256
+"""Datagrams of no connection, first packets above all, that wait for their turn; more are dropped."""
+
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+"""Bytes of all waiting datagrams; beyond, a connection may have `MIN_WAITING_DATAGRAMS` waiting only."""
+
+MIN_WAITING_DATAGRAMS = 16
+"""What a connection may have waiting even then: a peer that keeps to congestion control has no more at its start."""
+
+TURN_TIME = 0.002
+"""Seconds of work on received datagrams in one turn of the loop; tasks and timers are served between two turns."""
+
+SLICE_TIME = 0.000_5
+"""Seconds that one connection has at a time while others wait; at least one datagram."""
+
+_Waiting: TypeAlias = "deque[tuple[bytes, NetworkAddress]]"
+
+
+class Router(Protocol):
+    """What is needed of the listener."""
+
+    def find(self, data: bytes) -> AdapterProtocol | None:
+        """Return the connection that a datagram belongs to; None for a stranger's. Costs next to nothing."""
+
+    def route(self, data: bytes, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
+        """Return the connection that a datagram belongs to, which it may begin; None: it was answered or dropped."""
+
+    def datagram_dropped(self) -> None:
+        """Take note that a datagram found too many waiting before it."""
+
+    def socket_lost(self, outlet: Outlet, error: Exception | None) -> None:
+        """The socket is closed."""
+
+
+class Inbound:
+    """The waiting datagrams of one socket.
+
+    `put` what was received, then `run`, which works for a while and sees to it that it is called again in the next turn
+    of the loop if anything is left.
+    """
+
+    def __init__(
+        self, router: Router, *, outlet: Outlet, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]
+    ) -> None:
+        self.is_scheduled = False
+        """`run` will be called, so nobody else needs to."""
+
+        self.refill: Callable[[], None] = _nothing
+        """Called before each further turn, to `put` what has come meanwhile."""
+
+        self._router = router
+        self._outlet = outlet
+        self._loop = loop
+        self._clock = clock
+        self._queues: dict[AdapterProtocol, _Waiting] = {}
+        self._turns: deque[AdapterProtocol | None] = deque()  # whose turn it is; None: the strangers'
+        self._strangers: _Waiting = deque()
+        self._nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._strangers) + sum(map(len, self._queues.values()))
+
+    def put(self, data: bytes, addr: NetworkAddress) -> None:
+        """Let a datagram wait for its turn, unless too many do."""
+        connection = self._router.find(data)
+        if connection is None:
+            queue, limit = self._strangers, MAX_WAITING_STRANGERS
+            if not queue:
+                self._turns.append(None)
+        else:
+            known = self._queues.get(connection)
+            if known is None:
+                known = self._queues[connection] = deque()
+                self._turns.append(connection)
+            queue = known
+            limit = MAX_WAITING_DATAGRAMS if self._nbytes < MAX_WAITING_BYTES else MIN_WAITING_DATAGRAMS
+        if len(queue) >= limit:
+            self._router.datagram_dropped()
+            return
+        queue.append((data, addr))
+        self._nbytes += len(data)
+
+    def run(self) -> None:
+        """Work for `TURN_TIME`, on each connection in turn."""
+        self.is_scheduled = False
+        turns, clock = self._turns, self._clock
+        now = clock()
+        turn_end = now + TURN_TIME
+        try:
+            while turns and now < turn_end:
+                connection = turns.popleft()
+                slice_end = now + SLICE_TIME if turns else turn_end
+                try:
+                    if connection is None:
+                        self._serve_strangers(now, slice_end)
+                    else:
+                        self._serve(connection, now, slice_end)
+                finally:
+                    self._line_up(connection)
+                now = clock()
+        finally:
+            if turns:
+                self.run_soon()
+
+    def run_soon(self) -> None:
+        """Have `run` called in the next turn of the loop."""
+        if not self.is_scheduled:
+            self.is_scheduled = True
+            self._loop.call_soon(self._run_again)
+
+    def clear(self) -> None:
+        """Forget what waits: the socket is gone."""
+        self._queues.clear()
+        self._turns.clear()
+        self._strangers.clear()
+        self._nbytes = 0
+
+    def _run_again(self) -> None:
+        self.refill()
+        self.run()
+
+    def _line_up(self, connection: AdapterProtocol | None) -> None:
+        """Let whoever was served go to the end of the line, or out of it."""
+        if connection is None:
+            if self._strangers:
+                self._turns.append(None)
+        elif self._queues.get(connection):
+            self._turns.append(connection)
+        else:
+            self._queues.pop(connection, None)
+
+    def _serve(self, connection: AdapterProtocol, now: float, slice_end: float) -> None:
+        queue, clock, outlet = self._queues[connection], self._clock, self._outlet
+        is_at_home = connection.uses(outlet)
+        try:
+            for _ in range(READ_BATCH):
+                data, addr = queue.popleft()
+                self._nbytes -= len(data)
+                if is_at_home:
+                    connection.receive(data, addr, now)
+                else:
+                    connection.receive_elsewhere(data, addr, now, outlet)
+                if not queue:
+                    break
+                now = clock()
+                if now >= slice_end:
+                    break
+        finally:
+            connection.end_batch()
+
+    def _serve_strangers(self, now: float, slice_end: float) -> None:
+        queue, clock, outlet = self._strangers, self._clock, self._outlet
+        while queue:
+            data, addr = queue.popleft()
+            self._nbytes -= len(data)
+            connection = self._router.route(data, addr, outlet)
+            if connection is not None:
+                try:
+                    connection.receive(data, addr, clock())
+                finally:
+                    connection.end_batch()
+            now = clock()
+            if now >= slice_end:
+                break
+
+
+def _nothing() -> None:
+    """Stand in for a socket that cannot be read from."""
