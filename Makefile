@@ -11,6 +11,8 @@
 #   make lossy         long transfers over a bad network: 64 MiB each way, 20 times, some 20 minutes
 #   make migration     64 MiB each way while the client's address changes five times
 #   make soak          churn of everything between two processes, one minute or MINUTES=20; nothing may grow or be left
+#   make fuzz          hostile input: MINUTES (10) of CPU time for each target, two targets at a time
+#   make sanitize      the compiled kernels under AddressSanitizer and UBSan (gcc)
 #   make docs          the documentation, to build/docs
 #   make clean         remove everything that was made here
 
@@ -27,11 +29,17 @@ INSTALLED := $(VENV)/.installed
 LINTERS := $(VENV)/.linters
 DRIVER := $(VENV)/.driver
 DOCTOOLS := $(VENV)/.doctools
+FUZZER := $(VENV)/.fuzzer
 
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
-.PHONY: demo test conformance setup setup-peers build driver drafts lint bench lossy migration soak docs clean
+# Minutes of fuzz (of CPU time, for each target), sanitize and soak, where they are not to be the usual ones; and which
+# fuzz targets, if not all: make fuzz MINUTES=1 TARGETS="engine frames"
+MINUTES ?=
+TARGETS ?=
+
+.PHONY: demo test conformance setup setup-peers build driver drafts lint bench lossy migration soak fuzz sanitize docs clean
 
 demo: build
 	@$(BIN)/python -m wtransport demo
@@ -113,11 +121,23 @@ bench: build
 lossy migration: build
 	@PYTHONPATH=tests/support $(BIN)/python tests/network/long_transfers.py $@ $(ARGS)
 
-MINUTES ?= 1
 SEED ?= 1
 
 soak: build
-	$(BIN)/python tests/soak --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+	$(BIN)/python tests/soak --minutes $(or $(MINUTES),1) --seed $(SEED) $(ARGS)
+
+# Coverage guidance, where it can be had; without it inputs are changed at random.
+$(FUZZER): $(INSTALLED)
+	@$(PIP) install --quiet --only-binary :all: "atheris>=3" || echo "no atheris for this Python; inputs change at random"
+	@touch $@
+
+# Each input runs on both sides of the kernels, and both must do the same. Fails after a finding.
+fuzz: build $(FUZZER)
+	$(BIN)/python tests/fuzz run $(TARGETS) --minutes $(or $(MINUTES),10) --jobs 2
+
+# A build of its own, below build/sanitized.
+sanitize: build
+	$(BIN)/python tests/fuzz sanitize $(TARGETS) --minutes $(or $(MINUTES),1) --jobs 2
 
 # The same packages as the extra `docs`.
 $(DOCTOOLS): $(INSTALLED)

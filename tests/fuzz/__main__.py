@@ -1,4 +1,5 @@
-"""``python tests/fuzz``: fuzz targets, run saved inputs again, choose the inputs that are worth saving."""
+"""``python tests/fuzz``: fuzz targets, run saved inputs again, choose the inputs that are worth
+saving, and do it all under sanitizers."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fuzzing import corpora, guided, selection, worker
+from fuzzing import corpora, guided, sanitizers, selection, worker
 from fuzzing.campaign import Campaign
 from fuzzing.execution import Execution
 from fuzzing.worlds import TWINS, load, target_names
@@ -31,6 +32,11 @@ def _arguments() -> argparse.ArgumentParser:
     run.add_argument("names", nargs="*", metavar="TARGET", help=f"{', '.join(target_names())}; all if none is named")
     run.add_argument("--minutes", type=float, default=10.0, help="of CPU time for each target")
     run.add_argument("--jobs", type=int, default=2, help="targets at a time")
+
+    sanitize = commands.add_parser("sanitize", help="test and fuzz the kernels under AddressSanitizer and UBSan")
+    sanitize.add_argument("names", nargs="*", metavar="TARGET", help=", ".join(sanitizers.KERNEL_TARGETS))
+    sanitize.add_argument("--minutes", type=float, default=1.0, help="of CPU time for each target")
+    sanitize.add_argument("--jobs", type=int, default=2, help="targets at a time")
 
     work = commands.add_parser("worker", parents=[twin, chance], help="fuzz one target in this process")
     work.add_argument("name", choices=target_names())
@@ -76,6 +82,9 @@ def main() -> int:
     match options.command:
         case "run":
             return _run(options)
+        case "sanitize":
+            names = options.names or sanitizers.KERNEL_TARGETS
+            return sanitizers.run(names, minutes=options.minutes, jobs=options.jobs)
         case "replay":
             return _replay(options)
         case "select":
