@@ -40,7 +40,10 @@ def run(names: Sequence[str], *, minutes: float, jobs: int) -> int:
         ("probe", lambda: _call(["-P", "-c", _probe()], environment)),
         (
             "tests",
-            lambda: _call(["-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/speedups"], environment),
+            lambda: _call(
+                ["-P", "-m", "pytest", "-q", "--capture=sys", "-p", "no:cacheprovider", "tests/unit/speedups"],
+                environment,
+            ),
         ),
         (
             "fuzzing",
