@@ -79,7 +79,7 @@ class Watched:
 
 def main(name: str, twins: Sequence[str], *, cpu_seconds: float, seed: int, is_guided: bool) -> None:
     """Fuzz until the budget of CPU time is used up or something is found; does not return."""
-    logging.disable(logging.CRITICAL)  # complaints about peers are not what is looked for
+    logging.disable(logging.WARNING)  # complaints about peers are not what is looked for
     directory = corpora.work_directory(name)
     found = directory / "corpus"
     found.mkdir(parents=True, exist_ok=True)

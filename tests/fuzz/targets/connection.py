@@ -11,13 +11,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 from aioquic.tls import Epoch
 from engine_pair import EnginePair
 from fuzzing.byte_source import ByteSource
 from fuzzing.certificates import certificate
 from fuzzing.outcomes import Trace, check, outcome
+from fuzzing.repeatable import no_randomness
 from network import CLIENT_ADDRESS, SERVER_ADDRESS
 from port_pair import packets_with
 from wire_vectors import CAPSULES
@@ -68,13 +68,7 @@ def seeds() -> Iterator[bytes]:
 
 def fuzz(data: bytes) -> Trace:
     """Run one input."""
-    counter = iter(range(1, 1 << 30))
-
-    def not_random(size: int) -> bytes:
-        return next(counter).to_bytes(4).rjust(size, b"\x5a")[-size:] if size else b""
-
-    # Connection ids and challenges: the same in every run, so that a finding can be found again.
-    with mock.patch("os.urandom", not_random):
+    with no_randomness():
         return _Duel(ByteSource(data)).run()
 
 

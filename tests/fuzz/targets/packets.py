@@ -1,6 +1,8 @@
-"""What a server reads and writes without a connection: packet headers, version negotiation, refusals.
+"""What a server reads and writes without a connection: headers, version negotiation, refusals, Retry, handshakes.
 
-Documented: nothing is raised. A long header is what aioquic makes of it; what we answer, a client can read.
+Documented: nothing is raised, nor logged as an error. A long header is what aioquic makes of it; what we answer, a
+client can read. Nobody gets over three times of what it sent, handshakes keep to their limits and end, and nothing is
+left of them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.packet import QuicPacketType, pull_quic_header
 from fuzzing.byte_source import ByteSource
 from fuzzing.outcomes import Trace, check
+from models.front_door import FrontDoor
 
 from wtransport._adapter import packets
 from wtransport._speedups import BACKEND
@@ -28,19 +31,34 @@ def seeds() -> Iterator[bytes]:
     for version in _VERSIONS:
         for first in (0xC0, 0xD0, 0xE0, 0xF0, 0x80, 0xFF):
             packet = bytes([first]) + version.to_bytes(4) + b"\x08client12\x05srvid\x00\x40\x10" + bytes(16)
-            yield packet
-            yield packet[:13]
-            yield packet[:19]
-    yield b"\x40" + bytes(30)
-    yield b"\xc0\x00\x00\x00\x01\xff" + bytes(300)
-    yield b"\xc0\x00\x00\x00\x01\x00\x00\x00\x40\x10" + bytes(16)
-    yield b"\x80\x00\x00\x00\x00\x04abcd\x04efgh\x00\x00\x00\x01\x1a\x2a\x3a\x4a"
+            yield b"\x00" + packet
+            yield b"\x00" + packet[:13]
+            yield b"\x00" + packet[:19]
+    yield b"\x00\x40" + bytes(30)
+    yield b"\x00\xc0\x00\x00\x00\x01\xff" + bytes(300)
+    yield b"\x00\xc0\x00\x00\x00\x01\x00\x00\x00\x40\x10" + bytes(16)
+    yield b"\x00\x80\x00\x00\x00\x00\x04abcd\x04efgh\x00\x00\x00\x01\x1a\x2a\x3a\x4a"
+    first = bytes([0, 0, 1, 0, 0, 0, 0, 0])
+    for mode in (0, 1, 2):
+        for is_real in (0, 1):
+            start = bytes([1, mode, is_real])
+            yield start + first + bytes([5, 2]) + bytes([0, 0, 2, 1, 0, 0, 0, 0]) + bytes([5, 5])
+            yield start + first + bytes([0, 0, 1, 1, 0, 0, 0, 0, 0]) + bytes([0, 0, 1, 2, 0, 9, 1, 0, 0, 0, 0])
+            yield start + b"".join(bytes([0, 0, index, 0, 0, 0, 0, index % 3]) for index in range(8)) + bytes([5, 4])
+            for kind in range(5):
+                yield start + bytes([0, 0, 1, 0, 1, 0, 60 * kind, 2, 9, kind, 1, kind, 2, 1, 2, 0, 0]) + first
+            yield start + first + bytes([3, 0, 40, 1, 7, 0, 4, 1, 5, 3, 9]) + bytes(9) + bytes([5, 3])
+            yield start + bytes([6, 1]) + first + bytes([2, 40]) + b"\xc0\x00\x00\x00\x01" + bytes(35) + bytes([4, 0])
 
 
 def fuzz(data: bytes) -> Trace:
     """Run one input."""
     source = ByteSource(data)
-    supported = [source.pick(_VERSIONS[:2])] if data[:1] == b"\x41" else _VERSIONS[:2]
+    return FrontDoor(source).run() if source.flag() else _read_header(source.rest())
+
+
+def _read_header(data: bytes) -> Trace:
+    supported = _VERSIONS[:2]
     header = packets.read_long_header(data)
     trace: Trace = [header and tuple(header)]
     reference = _reference(data)
