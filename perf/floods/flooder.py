@@ -20,9 +20,10 @@ def flood(kind: Flood, *, rate: float, seconds: float) -> dict[str, float]:
     start = time.monotonic()
     offered = 0
     before = kind.taken or 0
+    batch = (kind.spread or kind.batch) if rate else kind.batch
     while (elapsed := time.monotonic() - start) < seconds:
-        due = rate * elapsed - offered if rate else float(kind.batch)
-        sent = kind.offer(kind.batch) if due >= kind.batch else 0
+        due = rate * elapsed - offered if rate else float(batch)
+        sent = kind.offer(batch) if due >= batch else 0
         offered += sent
         kind.pump()
         if not sent:

@@ -42,6 +42,10 @@ class Flood(ABC):
     """One kind; `offer` sends at most so many units and returns how many that were, `pump` looks after the rest."""
 
     batch: int
+    """Units offered at a time without a break."""
+
+    spread: int | None = None
+    """Units offered at a time at a given rate, which is spread evenly; None: as without a break."""
 
     @abstractmethod
     def offer(self, units: int) -> int:
@@ -110,6 +114,8 @@ class Datagrams(_ConnectedFlood):
 
 class Streams(_ConnectedFlood):
     """Unidirectional streams of one byte, ended at once."""
+
+    spread = 10
 
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__(address)
