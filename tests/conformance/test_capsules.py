@@ -150,6 +150,18 @@ def test_too_many_early_capsules(bench: MakeBench) -> None:
     ends.check_stream_error(stream_id, ErrorCodes.H3_EXCESSIVE_LOAD)
 
 
+@rule("5.2-data-after-close")
+@pytest.mark.in_role("server")
+def test_data_after_close_before_the_answer(bench: MakeBench) -> None:
+    ends = bench()
+    stream_id = ask(ends, data(CLOSE_BYE))
+    session = ends.peer.take_event("SessionRequested").session
+    session.accept()
+    assert session.close_code == 42
+    ends.peer.send(stream_id, data(b""))
+    ends.check_stream_error(stream_id, ErrorCodes.H3_MESSAGE_ERROR)
+
+
 # Malformed capsules.
 
 
@@ -218,6 +230,24 @@ def test_close_text_too_long_by_nothing(bench: MakeBench, draft: int) -> None:
 def test_close_text_not_utf8(bench: MakeBench, text: bytes, draft: int) -> None:
     ends = in_draft(bench, draft)
     ends.peer.send_close(ends.session_id, 0, text)
+    ends.check_message_error()
+
+
+@rule("5.2-data-after-close")
+@pytest.mark.parametrize("where", ["same packet", "same packet with FIN", "next packet"])
+@pytest.mark.parametrize(
+    "frame", [data(b""), encode_frame(0x1F * 3 + 0x21, b""), encode_frame(0x1F * 3 + 0x21, b"reserved")]
+)
+def test_data_after_close_outside_of_capsules(bench: MakeBench, frame: bytes, where: str) -> None:
+    # Any bytes on the stream are meant, also of frames that carry no capsule.
+    ends = bench()
+    before = encode_frame(0x1F * 3 + 0x21, b"") + data(CLOSE_BYE)
+    if where == "next packet":
+        ends.peer.send(ends.session_id, before)
+        assert ends.session.close_code == 42
+        ends.peer.send(ends.session_id, frame)
+    else:
+        ends.peer.send(ends.session_id, before + frame, fin=where.endswith("FIN"))
     ends.check_message_error()
 
 

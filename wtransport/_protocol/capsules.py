@@ -179,6 +179,11 @@ class CapsuleReader:
         if self._parser.failed:
             raise _malformed("capsule is too long")
 
+    @property
+    def has_read_close(self) -> bool:
+        """Tell whether WT_CLOSE_SESSION was read."""
+        return self._closed
+
     def finish(self) -> None:
         """Take the end of the stream.
 

@@ -26,13 +26,14 @@ draft-16, section 6). QUIC keeps no order between the two."""
 class ConnectReader(StreamReader):
     """What both ends have in common: frames in, capsules to the session, abnormal ends."""
 
-    __slots__ = ("_has_ended", "_host", "_message", "session", "stream_id")
+    __slots__ = ("_has_ended", "_host", "_idle_at_close", "_message", "session", "stream_id")
 
     def __init__(self, host: EngineHost, stream_id: int) -> None:
         """Begin before the first frame."""
         self._host = host
         self._message = MessageReader(is_client=host.is_client)
         self._has_ended = False
+        self._idle_at_close: int | None = None  # frames before WT_CLOSE_SESSION that brought nothing
         self.stream_id = stream_id
         self.session: SessionCore | None = None
 
@@ -41,12 +42,16 @@ class ConnectReader(StreamReader):
         if data:
             self._host.port.consume(self.stream_id, len(data))
         self._has_ended |= end_stream
+        if data and self.session is not None and self.session.has_read_close:
+            raise _data_after_close()
         self._read(data, end_stream)
 
     def _read(self, data: bytes, end_stream: bool) -> None:
         message = self._message
         for item in message.feed(data, end_stream):
             self._on_item(item)
+        if self._idle_at_close is not None and message.idle_frames > self._idle_at_close:
+            raise _data_after_close()
         if message.idle_frames:
             self._host.idle_actions.note(message.idle_frames)
             message.idle_frames = 0
@@ -64,6 +69,8 @@ class ConnectReader(StreamReader):
             case DataRead(data):
                 if self.session is not None:
                     self.session.on_capsule_bytes(data)
+                    if self.session.has_read_close and self._idle_at_close is None:
+                        self._idle_at_close = self._message.idle_frames
             case MessageEnded():
                 if self.session is not None:
                     self.session.on_fin()
@@ -277,6 +284,11 @@ class ResponseReader(ConnectReader):
         if session is not None and session.response_status is None:
             self._host.emit(SessionRejected(session, None, violation.reason))
         super().fail(violation)
+
+
+def _data_after_close() -> StreamViolation:
+    # "If any additional stream data is received", which need not be capsules (draft-16, section 6).
+    return StreamViolation(ErrorCodes.H3_MESSAGE_ERROR, "data after WT_CLOSE_SESSION")
 
 
 def _no_datagrams() -> StreamViolation:

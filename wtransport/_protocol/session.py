@@ -105,6 +105,11 @@ class SessionCore:
         """Tell whether streams and datagrams may be used."""
         return self.state in _OPEN_STATES
 
+    @property
+    def has_read_close(self) -> bool:
+        """Tell whether the peer's WT_CLOSE_SESSION was read: nothing may follow it."""
+        return self._capsules.has_read_close
+
     def accept(self, headers: Mapping[str, str] | None = None, protocol: str | None = None) -> None:
         """Server: answer the CONNECT with 200.
 
