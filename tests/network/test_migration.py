@@ -151,6 +151,76 @@ def test_what_was_under_way_to_the_old_address_does_not_keep_the_new_one_waiting
     transfer.run(seconds=30)
 
 
+# A client that moves and knows it (RFC 9000, 9.4 and 9.5).
+
+
+def test_a_client_that_moves_uses_another_connection_id_each_time(make_pair: MakePair) -> None:
+    """Nobody on the way can tell that it is the same client; there are always ids left to go on with."""
+    network = Network(delay=0.025)
+    pair, ours, theirs = started(make_pair, network)
+    transfer = Transfer(pair, size=MIB, seed=1)
+    transfer.begin(ours, theirs)
+    seen: dict[Any, set[bytes]] = {}
+
+    def note(data: bytes) -> bool:
+        if not data[0] & 0x80:
+            seen.setdefault(network.client_address, set()).add(data[1:9])
+        return False
+
+    network.to_server.loses = note
+    for address in NEW_ADDRESSES * 2:
+        goal = transfer.received + MIB // 8
+        pair.advance_until(lambda goal=goal: transfer.step() or transfer.received > goal, seconds=30)
+        network.client_address = (address[0], address[1] + len(seen))
+        pair.client.port.path_changed()
+    transfer.run(seconds=60)
+    assert len(seen) == 11
+    ids = [connection_id for used in seen.values() for connection_id in used]
+    assert len(ids) == len(set(ids)), "an id was used from two addresses"
+
+
+@pytest.mark.parametrize("address", [ELSEWHERE, (CLIENT_ADDRESS[0], 666)], ids=["another host", "another port"])
+def test_a_new_path_is_measured_anew(make_pair: MakePair, address: Any) -> None:
+    """What was learned about the old path says nothing about the new one, unless only the port is another."""
+    network = Network(delay=0.2)
+    pair, ours, theirs = started(make_pair, network)
+    moves_some(pair, theirs)
+    assert pair.server.round_trip_time > 0.39
+    network.change(delay=0.01)
+    network.client_address = address
+    assert ours.send_datagram(b"moved")
+    pair.advance(0.5)
+    assert theirs.send_datagram(b"seen")
+    pair.advance(0.5)
+    assert (pair.server.round_trip_time < 0.1) == (address == ELSEWHERE)
+    moves_some(pair, theirs)
+    loss = pair.server.port._connection._loss  # type: ignore[attr-defined]
+    assert loss.bytes_in_flight == 0
+
+
+def test_a_client_that_moves_in_the_middle_of_an_upload_measures_anew(make_pair: MakePair) -> None:
+    network = Network(delay=0.2)
+    pair, ours, theirs = started(make_pair, network)
+    transfer = Transfer(pair, size=MIB, seed=1)
+    transfer.begin(ours, theirs)
+    pair.advance_until(lambda: transfer.step() or transfer.received > MIB // 2, seconds=30)
+    network.change(delay=0.01)
+    network.client_address = ELSEWHERE
+    pair.client.port.path_changed()
+    transfer.run(seconds=30)
+    pair.advance(5.0)
+    for engine in (pair.client, pair.server):
+        assert engine.round_trip_time < 0.1
+        assert engine.port._connection._loss.bytes_in_flight == 0  # type: ignore[attr-defined]
+
+
+def moves_some(pair: EnginePair, session: Any) -> None:
+    transfer = Transfer(pair, size=100_000, seed=1, streams=1)
+    transfer.begin_one_way(session)
+    transfer.run(seconds=30)
+    pair.advance(2.0)
+
+
 # Paths that do not work.
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 from typing import Any
 
+from content import Digest, read_content, write_content
 from handle_pair import session_pair
 from moving import proxy_of, transfer_with_changes
 from network import everything
@@ -35,6 +38,22 @@ async def test_what_was_said_before_and_after_a_change_arrives(certificate: Any)
             proxy_of(pair).rebind()
         await pair.client.close()
         await until(lambda: pair.server.is_closed)
+
+
+async def test_a_client_whose_own_network_changes_goes_on_from_another_socket(certificate: Any) -> None:
+    async with session_pair(certificate) as pair:
+        connection, server = pair.client.connection, pair.connections.server
+        incoming = pair.server.incoming_unidirectional_streams()
+        stream = await pair.client.create_unidirectional_stream()
+        sending = asyncio.ensure_future(write_content(stream, 4 * MIB, "up"))
+        content = Digest()
+        reading = asyncio.ensure_future(read_content(await anext(incoming), content))
+        await until(lambda: content.size > MIB)
+        before = connection.local_address
+        connection._protocol.error_received(OSError(errno.EADDRNOTAVAIL, "the address is gone"))
+        await until(lambda: connection.local_address != before)
+        assert await reading == await sending
+        assert server.remote_address == connection.local_address
 
 
 async def test_a_client_that_missed_the_servers_close_hears_of_it_when_it_speaks(certificate: Any) -> None:

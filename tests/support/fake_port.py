@@ -21,6 +21,10 @@ class FakePort:
         self.connects: list[tuple] = []
         self.closes: list[tuple[int, str]] = []
         self.on_close = lambda: None
+        self.path_changes = 0
+
+    def path_changed(self) -> None:
+        self.path_changes += 1
 
     def connect(self, addr, now) -> None:
         self.connects.append((addr, now))

@@ -95,6 +95,9 @@ class MemoryPort:
     def connect(self, addr: Any, now: float) -> None:
         pass
 
+    def path_changed(self) -> None:
+        pass
+
     def receive_datagram(self, data: bytes, addr: Any, now: float) -> None:
         pass
 

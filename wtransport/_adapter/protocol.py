@@ -142,6 +142,7 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
             previous.forget(self.flush_soon)
             previous.transport.set_protocol(asyncio.DatagramProtocol())
             previous.transport.close()
+            self.port.path_changed()
             self.flush_soon()
 
     def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:

@@ -81,6 +81,11 @@ class AioquicPort:
             self._connection.connect(addr, now)
             self.request_flush()
 
+    def path_changed(self) -> None:
+        """Client only: packets leave from another address from now on."""
+        self._connection.path_changed()
+        self.request_flush()
+
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take one UDP payload."""
         connection = self._connection

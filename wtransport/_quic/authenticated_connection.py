@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..exceptions import ConnectionError
 from .client_certificates import ClientCertificates
 from .exporter import exported
-from .hardened_connection import HardenedConnection
+from .moving_connection import MovingConnection
 from .reset_tokens import ResetTokens
 
 
-class AuthenticatedConnection(HardenedConnection):
+class AuthenticatedConnection(MovingConnection):
     """A `QuicConnection` that knows whom it talks to."""
 
     def __init__(

@@ -171,6 +171,9 @@ class QuicPort(Protocol):
     def connect(self, addr: NetworkAddress, now: float) -> None:
         """Client only: begin the handshake with `addr`."""
 
+    def path_changed(self) -> None:
+        """Client only: packets leave from another address from now on (RFC 9000, 9)."""
+
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take one UDP payload."""
 

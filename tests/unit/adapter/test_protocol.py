@@ -196,6 +196,7 @@ def test_a_new_socket_replaces_the_old_one(client, engine, loop):
     assert old.protocol is not client
     assert new.sent == []
     assert client.local_address == ("192.0.2.77", 6000)
+    assert client.port.path_changes == 1
     assert not client.is_finished
     client.datagram_received(b"answer", PEER)
     assert engine.log[-1] == ("receive", b"answer", PEER)
