@@ -84,6 +84,7 @@ class _Duel:
         self.engines = (self.pair.client, self.pair.server)
         self.sessions = sessions
         self.streams: list[Any] = []
+        self.own_codes: set[int] = set()
         self.alterations: list[list[Callable[[bytes], bytes]]] = [[], []]
         for engine, waiting in zip(self.engines, self.alterations, strict=True):
             _alter_packets(engine.port._connection, waiting)  # type: ignore[attr-defined]
@@ -163,7 +164,9 @@ class _Duel:
             case 10:
                 self.do(engine.shutdown)
             case 11 if self.source.byte() % 4 == 1:
-                self.do(engine.close, self.source.byte(), "over")
+                code = self.source.byte()
+                self.own_codes.add(code)
+                self.do(engine.close, code, "over")
 
     def do(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         result = outcome(call, *args, documented=DOCUMENTED, **kwargs)
@@ -205,7 +208,7 @@ class _Duel:
             check(len(ends) == 1 and events[-1] is ends[0], f"the {name} tells of its end {len(ends)} times")
             check(engine.port.is_terminated and engine.next_deadline() is None, f"the {name} does not end")
             if not ends[0].by_peer:
-                check(ends[0].error_code in _CODES, f"the {name} closes with {ends[0].error_code:#x}")
+                check(ends[0].error_code in _CODES | self.own_codes, f"the {name} closes with {ends[0].error_code:#x}")
             self.trace.append((ends[0].error_code, ends[0].reason, ends[0].by_peer, ends[0].is_application))
             left = engine.sessions, engine.streams, engine._router.readers, engine._router.connects
             check(not any(left) and not engine._early._total, f"the {name} keeps {left}")
