@@ -77,6 +77,11 @@ class FakeEngine:
             raise LookupError("event")
         return self.events.popleft() if self.events else None
 
+    take_event = next_event
+
+    def step(self) -> bool:
+        return False
+
     def _closed(self) -> None:
         self._called("close")
         self.is_closed = True

@@ -54,6 +54,7 @@ class ConnectionDriver:
         self._outlet: Outlet | None = None
         self._flush_scheduled = False
         self._flush_held = False
+        self._has_backlog = False
         self._delivering = False
         self._aborting = False
         self._ready_reported = False
@@ -160,16 +161,27 @@ class ConnectionDriver:
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
 
-    def end_batch(self) -> None:
-        """Deliver the events of the datagrams received, then schedule the flush."""
+    def end_batch(self, until: float | None = None) -> bool:
+        """Deliver the events of the datagrams received, then schedule the flush.
+
+        Args:
+            until: when to leave the rest for later; None delivers everything.
+
+        Returns:
+            whether anything was left: then this must be called again, before any further datagram is received.
+        """
+        goes_on = self._has_backlog
         try:
-            self._deliver_events()
+            self._deliver_events(until)
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
         finally:
             if self._flush_held:
                 self._flush_held = False
                 self._loop.call_soon(self._flush, context=self._context)
+            elif goes_on:
+                self.flush_soon()
+        return self._has_backlog and self._engine is not None
 
     # The loop.
 
@@ -186,7 +198,8 @@ class ConnectionDriver:
             datagrams = engine.datagrams_to_send(now)
             if datagrams and outlet.is_open:
                 self._send(datagrams, outlet)
-            self._deliver_events()
+            if not self._has_backlog:
+                self._deliver_events()
             self._look_ahead(engine, now)
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
@@ -203,19 +216,27 @@ class ConnectionDriver:
         """Hand datagrams to the socket."""
         raise NotImplementedError
 
-    def _deliver_events(self) -> None:
+    def _deliver_events(self, until: float | None = None) -> None:
+        """Deliver all events; or some until it is late, as a packet can ask for more than a turn's work."""
         engine = self._engine
         if engine is None or self._delivering:
             return
+        self._has_backlog = False
         self._delivering = True
-        next_event = engine.next_event
-        deliver = self._deliver
+        take_event, step, deliver = engine.take_event, engine.step, self._deliver
         try:
-            while (event := next_event()) is not None:
-                try:
-                    deliver(event)
-                except Exception:
-                    _logger.exception("handling %r failed", event)
+            while True:
+                event = take_event()
+                if event is not None:
+                    try:
+                        deliver(event)
+                    except Exception:
+                        _logger.exception("handling %r failed", event)
+                elif not step():
+                    return
+                if until is not None and self._clock() >= until:
+                    self._has_backlog = True
+                    return
         finally:
             self._delivering = False
 
@@ -240,7 +261,8 @@ class ConnectionDriver:
             return
         try:
             engine.handle_timeout(now)
-            self._deliver_events()
+            if not self._has_backlog:
+                self._deliver_events()
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
         self.flush_soon()

@@ -89,6 +89,7 @@ class Inbound:
         self._queues: dict[AdapterProtocol, _Waiting] = {}
         self._turns: deque[AdapterProtocol | None] = deque()  # whose turn it is; None: the strangers'
         self._strangers: _Waiting = deque()
+        self._backlogs: set[AdapterProtocol] = set()  # connections that have not dealt with all that they received
         self._nbytes = 0
 
     def __len__(self) -> int:
@@ -105,7 +106,8 @@ class Inbound:
             known = self._queues.get(connection)
             if known is None:
                 known = self._queues[connection] = deque()
-                self._turns.append(connection)
+                if connection not in self._backlogs:
+                    self._turns.append(connection)
             queue = known
             limit = MAX_WAITING_DATAGRAMS if self._nbytes < MAX_WAITING_BYTES else MIN_WAITING_DATAGRAMS
         if len(queue) >= limit:
@@ -147,6 +149,7 @@ class Inbound:
         self._queues.clear()
         self._turns.clear()
         self._strangers.clear()
+        self._backlogs.clear()
         self._nbytes = 0
 
     def _run_again(self) -> None:
@@ -158,29 +161,47 @@ class Inbound:
         if connection is None:
             if self._strangers:
                 self._turns.append(None)
-        elif self._queues.get(connection):
-            self._turns.append(connection)
         else:
-            self._queues.pop(connection, None)
+            if not self._queues.get(connection):
+                self._queues.pop(connection, None)
+            if connection in self._queues or connection in self._backlogs:
+                self._turns.append(connection)
 
     def _serve(self, connection: AdapterProtocol, now: float, slice_end: float) -> None:
-        queue, clock, outlet = self._queues[connection], self._clock, self._outlet
+        if connection in self._backlogs:
+            self._deal_with(connection, slice_end)
+            now = self._clock()
+            if connection in self._backlogs or now >= slice_end:
+                return
+        queue = self._queues.get(connection)
+        if queue:
+            try:
+                self._receive(connection, queue, now, slice_end)
+            finally:
+                self._deal_with(connection, slice_end)
+
+    def _receive(self, connection: AdapterProtocol, queue: _Waiting, now: float, slice_end: float) -> None:
+        clock, outlet = self._clock, self._outlet
         is_at_home = connection.uses(outlet)
-        try:
-            for _ in range(READ_BATCH):
-                data, addr = queue.popleft()
-                self._nbytes -= len(data)
-                if is_at_home:
-                    connection.receive(data, addr, now)
-                else:
-                    connection.receive_elsewhere(data, addr, now, outlet)
-                if not queue:
-                    break
-                now = clock()
-                if now >= slice_end:
-                    break
-        finally:
-            connection.end_batch()
+        for _ in range(READ_BATCH):
+            data, addr = queue.popleft()
+            self._nbytes -= len(data)
+            if is_at_home:
+                connection.receive(data, addr, now)
+            else:
+                connection.receive_elsewhere(data, addr, now, outlet)
+            if not queue:
+                break
+            now = clock()
+            if now >= slice_end:
+                break
+
+    def _deal_with(self, connection: AdapterProtocol, slice_end: float) -> None:
+        """Let a connection deal with what it received, until its slice is over."""
+        if connection.end_batch(slice_end):
+            self._backlogs.add(connection)
+        else:
+            self._backlogs.discard(connection)
 
     def _serve_strangers(self, now: float, slice_end: float) -> None:
         queue, clock, outlet = self._strangers, self._clock, self._outlet
@@ -192,10 +213,17 @@ class Inbound:
                 try:
                     connection.receive(data, addr, clock())
                 finally:
-                    connection.end_batch()
+                    self._meet_again(connection, slice_end)
             now = clock()
             if now >= slice_end:
                 break
+
+    def _meet_again(self, connection: AdapterProtocol, slice_end: float) -> None:
+        """Deal with a stranger's packet; what is left of it waits in a line of its own."""
+        had_turn = connection in self._queues or connection in self._backlogs
+        self._deal_with(connection, slice_end)
+        if not had_turn and connection in self._backlogs:
+            self._turns.append(connection)
 
 
 def _nothing() -> None:

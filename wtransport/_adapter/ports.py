@@ -28,6 +28,12 @@ class DrivenEngine(Protocol):
     def next_event(self) -> Any | None:
         """Return the next event, or None."""
 
+    def take_event(self) -> Any | None:
+        """Return the next event that is there without a further `step`, or None."""
+
+    def step(self) -> bool:
+        """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""
+
     @property
     def is_ready(self) -> bool:
         """Tell whether both ends can begin sessions."""

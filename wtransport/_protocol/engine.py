@@ -84,7 +84,7 @@ class Engine:
             quic.StreamStopped: self._router.on_stopped,
             quic.StreamDiscarded: self._router.on_discarded,
             quic.StreamOver: lambda event: self.places.on_over(event.stream_id),
-            quic.StreamDrained: self._on_stream_drained,
+            quic.StreamDrained: self._router.on_drained,
             quic.StreamRoomRaised: self._on_stream_room,
             quic.DatagramsArrived: self._on_datagrams,
             quic.DatagramsDrained: self._on_datagrams_drained,
@@ -122,13 +122,21 @@ class Engine:
 
     def next_event(self) -> events.EngineEvent | None:
         """Return the next event, or None."""
-        pending = self._events
-        while not pending:
-            event = self.port.next_event()
-            if event is None:
+        while not self._events:
+            if not self.step():
                 return None
+        return self._events.popleft()
+
+    def take_event(self) -> events.EngineEvent | None:
+        """Return the next event that is there without a further `step`, or None."""
+        return self._events.popleft() if self._events else None
+
+    def step(self) -> bool:
+        """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""
+        event = self.port.next_event()
+        if event is not None:
             self._handle(event)
-        return pending.popleft()
+        return event is not None
 
     # State.
 
@@ -282,11 +290,6 @@ class Engine:
         reader = self._router.readers.get(event.stream_id) or self._new_reader(event.stream_id)
         if reader is not None and not self._router.postpones(event, reader, self._now):
             reader.on_reset(event.error_code, event.final_size)
-
-    def _on_stream_drained(self, event: quic.StreamDrained) -> None:
-        stream = self.streams.get(event.stream_id)
-        if stream is not None:
-            stream.on_drained()
 
     def _on_stream_room(self, event: quic.StreamRoomRaised) -> None:
         stream = self.streams.get(event.stream_id)

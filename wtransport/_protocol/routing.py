@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from .._quic.port import StreamDiscarded, StreamReset, StreamStopped
+from .._quic.port import StreamDiscarded, StreamDrained, StreamReset, StreamStopped
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
@@ -129,6 +129,12 @@ class StreamRouter:
         reader = self.readers.get(event.stream_id) if stream is None else stream
         if reader is not None:
             reader.on_stopped(event.error_code, event.unsent)
+
+    def on_drained(self, event: StreamDrained) -> None:
+        """Pass on that the unsent bytes of a stream fell to the mark asked for."""
+        reader = self.readers.get(event.stream_id)
+        if reader is not None:
+            reader.on_drained()
 
     def on_discarded(self, event: StreamDiscarded) -> None:
         """Pass on the end of a stream whose reading was given up."""

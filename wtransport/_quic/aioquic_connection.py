@@ -65,6 +65,9 @@ RIDE_TIME = 0.0005
 """Seconds before it is due from which an acknowledgement may ride along. One in every packet of a quick exchange would
 make both ends work for nothing: writing and reading it takes a fifth of a packet's time."""
 
+MAX_EVENT_DATAGRAMS = 64
+"""Datagrams in one event: a packet holds some hundred empty ones, and what is done with an event is done in one go."""
+
 RIDE_ROOM = 128
 """Bytes that the congestion window must leave for an acknowledgement to go before it is due: with less, the data that
 it should ride along with would hardly fit beside it, and a packet of its own for each one received is a waste."""
@@ -300,7 +303,7 @@ class StreamingConnection(AuthenticatedConnection):
             raise QuicConnectionError(
                 QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "DATAGRAM frame larger than was announced"
             )
-        if self._arrived is None:
+        if self._arrived is None or len(self._arrived.datagrams) >= MAX_EVENT_DATAGRAMS:
             self._arrived = DatagramsArrived([data])
             self._queue.append(self._arrived)
         else:

@@ -28,6 +28,10 @@ from .violations import TransportViolation
 
 MAX_OFFSET = 2**62 - 1
 
+MAX_EVENT_BYTES = 16_384
+"""Bytes of a stream in one event. A full window can be behind a gap; dealing with all of its bytes in one go takes a
+second if they are frames of three bytes."""
+
 
 class StreamTable:
     """The streams of a connection; see the module's docstring."""
@@ -151,7 +155,13 @@ class StreamTable:
         if receive.is_stopped:
             self._emit(StreamDiscarded(stream_id, end if receive.final_size is None else receive.final_size))
         else:
-            self._emit(StreamBytes(stream_id, ready, receive.is_finished and not is_reset))
+            is_end = receive.is_finished and not is_reset
+            if len(ready) <= MAX_EVENT_BYTES:
+                self._emit(StreamBytes(stream_id, ready, is_end))
+            else:  # a gap was filled: not all of what was behind it at once
+                for start in range(0, len(ready), MAX_EVENT_BYTES):
+                    piece = ready[start : start + MAX_EVENT_BYTES]
+                    self._emit(StreamBytes(stream_id, piece, is_end and start + MAX_EVENT_BYTES >= len(ready)))
             if stream.early_stop is not None:
                 self._emit(stream.early_stop)
                 stream.early_stop = None

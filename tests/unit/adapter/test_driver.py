@@ -101,6 +101,31 @@ def test_events_that_sending_produces_are_delivered(rig):
     assert engine.names() == ["send"]
 
 
+def test_a_batch_whose_time_is_over_leaves_events_for_later(rig):
+    rig.protocol.receive(b"one", PEER, 0.0)
+    rig.engine.events.extend(["a", "b", "c"])
+    past = rig.loop.clock - 1.0
+    assert rig.protocol.end_batch(past)
+    assert rig.delivered == ["a"]
+    rig.loop.run_until_idle()
+    assert rig.delivered == ["a"], "a flush leaves them to whoever ended the batch"
+    assert rig.engine.names() == ["receive", "deliver", "send"]
+    assert rig.protocol.end_batch(past)
+    assert not rig.protocol.end_batch(rig.loop.clock + 1.0)
+    assert rig.delivered == ["a", "b", "c"]
+    rig.loop.run_until_idle()
+    assert rig.engine.names()[-1] == "send", "what they asked for goes out"
+
+
+def test_what_a_batch_has_left_is_delivered_when_the_connection_is_aborted(rig):
+    rig.protocol.receive(b"one", PEER, 0.0)
+    rig.engine.events.extend(["a", "b", "c"])
+    assert rig.protocol.end_batch(rig.loop.clock - 1.0)
+    rig.protocol.abort(OSError("gone"))
+    assert rig.delivered[:3] == ["a", "b", "c"]
+    assert not rig.protocol.end_batch(rig.loop.clock - 1.0)
+
+
 def test_a_handler_that_raises_is_logged_and_the_next_event_comes(rig, caplog):
     seen = []
 

@@ -32,20 +32,34 @@ class Connection:
         self.got: list[bytes] = []
         self.batches = 0
         self.home = True
+        self.events_per_datagram = 0
+        self.events = 0
+        self.has_backlog = False
+        self.cost_of_events = 0.000_2
 
     def uses(self, outlet: Any) -> bool:
         return self.home
 
     def receive(self, data: bytes, addr: Any, now: float) -> None:
+        assert not self.has_backlog, "deal with what you have first"
         self.got.append(data)
+        self.events += self.events_per_datagram
         self.desk.now += self.cost
         self.desk.log.append(self.name)
 
     def receive_elsewhere(self, data: bytes, addr: Any, now: float, outlet: Any) -> None:
         self.desk.log.append(f"{self.name} elsewhere")
 
-    def end_batch(self) -> None:
+    def end_batch(self, until: float) -> bool:
         self.batches += 1
+        while self.events:
+            self.events -= 1
+            self.desk.now += self.cost_of_events
+            self.desk.log.append(f"{self.name} event")
+            if self.desk.now >= until:
+                break
+        self.has_backlog = bool(self.events)
+        return self.has_backlog
 
 
 class Desk:
@@ -159,6 +173,35 @@ def test_the_next_turn_takes_what_came_meanwhile(desk: Desk) -> None:
     for _ in range(3):
         desk.loop.turn()
     assert quiet.got
+
+
+def test_what_a_packet_asks_for_is_part_of_the_slice(desk: Desk) -> None:
+    flood, quiet = desk.connection("flood"), desk.connection("quiet")
+    flood.events_per_datagram = 100  # 20 ms of work
+    desk.put("flood", 3)
+    desk.put("quiet")
+    desk.inbound.run()
+    assert desk.log.count("flood event") < 12
+    assert quiet.got
+    desk.put("quiet")
+    desk.inbound.run()
+    assert len(quiet.got) == 2
+    while desk.inbound.is_scheduled:
+        desk.loop.turn()
+    assert len(flood.got) == 3
+    assert desk.log.count("flood event") == 300
+
+
+def test_what_is_left_to_deal_with_is_gone_on_with_although_no_packet_waits(desk: Desk) -> None:
+    flood = desk.connection("flood")
+    flood.events_per_datagram = 30
+    desk.put("flood")
+    desk.inbound.run()
+    assert len(desk.inbound) == 0
+    assert desk.inbound.is_scheduled
+    while desk.inbound.is_scheduled:
+        desk.loop.turn()
+    assert desk.log.count("flood event") == 30
 
 
 def test_too_many_datagrams_of_one_connection_are_dropped_and_counted(desk: Desk) -> None:

@@ -29,6 +29,12 @@ def test_datagrams_arrive_in_order_over_a_clean_network(pair) -> None:
     assert datagrams(pair.server) == sent
 
 
+def test_many_small_datagrams_of_one_packet_are_told_of_in_several_events(pair) -> None:
+    pair.inject(pair.client, b"\x31\x01\x00" * 300)
+    events = pair.server.of(DatagramsArrived)
+    assert [len(event.datagrams) for event in events] == [64, 64, 64, 64, 44]
+
+
 @pytest.mark.parametrize("announced", [65_536, 1200, 200, 67, 66, 65, 64, 30, 3])
 def test_the_largest_payload_is_delivered_and_nothing_larger_would_be_legal(make_pair, announced) -> None:
     pair = make_pair(server_configuration={"max_datagram_frame_size": announced}).connect()
