@@ -66,8 +66,7 @@ def test_a_path_that_takes_no_packet_of_quic_fails_the_handshake_in_time(make_pa
 # Slow and long links.
 
 
-@pytest.mark.parametrize("algorithm", ["cubic", "reno"])
-@pytest.mark.parametrize("queue", [8 * KIB, 32 * KIB])
+@pytest.mark.parametrize(("algorithm", "queue"), [("cubic", 8 * KIB), ("cubic", 32 * KIB), ("reno", 16 * KIB)])
 def test_at_least_half_of_a_slow_link_is_used(make_pair: MakePair, queue: int, algorithm: str) -> None:
     """1 Mbyte/s with 50 ms of round trip, and a queue far smaller than what the windows allow."""
     network = Network(delay=0.025, bandwidth=1_000_000, queue=queue)

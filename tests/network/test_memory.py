@@ -103,7 +103,7 @@ async def test_sessions_that_nobody_reads_cost_the_connections_window(certificat
 
 
 async def test_datagrams_that_nobody_reads_are_dropped_and_counted(certificate: Any) -> None:
-    count = 3 * limits.MAX_QUEUED_DATAGRAMS
+    count = 2 * limits.MAX_QUEUED_DATAGRAMS
     async with session_pair(certificate) as pair:
         with Traced() as memory:
             for _ in range(count):
