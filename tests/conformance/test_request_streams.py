@@ -6,10 +6,15 @@ import pytest
 from conformance_bench import Bench, MakeBench
 from scripted_peer import DATA, GOAWAY, HEADERS, SETTINGS, MakePeer
 
-from wtransport._protocol.limits import IDLE_ACTIONS_PER_SECOND, MAX_IDLE_ACTIONS
+from wtransport._protocol.limits import (
+    ABORTED_STREAMS_PER_SECOND,
+    IDLE_ACTIONS_PER_SECOND,
+    MAX_ABORTED_STREAMS,
+    MAX_IDLE_ACTIONS,
+)
 from wtransport._protocol.settings import MAX_FIELD_SECTION_SIZE
-from wtransport._speedups import encode_frame, encode_varint
-from wtransport.constants import ErrorCodes
+from wtransport._speedups import encode_capsule, encode_frame, encode_varint
+from wtransport.constants import DRAIN_WEBTRANSPORT_SESSION_TYPE, ErrorCodes
 
 rule = pytest.mark.rule
 
@@ -215,6 +220,10 @@ def flood(ends: Bench, what: str, count: int) -> None:
             peer.send(peer.control_id, encode_frame(0xF0700, b"\x00u=1") * count)
         case "interim responses":
             ends.begin_message(peer.response(103) * count)
+        case "unknown capsules":
+            peer.send(ends.session_id, encode_frame(DATA, encode_capsule(GREASE, b"") * count))
+        case "WT_DRAIN_SESSION":
+            peer.send(ends.session_id, encode_frame(DATA, encode_capsule(DRAIN_WEBTRANSPORT_SESSION_TYPE, b"") * count))
         case "unknown streams":
             for _ in range(count):
                 peer.send(peer.next_id(unidirectional=True), encode_varint(GREASE))
@@ -222,7 +231,15 @@ def flood(ends: Bench, what: str, count: int) -> None:
                     return
 
 
-FLOODS = ["empty DATA", "reserved frames", "reserved frames on the control stream", "GOAWAY", "unknown streams"]
+FLOODS = [
+    "empty DATA",
+    "reserved frames",
+    "reserved frames on the control stream",
+    "GOAWAY",
+    "unknown streams",
+    "unknown capsules",
+    "WT_DRAIN_SESSION",
+]
 FLOODS_OF_CLIENTS = ["cancelled requests", "priorities"]
 FLOODS_OF_SERVERS = ["interim responses"]
 
@@ -244,6 +261,37 @@ def check_flood(ends: Bench, what: str) -> None:
 @pytest.mark.in_memory
 def test_abuse(bench: MakeBench, what: str) -> None:
     check_flood(bench(), what)
+
+
+@rule("8.3-abuse")
+@pytest.mark.parametrize(
+    ("how", "unidirectional"), [("reset", True), ("reset", False), ("stopped", False)], ids=["uni", "bidi", "stopped"]
+)
+@pytest.mark.in_memory
+def test_abuse_by_aborting_streams(bench: MakeBench, how: str, unidirectional: bool) -> None:
+    ends = bench()
+    peer = ends.peer
+
+    def abort(count: int) -> None:
+        for _ in range(count):
+            if peer.closed is not None:
+                return
+            stream_id = peer.open_stream(ends.session_id, unidirectional=unidirectional)
+            stream = peer.stream(stream_id)
+            stream.take()  # its place is the peer's again
+            if how == "stopped":
+                peer.stop(stream_id, 1)
+                peer.send(stream_id, b"", fin=True)
+            else:
+                peer.reset(stream_id, 1)
+                if not unidirectional:
+                    stream.reset(0)
+
+    abort(MAX_ABORTED_STREAMS - 10)
+    assert peer.closed is None
+    peer.wait(MAX_ABORTED_STREAMS / ABORTED_STREAMS_PER_SECOND)
+    abort(MAX_ABORTED_STREAMS + 2)
+    ends.check_connection_error(ErrorCodes.H3_EXCESSIVE_LOAD)
 
 
 @rule("8.3-abuse")

@@ -67,6 +67,8 @@ _LIMIT_TYPES: Final = (
     WT_STREAMS_BLOCKED_BIDI_TYPE,
     WT_STREAMS_BLOCKED_UNI_TYPE,
 )
+# Known, although they may be skipped: limits without flow control, and datagrams that are too large.
+_SKIPPED_TYPES: Final = (*_LIMIT_TYPES, DATAGRAM_CAPSULE_TYPE)
 # QUIC does this for streams of HTTP/3; the capsules are for HTTP/2 alone (draft-16, section 5.4).
 _FORBIDDEN_TYPES: Final = (WT_MAX_STREAM_DATA_TYPE, WT_STREAM_DATA_BLOCKED_TYPE)
 
@@ -135,7 +137,7 @@ class CapsuleReader:
             (RFC 9297, section 3.5).
     """
 
-    __slots__ = ("_closed", "_limits", "_must_increase", "_parser")
+    __slots__ = ("_closed", "_has_drained", "_limits", "_must_increase", "_parser", "idle_capsules")
 
     def __init__(self, profile: Profile, *, max_datagram_size: int = MAX_DATAGRAM_SIZE) -> None:
         """Begin at the first capsule."""
@@ -151,6 +153,9 @@ class CapsuleReader:
         self._must_increase = profile.limits_must_increase
         self._limits: dict[int, int] = {}
         self._closed = False
+        self._has_drained = False
+        self.idle_capsules = 0
+        """Capsules of unknown type, and repeated WT_DRAIN_SESSION, that were read; whoever counts them sets it to 0."""
 
     def feed(self, data: bytes) -> Iterator[CapsuleItem]:
         """Take the next bytes of DATA, and yield what they complete. Exhaust it before the next call.
@@ -174,6 +179,8 @@ class CapsuleReader:
             elif capsule_type in _FORBIDDEN_TYPES:
                 code = ErrorCodes.WT_FLOW_CONTROL_ERROR
                 raise SessionViolation(code, f"capsule of type {capsule_type:#x} is forbidden over HTTP/3")
+            elif capsule_type not in _SKIPPED_TYPES:
+                self.idle_capsules += 1
         if not self._parser.at_boundary:
             self._check_open()  # the beginning of another capsule
         if self._parser.failed:
@@ -205,6 +212,8 @@ class CapsuleReader:
             self._closed = True
             return _read_close(value)
         if capsule_type == DRAIN_WEBTRANSPORT_SESSION_TYPE:
+            self.idle_capsules += self._has_drained
+            self._has_drained = True
             return DrainRead()
         limit = _read_only_varint(value)
         if capsule_type == WT_DATA_BLOCKED_TYPE:

@@ -85,7 +85,7 @@ class Engine:
             quic.StreamDiscarded: self._router.on_discarded,
             quic.StreamOver: lambda event: self.places.on_over(event.stream_id),
             quic.StreamDrained: self._router.on_drained,
-            quic.StreamRoomRaised: self._on_stream_room,
+            quic.StreamRoomRaised: self._router.on_room,
             quic.DatagramsArrived: self._on_datagrams,
             quic.DatagramsDrained: self._on_datagrams_drained,
             quic.StreamCreditRaised: self._on_stream_credit,
@@ -290,11 +290,6 @@ class Engine:
         reader = self._router.readers.get(event.stream_id) or self._new_reader(event.stream_id)
         if reader is not None and not self._router.postpones(event, reader, self._now):
             reader.on_reset(event.error_code, event.final_size)
-
-    def _on_stream_room(self, event: quic.StreamRoomRaised) -> None:
-        stream = self.streams.get(event.stream_id)
-        if stream is not None:
-            stream.flush()
 
     def _on_datagrams(self, event: quic.DatagramsArrived) -> None:
         for data in event.datagrams:

@@ -162,6 +162,7 @@ class _HeaderReader(StreamReader):
 
     def on_reset(self, wire_code: int, final_size: int) -> None:
         self._ended_early(len(self._head))
+        self._host.idle_actions.note_abort()
 
     def _ended_early(self, nbytes: int) -> None:
         """Drop a stream that ended inside its header: it belongs to nobody."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 __all__ = [
+    "ABORTED_STREAMS_PER_SECOND",
     "CLOSE_PROBE_TIMEOUTS",
     "DEFAULT_SESSION_STREAMS",
     "IDLE_ACTIONS_PER_SECOND",
+    "MAX_ABORTED_STREAMS",
     "MAX_CONNECTION_ID",
     "MAX_EARLY_CAPSULE_BYTES",
     "MAX_IDLE_ACTIONS",
@@ -37,6 +39,14 @@ closed (H3_EXCESSIVE_LOAD). A browser does a handful in the life of a connection
 
 IDLE_ACTIONS_PER_SECOND = 100
 """How many of these are forgiven in each second."""
+
+MAX_ABORTED_STREAMS = 2000
+"""Streams that a peer may reset or stop at once (see `idleness`); beyond, the connection is closed (H3_EXCESSIVE_LOAD).
+Two for each stream that it may have open in a session, four times over."""
+
+ABORTED_STREAMS_PER_SECOND = 500
+"""How many of these are forgiven in each second: a program that sends each picture or sound on a stream of its own,
+and gives up those that are late, has some hundred streams a second at most."""
 
 MAX_REMEMBERED_SESSIONS = 256
 """Ended sessions of a connection that are remembered, so that a stream which comes late for one is reset with

@@ -38,6 +38,9 @@ class StreamReader:
     def on_drained(self) -> None:
         """Take the port's word that the unsent bytes fell to the mark asked for."""
 
+    def on_room(self) -> None:
+        """Take the port's word that it has room for more bytes."""
+
 
 class DiscardingReader(StreamReader):
     """Waits for the end of a stream that we stopped; what was already on its way is credited and dropped."""

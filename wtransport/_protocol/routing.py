@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from .._quic.port import StreamDiscarded, StreamDrained, StreamReset, StreamStopped
+from .._quic.port import StreamDiscarded, StreamDrained, StreamReset, StreamRoomRaised, StreamStopped
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
@@ -135,6 +135,12 @@ class StreamRouter:
         reader = self.readers.get(event.stream_id)
         if reader is not None:
             reader.on_drained()
+
+    def on_room(self, event: StreamRoomRaised) -> None:
+        """Pass on that the transport takes more bytes of a stream."""
+        reader = self.readers.get(event.stream_id)
+        if reader is not None:
+            reader.on_room()
 
     def on_discarded(self, event: StreamDiscarded) -> None:
         """Pass on the end of a stream whose reading was given up."""

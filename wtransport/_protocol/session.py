@@ -44,7 +44,8 @@ class SessionCore:
         "_safe_datagram_size", "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
         "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_bytes_sent", "datagrams",
         "datagrams_received", "datagrams_sent", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
-        "is_client", "path", "port", "protocol", "response_headers", "response_status", "state", "stream_id",
+        "idle_actions", "is_client", "path", "port", "protocol", "response_headers", "response_status", "state",
+        "stream_id",
         "streams", "tally",
     )
     # fmt: on
@@ -66,6 +67,7 @@ class SessionCore:
         self._host = host
         self.port = host.port
         self.emit = host.emit
+        self.idle_actions = host.idle_actions
         self.stream_id = stream_id
         self.is_client = host.is_client
         self.authority = authority
@@ -254,6 +256,7 @@ class SessionCore:
 
         Raises:
             StreamViolation: malformed capsules.
+            ConnectionViolation: too many capsules that bring nothing.
             SessionViolation: a capsule that breaks a rule of the session.
         """
         if self._early_capsules is not None:
@@ -264,6 +267,9 @@ class SessionCore:
         for item in self._capsules.feed(data):
             if self.is_open:
                 self._on_capsule(item)
+        if self._capsules.idle_capsules:
+            idle, self._capsules.idle_capsules = self._capsules.idle_capsules, 0
+            self.idle_actions.note(idle)
 
     def on_fin(self) -> None:
         """Take the end of the CONNECT stream: a clean one means CLOSE with code 0 (draft-16, section 6).

@@ -313,6 +313,10 @@ class StreamCore(StreamReader):
         elif len(self._outbox) <= low_water:
             self.session.port.watch_unsent(self.stream_id, low_water - len(self._outbox))
 
+    def on_room(self) -> None:
+        """Take the port's word that it has room for more bytes."""
+        self.flush()
+
     def on_drained(self) -> None:
         """Take the port's word that the unsent bytes fell to the mark."""
         if self.wants_writable:
@@ -401,6 +405,7 @@ class StreamCore(StreamReader):
         self._reset_received = True
         if self.receive_error is None:
             self.receive_error = self._peer_error("the peer reset the stream", wire_code, self.reset_code)
+            self.session.idle_actions.note_abort()
         self._end_receiving(final_size)
         # Credit no longer depends on the program: it may well drop a stream that was reset.
         unread = len(self._inbox) - self._credited
@@ -422,6 +427,7 @@ class StreamCore(StreamReader):
         self.stop_code = error_codes.from_wire(wire_code)
         if self.send_error is None:
             self.send_error = self._peer_error("the peer stopped reading the stream", wire_code, self.stop_code)
+            self.session.idle_actions.note_abort()
         if not self._sending_over:
             self._reset_sent = True
         self._drop_unsent(unsent)

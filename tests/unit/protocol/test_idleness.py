@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from wtransport._protocol.idleness import IdleActions
-from wtransport._protocol.limits import IDLE_ACTIONS_PER_SECOND, MAX_IDLE_ACTIONS
+from wtransport._protocol.limits import (
+    ABORTED_STREAMS_PER_SECOND,
+    IDLE_ACTIONS_PER_SECOND,
+    MAX_ABORTED_STREAMS,
+    MAX_IDLE_ACTIONS,
+)
 from wtransport._protocol.violations import ConnectionViolation
 from wtransport.constants import ErrorCodes
 
@@ -41,3 +46,18 @@ def test_time_without_any_saves_nothing_up() -> None:
     actions.note(MAX_IDLE_ACTIONS)
     with pytest.raises(ConnectionViolation):
         actions.note()
+
+
+def test_aborted_streams_are_counted_apart() -> None:
+    clock = Clock()
+    actions = IdleActions(clock)
+    for _ in range(3):
+        for _ in range(MAX_ABORTED_STREAMS):
+            actions.note_abort()
+        clock.now += MAX_ABORTED_STREAMS / ABORTED_STREAMS_PER_SECOND
+    actions.note(MAX_IDLE_ACTIONS)
+    for _ in range(MAX_ABORTED_STREAMS):
+        actions.note_abort()
+    with pytest.raises(ConnectionViolation) as caught:
+        actions.note_abort()
+    assert caught.value.error_code == ErrorCodes.H3_EXCESSIVE_LOAD
