@@ -32,6 +32,8 @@ Rule: TypeAlias = Callable[[str, Any], None]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _MAX_PORT = 65535
+_MIN_UDP_PAYLOAD = 1200  # what every path of QUIC takes: RFC 9000, section 14
+_MAX_UDP_PAYLOAD = 16383  # the length of a frame that fits is a varint of two bytes
 _MAX_ALPN_BYTES = 255  # a protocol name has a one-byte length: RFC 7301, section 3.1
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # token: RFC 9110, section 5.6.2
 _FIELD_VALUE_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # control characters but tab: RFC 9110, section 5.5
@@ -238,6 +240,7 @@ _COMMON_RULES: dict[str, Rule] = {
     "max_stream_read_buffer": _COUNT,
     "max_stream_write_buffer": _COUNT,
     "max_total_pending_events": _COUNT,
+    "max_udp_payload_size": _integer(_MIN_UDP_PAYLOAD, _MAX_UDP_PAYLOAD),
     "pending_event_ttl": _positive_seconds,
     "pubsub_subscription_queue_size": _COUNT,
     "read_timeout": _optional_seconds,

@@ -69,6 +69,13 @@ class _CommonConfig:
     """Bytes a stream buffers unsent before ``write`` waits."""
     max_total_pending_events: int = c.DEFAULT_MAX_TOTAL_PENDING_EVENTS
     """The same as `max_pending_events_per_session`, over all sessions of a connection."""
+    max_udp_payload_size: int = c.DEFAULT_MAX_UDP_PAYLOAD_SIZE
+    """Bytes of the largest packet to try (UDP payload) where a connection sends much; 1200: none larger than that.
+
+    For IPv4; an IPv6 packet of the same size carries 20 bytes less. The default is what Ethernet takes, more is for
+    networks with jumbo frames. What the path and the peer take is found out; larger packets need a system on which
+    fragmentation can be forbidden (Linux).
+    """
     pending_event_ttl: float = c.DEFAULT_PENDING_EVENT_TTL
     """How long those are kept."""
     pubsub_subscription_queue_size: int = c.DEFAULT_PUBSUB_SUBSCRIPTION_QUEUE_SIZE

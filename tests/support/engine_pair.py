@@ -27,14 +27,17 @@ class EnginePair:
         client: dict[str, Any] | None = None,
         server: dict[str, Any] | None = None,
         network: Network | None = None,
+        discovers_path_mtu: bool = False,
     ) -> None:
         certfile, keyfile = certificate
         client_config = ClientConfig(ca_certs=certfile, **(client or {}))
         server_config = ServerConfig(certfile=certfile, keyfile=keyfile, **(server or {}))
         self.now = 0.0
-        self.client = Engine(
-            config=client_config, port=create_client_port(config=client_config, server_name="localhost"), is_client=True
+        self._discovers_path_mtu = discovers_path_mtu
+        client_port = create_client_port(
+            config=client_config, server_name="localhost", discovers_path_mtu=discovers_path_mtu
         )
+        self.client = Engine(config=client_config, port=client_port, is_client=True)
         self._server_config = server_config
         self._server_quic = create_server_configuration(server_config)
         self.server: Engine = None  # type: ignore[assignment]  # made by the first packet
@@ -100,6 +103,7 @@ class EnginePair:
             config=self._server_config,
             quic_configuration=self._server_quic,
             original_destination_connection_id=data[6 : 6 + data[5]],
+            discovers_path_mtu=self._discovers_path_mtu,
         )
         self.server = Engine(config=self._server_config, port=port, is_client=False)
 

@@ -10,7 +10,7 @@ from .._quic.factory import create_client_port
 from ..config import ClientConfig
 from .addresses import Endpoint, interleave, resolve
 from .protocol import AdapterProtocol
-from .sockets import connect_socket, open_transport
+from .sockets import FORBIDS_FRAGMENTS, connect_socket, open_transport
 
 __all__ = ["dial", "look_up"]
 
@@ -54,7 +54,9 @@ async def dial(
         CertificateError, ConfigurationError: the configuration's files cannot be used.
         OSError: the host is unknown, or there is no route to it.
     """
-    quic_port = create_client_port(config=config, server_name=host.strip("[]").partition("%")[0])
+    quic_port = create_client_port(
+        config=config, server_name=host.strip("[]").partition("%")[0], discovers_path_mtu=FORBIDS_FRAGMENTS
+    )
     if endpoint is None:
         endpoint = (await look_up(host=host, port=port))[0]
     protocol = AdapterProtocol(port=quic_port)

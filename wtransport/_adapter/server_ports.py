@@ -6,6 +6,7 @@ from .._quic.factory import create_server_configuration, create_server_port
 from .._quic.port import QuicPort
 from .._quic.reset_tokens import ResetTokens
 from ..config import ServerConfig
+from .sockets import FORBIDS_FRAGMENTS
 
 
 class ServerPorts:
@@ -43,6 +44,7 @@ class ServerPorts:
             original_destination_connection_id=original_cid,
             retry_source_connection_id=retry_cid,
             reset_tokens=self._reset_tokens,
+            discovers_path_mtu=FORBIDS_FRAGMENTS,
         )
 
     def reset_token(self, connection_id: bytes) -> bytes | None:

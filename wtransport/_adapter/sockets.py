@@ -38,6 +38,10 @@ _IPV6_MTU_DISCOVER = 23
 _PMTUDISC_PROBE = 3
 """Linux option numbers, absent from `socket`: set "don't fragment", and believe no ICMP about the path's MTU."""
 
+FORBIDS_FRAGMENTS = sys.platform == "linux"
+"""Whether `_open` can set "don't fragment" here. Elsewhere a packet that is too large may arrive in fragments, and that
+would say nothing about the path (RFC 9000, 14.2)."""
+
 _ABSENT_FAMILY = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
 """What a host without IPv4, or without IPv6, answers."""
 
@@ -49,7 +53,7 @@ def _open(family: socket.AddressFamily) -> socket.socket:
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_SIZE)
-    if sys.platform == "linux":
+    if FORBIDS_FRAGMENTS:
         # RFC 9000, 14: UDP datagrams MUST NOT be fragmented at the IP layer.
         with contextlib.suppress(OSError):
             if family == socket.AF_INET6:

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_REMEMBERED_SESSIONS",
     "OTHER_STREAMS",
     "REQUEST_TIMEOUT",
+    "SAFE_DATAGRAM_SIZE",
     "SESSION_WINDOW_FACTOR",
 ]
 
@@ -64,6 +65,9 @@ SESSION_WINDOW_FACTOR = 4
 
 MAX_CONNECTION_ID = 20
 """Bytes of the longest connection id (RFC 9000, 17.2): so much room packets may lose when the peer changes its id."""
+
+SAFE_DATAGRAM_SIZE = 1200 - (1 + MAX_CONNECTION_ID + 4) - 16 - 3 - 8
+"""Bytes of a session's datagram that fit the smallest packet of any path, however long header, frame and session id."""
 
 REQUEST_TIMEOUT = 10.0
 """Seconds from the first bytes of a client's bidirectional stream until they are a session's id or a whole request;

@@ -93,7 +93,7 @@ class SessionCore:
         self.end_error: SessionError | None = None
         self.handle: Any = None
         self._quarter_id = stream_id >> 2
-        self._safe_datagram_size = -1  # what fits whatever the peer's connection id, once known
+        self._safe_datagram_size = -1  # what fits whatever the peer's connection id and the path, once known
         self._capsules = capsules.CapsuleReader(profile)
         self._early_capsules: bytearray | None = bytearray()
         self._fin_received = False
@@ -164,7 +164,7 @@ class SessionCore:
 
     def _enter_open(self) -> None:
         self.state = SessionState.CONNECTED
-        self._safe_datagram_size = self.max_datagram_size - limits.MAX_CONNECTION_ID
+        self._safe_datagram_size = min(self.max_datagram_size - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
         early, self._early_capsules = self._early_capsules, None
         streams, datagrams = self._host.take_early(self.stream_id)
         for stream in streams:

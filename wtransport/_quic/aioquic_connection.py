@@ -1,7 +1,7 @@
 """aioquic's connection with streams, limits and datagrams of our own.
 
-Only this file and those of its base classes, `authenticated_connection` and `hardened_connection`, know aioquic's
-privates.
+Only this file and those of its base classes, `path_mtu_connection`, `authenticated_connection` and
+`hardened_connection`, know aioquic's privates.
 
 aioquic keeps TLS, packet protection, loss recovery, congestion control, connection ids and paths. Replaced, because
 stock aioquic 1.7 scans every stream for every packet, gives credit on receipt instead of on reading, and queues
@@ -33,14 +33,19 @@ from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
 from aioquic.tls import Epoch
 
-from .authenticated_connection import AuthenticatedConnection
 from .client_certificates import ClientCertificates
 from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
+from .path_mtu_connection import PathMtuConnection
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
 from .reset_tokens import ResetTokens
 from .stream_table import StreamTable
-from .transport_parameters import RESET_STREAM_AT, encode_reset_stream_at, has_reset_stream_at
+from .transport_parameters import (
+    RESET_STREAM_AT,
+    encode_reset_stream_at,
+    has_reset_stream_at,
+    max_udp_payload_size_of,
+)
 from .violations import TransportViolation
 
 if not aioquic.__version__.startswith("1.7."):
@@ -93,7 +98,7 @@ def _translating(handler: _FrameHandler) -> _FrameHandler:
     return handle
 
 
-class StreamingConnection(AuthenticatedConnection):
+class StreamingConnection(PathMtuConnection):
     """A `QuicConnection` that serves streams from a ready queue and credits what was read."""
 
     def __init__(
@@ -107,6 +112,7 @@ class StreamingConnection(AuthenticatedConnection):
         reset_tokens: ResetTokens | None = None,
     ) -> None:
         super().__init__(
+            max_udp_payload_size=limits.max_udp_payload_size,
             configuration=configuration,
             client_certificates=client_certificates,
             original_destination_connection_id=original_destination_connection_id,
@@ -186,7 +192,7 @@ class StreamingConnection(AuthenticatedConnection):
     def packet_room(self) -> int:
         """Return how many bytes of frames fit into one 1-RTT packet."""
         header = 1 + len(self._peer_cid.cid) + PACKET_NUMBER_SIZE
-        return int(self._max_datagram_size) - header - AEAD_TAG_SIZE
+        return self._path_mtu.size - header - AEAD_TAG_SIZE
 
     @property
     def probe_timeout(self) -> float:
@@ -231,6 +237,7 @@ class StreamingConnection(AuthenticatedConnection):
             self._remote_max_idle_timeout = None  # "disabled", as if it were absent (RFC 9000, 18.2)
         try:
             reset_stream_at = has_reset_stream_at(data)
+            self._limit_payload(max_udp_payload_size_of(data))
         except TransportViolation as exc:
             raise _translated(exc, QuicFrameType.CRYPTO) from exc
         self.table.remote = PeerLimits(
@@ -349,6 +356,9 @@ class StreamingConnection(AuthenticatedConnection):
             or not path.is_validated
             or not self._application_tls.sender.buffer_is_empty
         )
+
+    def _has_data(self) -> bool:
+        return self._writer.has_work
 
     def _idle_timeout(self) -> float:
         # As aioquic has it (RFC 9000, 10.1), but without three calls for every packet.

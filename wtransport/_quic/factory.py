@@ -16,6 +16,7 @@ from ..utils import create_quic_configuration
 from .aioquic_port import AioquicPort
 from .client_certificates import ClientCertificates
 from .limits import TransportLimits
+from .path_mtu import BASE_UDP_PAYLOAD
 from .port import QuicPort
 from .reset_tokens import ResetTokens
 
@@ -65,12 +66,13 @@ class ServerConfiguration:
         return ResetTokens(private_key=private_key, port=port)
 
 
-def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
+def create_client_port(*, config: ClientConfig, server_name: str, discovers_path_mtu: bool = False) -> QuicPort:
     """Make the port of a new client connection.
 
     Args:
         config: the client's configuration.
         server_name: host name or IP address that the certificate must be for.
+        discovers_path_mtu: packets are not fragmented on their way, so larger ones may be tried.
 
     Raises:
         CertificateError: the client's certificate or the CA file cannot be read.
@@ -82,7 +84,11 @@ def create_client_port(*, config: ClientConfig, server_name: str) -> QuicPort:
         _load_authorities(quic, config.ca_certs)
     if config.certfile:
         _load_certificate(quic, config.certfile, config.keyfile)
-    return AioquicPort(configuration=quic, limits=_limits(config), keep_alive_interval=_keep_alive_interval(config))
+    return AioquicPort(
+        configuration=quic,
+        limits=_limits(config, discovers_path_mtu=discovers_path_mtu),
+        keep_alive_interval=_keep_alive_interval(config),
+    )
 
 
 def create_server_configuration(config: ServerConfig) -> ServerConfiguration:
@@ -107,6 +113,7 @@ def create_server_port(
     original_destination_connection_id: bytes,
     retry_source_connection_id: bytes | None = None,
     reset_tokens: ResetTokens | None = None,
+    discovers_path_mtu: bool = False,
 ) -> QuicPort:
     """Make the port of a connection that a client began.
 
@@ -116,10 +123,11 @@ def create_server_port(
         original_destination_connection_id: the destination connection id of the client's first packet.
         retry_source_connection_id: that of its first packet after a Retry, which has validated its address.
         reset_tokens: from `ServerConfiguration.reset_tokens`; None makes tokens that are of no use later.
+        discovers_path_mtu: packets are not fragmented on their way, so larger ones may be tried.
     """
     return AioquicPort(
         configuration=quic_configuration.quic,
-        limits=_limits(config),
+        limits=_limits(config, discovers_path_mtu=discovers_path_mtu),
         keep_alive_interval=_keep_alive_interval(config),
         client_certificates=quic_configuration.client_certificates,
         original_destination_connection_id=original_destination_connection_id,
@@ -143,7 +151,7 @@ def _configuration(config: ClientConfig | ServerConfig, *, is_client: bool) -> Q
     return quic
 
 
-def _limits(config: ClientConfig | ServerConfig) -> TransportLimits:
+def _limits(config: ClientConfig | ServerConfig, *, discovers_path_mtu: bool) -> TransportLimits:
     window = max(config.flow_control_window_size, MIN_STREAM_WINDOW)
     sessions = min(config.max_sessions, MAX_CONNECT_STREAMS)
     return TransportLimits(
@@ -151,6 +159,7 @@ def _limits(config: ClientConfig | ServerConfig) -> TransportLimits:
         connection_window=CONNECTION_WINDOW_FACTOR * window,
         max_streams_bidi=(config.initial_max_streams_bidi or DEFAULT_MAX_STREAMS) + sessions,
         max_streams_uni=(config.initial_max_streams_uni or DEFAULT_MAX_STREAMS) + HTTP3_UNI_STREAMS,
+        max_udp_payload_size=config.max_udp_payload_size if discovers_path_mtu else BASE_UDP_PAYLOAD,
     )
 
 

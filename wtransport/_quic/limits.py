@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .path_mtu import BASE_UDP_PAYLOAD
+
 MAX_CLOSE_REASON_BYTES = 256
 """Bytes of UTF-8 of the text in CONNECTION_CLOSE; the rest is cut off. While the handshake lasts the frame goes out in
 a packet of each kind, and all three must fit into one datagram of 1200 bytes."""
@@ -11,7 +13,7 @@ a packet of each kind, and all three must fit into one datagram of 1200 bytes.""
 
 @dataclass(frozen=True, slots=True)
 class TransportLimits:
-    """What one connection grants its peer, and how many datagrams it queues for sending."""
+    """What one connection grants its peer, and what it keeps to in sending."""
 
     stream_window: int
     """Bytes of one stream that may be unread."""
@@ -23,6 +25,9 @@ class TransportLimits:
     """Unidirectional streams the peer may have open at a time."""
     max_queued_datagrams: int = 1024
     """Outgoing datagrams kept until congestion control lets them go."""
+    max_udp_payload_size: int = BASE_UDP_PAYLOAD
+    """Bytes of the largest UDP payload to try on an IPv4 path; the default tries nothing. Larger only where packets
+    are not fragmented, or fragments would be mistaken for packets that pass."""
 
 
 @dataclass(slots=True)

@@ -1,21 +1,29 @@
-"""What aioquic does not know of RESET_STREAM_AT (draft-ietf-quic-reliable-stream-reset-10): parameter and frame type.
+"""Transport parameters (RFC 9000, section 18) of which aioquic tells nothing.
 
-The parameter says that its sender takes the frame. It has been moved since browsers began to use it: both codepoints
-are sent, and either is taken (Safari 26 looks for the older one alone).
+RESET_STREAM_AT (draft-ietf-quic-reliable-stream-reset-10): the parameter says that its sender takes the frame. It has
+been moved since browsers began to use it: both codepoints are sent, and either is taken (Safari 26 looks for the older
+one alone). And max_udp_payload_size, which aioquic checks and forgets.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from .._speedups import decode_varint, encode_varint
 from ..constants import ErrorCodes
 from .violations import TransportViolation
 
-__all__ = ["RESET_STREAM_AT", "encode_reset_stream_at", "has_reset_stream_at"]
+__all__ = ["RESET_STREAM_AT", "encode_reset_stream_at", "has_reset_stream_at", "max_udp_payload_size_of"]
 
 RESET_STREAM_AT = 0x24
 """Type of the frame: the fields of RESET_STREAM, then how many bytes from the beginning arrive nevertheless."""
 
 _PARAMETERS = (0x1D, 0x17F7586D2CB571)
+
+_MAX_UDP_PAYLOAD_SIZE = 0x03
+
+DEFAULT_MAX_UDP_PAYLOAD_SIZE = 65_527
+"""Bytes that a peer takes which says nothing: all that UDP carries (RFC 9000, 18.2)."""
 
 
 def encode_reset_stream_at() -> bytes:
@@ -33,19 +41,40 @@ def has_reset_stream_at(parameters: bytes) -> bool:
         TransportViolation: a parameter stands twice (RFC 9000, 7.4), or this one has a value.
     """
     seen: set[int] = set()
+    for identifier, value in _each(parameters):
+        if identifier in seen:
+            raise _violation(f"transport parameter {identifier:#x} stands twice")
+        if identifier in _PARAMETERS and value:
+            raise _violation("the reset_stream_at transport parameter has a value")
+        seen.add(identifier)
+    return not seen.isdisjoint(_PARAMETERS)
+
+
+def max_udp_payload_size_of(parameters: bytes) -> int:
+    """Return the bytes of the largest UDP payload that the peer takes; less than 1200 is for others to refuse.
+
+    Raises:
+        TransportViolation: the parameters are malformed.
+    """
+    for identifier, value in _each(parameters):
+        if identifier == _MAX_UDP_PAYLOAD_SIZE:
+            decoded = decode_varint(value, 0)
+            if decoded is None:
+                raise _violation("the max_udp_payload_size transport parameter has no value")
+            return decoded[0]
+    return DEFAULT_MAX_UDP_PAYLOAD_SIZE
+
+
+def _each(parameters: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield identifier and value of each; a value that ends too early is whatever there is."""
     position = 0
     while position < len(parameters):
         identifier = decode_varint(parameters, position)
         length = None if identifier is None else decode_varint(parameters, identifier[1])
         if identifier is None or length is None:
             raise _violation("transport parameters end inside a parameter")
-        if identifier[0] in seen:
-            raise _violation(f"transport parameter {identifier[0]:#x} stands twice")
-        if identifier[0] in _PARAMETERS and length[0]:
-            raise _violation("the reset_stream_at transport parameter has a value")
-        seen.add(identifier[0])
         position = length[1] + length[0]
-    return not seen.isdisjoint(_PARAMETERS)
+        yield identifier[0], parameters[length[1] : position]
 
 
 def _violation(reason: str) -> TransportViolation:

@@ -50,6 +50,7 @@ __all__ = [
     "DEFAULT_MAX_STREAM_READ_BUFFER",
     "DEFAULT_MAX_STREAM_WRITE_BUFFER",
     "DEFAULT_MAX_TOTAL_PENDING_EVENTS",
+    "DEFAULT_MAX_UDP_PAYLOAD_SIZE",
     "DEFAULT_MAX_UNFINISHED_HANDSHAKES",
     "DEFAULT_PENDING_EVENT_TTL",
     "DEFAULT_PUBSUB_SUBSCRIPTION_QUEUE_SIZE",
@@ -114,6 +115,7 @@ DEFAULT_MAX_RETRY_DELAY: Final = 30.0
 DEFAULT_MAX_STREAM_READ_BUFFER: Final = 64 * 1024
 DEFAULT_MAX_STREAM_WRITE_BUFFER: Final = 1024 * 1024
 DEFAULT_MAX_TOTAL_PENDING_EVENTS: Final = 1000
+DEFAULT_MAX_UDP_PAYLOAD_SIZE: Final = 1472  # an Ethernet frame's 1500 bytes without the headers of IPv4 and UDP
 DEFAULT_MAX_UNFINISHED_HANDSHAKES: Final = 1000
 DEFAULT_PENDING_EVENT_TTL: Final = 5.0
 DEFAULT_PUBSUB_SUBSCRIPTION_QUEUE_SIZE: Final = 16
@@ -162,6 +164,7 @@ class _CommonDefaults(TypedDict):
     max_stream_read_buffer: int
     max_stream_write_buffer: int
     max_total_pending_events: int
+    max_udp_payload_size: int
     pending_event_ttl: float
     pubsub_subscription_queue_size: int
     read_timeout: float | None
@@ -236,6 +239,7 @@ def _common(*, max_connections: int, max_sessions: int) -> _CommonDefaults:
         "max_stream_read_buffer": DEFAULT_MAX_STREAM_READ_BUFFER,
         "max_stream_write_buffer": DEFAULT_MAX_STREAM_WRITE_BUFFER,
         "max_total_pending_events": DEFAULT_MAX_TOTAL_PENDING_EVENTS,
+        "max_udp_payload_size": DEFAULT_MAX_UDP_PAYLOAD_SIZE,
         "pending_event_ttl": DEFAULT_PENDING_EVENT_TTL,
         "pubsub_subscription_queue_size": DEFAULT_PUBSUB_SUBSCRIPTION_QUEUE_SIZE,
         "read_timeout": DEFAULT_READ_TIMEOUT,

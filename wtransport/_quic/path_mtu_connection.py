@@ -1,0 +1,199 @@
+"""aioquic's connection with packets as large as the path takes; knows aioquic's privates.
+
+aioquic sends packets of one size for good. Here the size belongs to the path in use: `path_mtu` searches for it, and
+this file sends the probes, and has the packet builder, congestion control and the pacer follow. What must arrive for a
+path to be kept or left, challenges and probes after a timeout, goes out in packets of the base size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aioquic.quic.connection import NetworkAddress, QuicNetworkPath
+from aioquic.quic.packet import QuicFrameType, QuicPacketType
+from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicSentPacket
+from aioquic.tls import Epoch
+
+from .authenticated_connection import AuthenticatedConnection
+from .path_mtu import BASE_UDP_PAYLOAD, BlackHoleDetector, PathMtu
+
+IPV6_EXTRA = 20
+"""Bytes by which IPv6's header is longer than IPv4's: so much less fits into a packet of the same size."""
+
+
+class PathMtuConnection(AuthenticatedConnection):
+    """A `QuicConnection` that finds out how large its packets may be."""
+
+    def __init__(self, *, max_udp_payload_size: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._largest_payload = max_udp_payload_size
+        self._peer_limit = max_udp_payload_size
+        self._path: QuicNetworkPath | None = None
+        self._path_mtu = PathMtu(BASE_UDP_PAYLOAD)
+        self._path_mtus: dict[Any, PathMtu] = {}  # by the host, as only its port may change (RFC 9000, 14.2)
+        self._black_hole = BlackHoleDetector()
+
+    def path_changed(self) -> None:
+        """Take note that our own address is another one: begin again with packets that every path takes."""
+        self._path_mtus.clear()
+        self._path = None
+        super().path_changed()
+
+    def _measure_anew(self) -> None:
+        super()._measure_anew()
+        self._follow_size()  # the congestion control is a new one
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Return the UDP payloads to send."""
+        path = self._network_paths[0]
+        if path is not self._path:
+            self._take_path(path)
+        ahead = None
+        if path.bytes_sent >= self._path_mtu.check_at:
+            ahead = self._probe_datagrams(path, now)
+        if self._max_datagram_size > BASE_UDP_PAYLOAD and (self._probe_pending or path.remote_challenges):
+            with self._in_base_packets():
+                ahead = super().datagrams_to_send(now)
+        datagrams = super().datagrams_to_send(now)
+        return ahead + datagrams if ahead else datagrams
+
+    def _has_data(self) -> bool:
+        """Tell whether more than acknowledgements is to be sent."""
+        raise NotImplementedError
+
+    def _send_probing_frames(self, network_path: QuicNetworkPath, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        with self._in_base_packets():  # nothing is known of that path
+            return super()._send_probing_frames(network_path, now)
+
+    @contextmanager
+    def _in_base_packets(self) -> Iterator[None]:
+        self._max_datagram_size = BASE_UDP_PAYLOAD
+        try:
+            yield
+        finally:
+            self._max_datagram_size = self._path_mtu.size
+
+    # The path in use.
+
+    def _limit_payload(self, peer_limit: int) -> None:
+        """Take the peer's max_udp_payload_size (RFC 9000, 18.2)."""
+        self._peer_limit = peer_limit
+        for path_mtu in self._path_mtus.values():
+            path_mtu.cap(peer_limit)
+
+    def _take_path(self, path: QuicNetworkPath) -> None:
+        """Begin to send on a path: with what is known of it, or with the base size."""
+        self._path = path
+        if self._largest_payload <= BASE_UDP_PAYLOAD:
+            return
+        hosts = {each.addr[0] for each in self._network_paths}
+        self._path_mtus = {host: path_mtu for host, path_mtu in self._path_mtus.items() if host in hosts}
+        host = path.addr[0]
+        path_mtu = self._path_mtus.get(host)
+        if path_mtu is None:
+            limit = self._largest_payload
+            if ":" in host and not host.lower().startswith("::ffff:"):
+                limit -= IPV6_EXTRA
+            path_mtu = self._path_mtus[host] = PathMtu(min(limit, self._peer_limit), sent=path.bytes_sent)
+        else:
+            path_mtu.rebase(path.bytes_sent)
+        self._path_mtu = path_mtu
+        self._follow_size()
+
+    def _follow_size(self) -> None:
+        """Have everything that counts in packets count in packets of the path's size."""
+        loss, size = self._loss, self._path_mtu.size
+        self._max_datagram_size = size
+        control: Any = loss._cc
+        control._max_datagram_size = loss._pacer._max_datagram_size = size
+        if hasattr(control, "additive_increase_factor"):  # CUBIC's
+            control.additive_increase_factor = size
+        self._black_hole.reset()
+        for name in ("on_packets_lost", "on_packets_expired", "on_packet_acked"):
+            vars(control).pop(name, None)
+        if size > BASE_UDP_PAYLOAD:
+            # On the instance, and the third one only when there was a loss: packets that arrive do not pay for it.
+            control.on_packets_lost = self._on_packets_lost
+            control.on_packets_expired = self._on_packets_expired
+
+    # Probes.
+
+    def _probe_datagrams(self, path: QuicNetworkPath, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Return a probe, if one may be sent now: ahead of data, as its loss shows when something later arrives."""
+        version = self._version
+        if version is None or not (self._handshake_confirmed and path.is_validated and self._has_data()):
+            return []
+        path_mtu, loss = self._path_mtu, self._loss
+        size = path_mtu.next_probe(path.bytes_sent, now)
+        if size is None or loss.congestion_window - loss.bytes_in_flight < size or self._is_held_back(now):
+            return []
+        builder = QuicPacketBuilder(
+            host_cid=self.host_cid,
+            is_client=self._is_client,
+            max_datagram_size=size,
+            packet_number=self._packet_number,
+            peer_cid=self._peer_cid.cid,
+            quic_logger=self._quic_logger,
+            spin_bit=self._spin_bit,
+            version=version,
+        )
+        builder.start_packet(QuicPacketType.ONE_RTT, self._cryptos[Epoch.ONE_RTT])
+        buf = builder.start_frame(
+            QuicFrameType.PING, handler=self._on_probe_delivery, handler_args=(path_mtu, path, size)
+        )
+        buf.push_bytes(bytes(builder.remaining_buffer_space))
+        packet = builder._packet
+        if packet is not None:
+            # Its loss is no sign of congestion (RFC 9000, 14.4), and nobody waits for it: no probe timeout either.
+            packet.in_flight = packet.is_ack_eliciting = False
+        path_mtu.on_probe_sent(now)
+        loss._pacer.update_after_send(now=now)
+        return self._flush_builder(builder=builder, network_path=path, peer_cid=self._peer_cid.cid, now=now)
+
+    def _is_held_back(self, now: float) -> bool:
+        """Tell whether the pacer lets nothing go now."""
+        due: float | None = self._loss._pacer.next_send_time(now=now)  # mypy: aioquic types it as always having a time
+        return due is not None
+
+    def _on_probe_delivery(self, state: QuicDeliveryState, path_mtu: PathMtu, path: QuicNetworkPath, size: int) -> None:
+        if state is not QuicDeliveryState.ACKED:
+            path_mtu.on_probe_lost(size, path.bytes_sent)
+            return
+        before = path_mtu.size
+        path_mtu.on_probe_acknowledged(size, path.bytes_sent)
+        if path_mtu is self._path_mtu and path_mtu.size != before:
+            self._follow_size()
+
+    # Black holes. Called in place of the congestion control's own methods.
+
+    def _on_packets_lost(self, *, now: float, packets: Iterable[QuicSentPacket]) -> None:
+        control = self._loss._cc
+        type(control).on_packets_lost(control, now=now, packets=packets)
+        self._look_for_black_hole(packets)
+
+    def _on_packets_expired(self, *, packets: Iterable[QuicSentPacket]) -> None:
+        control, packets = self._loss._cc, list(packets)
+        type(control).on_packets_expired(control, packets=packets)
+        self._look_for_black_hole(packets)
+
+    def _on_packet_acked(self, *, now: float, packet: QuicSentPacket) -> None:
+        control: Any = self._loss._cc
+        type(control).on_packet_acked(control, now=now, packet=packet)
+        self._black_hole.on_acknowledged(packet.sent_bytes)
+        if not self._black_hole.is_suspicious:
+            vars(control).pop("on_packet_acked", None)
+
+    def _look_for_black_hole(self, packets: Iterable[QuicSentPacket]) -> None:
+        large = [packet for packet in packets if packet.sent_bytes > BASE_UDP_PAYLOAD]
+        path = self._path
+        if not large or path is None:
+            return
+        smallest = min(packet.sent_bytes for packet in large)
+        if self._black_hole.on_lost(large[-1].packet_number, smallest, self._packet_number):
+            self._path_mtu.on_black_hole(path.bytes_sent, large[-1].sent_time or 0.0)
+            self._follow_size()
+        else:
+            control: Any = self._loss._cc
+            control.on_packet_acked = self._on_packet_acked
