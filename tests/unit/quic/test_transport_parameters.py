@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from wtransport._quic.transport_parameters import encode_reset_stream_at, has_reset_stream_at
+from wtransport._quic.transport_parameters import (
+    encode_reset_stream_at,
+    has_reset_stream_at,
+    max_udp_payload_size_of,
+)
 from wtransport._quic.violations import TransportViolation
 from wtransport.constants import ErrorCodes
 
@@ -37,4 +41,19 @@ def test_without_it_the_peer_takes_plain_resets_only(parameters) -> None:
 def test_a_malformed_one_is_an_error(parameters) -> None:
     with pytest.raises(TransportViolation) as caught:
         has_reset_stream_at(bytes.fromhex(parameters))
+    assert caught.value.error_code == ErrorCodes.TRANSPORT_PARAMETER_ERROR
+
+
+@pytest.mark.parametrize(
+    ("parameters", "size"),
+    [("", 65527), (OTHERS.hex(), 65527), ("030245c0", 1472), ("1d00 030244b0", 1200), ("0304 80010000", 65536)],
+)
+def test_the_largest_udp_payload_that_the_peer_takes(parameters, size) -> None:
+    assert max_udp_payload_size_of(bytes.fromhex(parameters)) == size
+
+
+@pytest.mark.parametrize("parameters", ["0300", "030145", "03"])
+def test_a_malformed_largest_udp_payload_is_an_error(parameters) -> None:
+    with pytest.raises(TransportViolation) as caught:
+        max_udp_payload_size_of(bytes.fromhex(parameters))
     assert caught.value.error_code == ErrorCodes.TRANSPORT_PARAMETER_ERROR
