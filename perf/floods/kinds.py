@@ -75,11 +75,15 @@ class _ConnectedFlood(Flood):
     batch = 50
 
     def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
         self.client = RawClient(address, "/take")
 
     def pump(self) -> None:
-        """Do what the connection needs."""
+        """Do what the connection needs; come back when the server has closed it for what was sent."""
         self.client.pump()
+        if self.client.engine.is_closed:
+            self.client.close()
+            self.client = RawClient(self._address, "/take")
 
     def wait(self, seconds: float) -> None:
         """Wait for a packet, but no longer."""
@@ -152,7 +156,7 @@ class Resets(Streams):
 
 
 class Capsules(_ConnectedFlood):
-    """Capsules of all sorts on the CONNECT stream: of unknown types, limits, DATAGRAM."""
+    """Capsules on the CONNECT stream, by turns a limit and a datagram: those of unknown types close the connection."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__(address)
@@ -166,16 +170,11 @@ class Capsules(_ConnectedFlood):
             return 0
         capsules = []
         for number in range(min(units, CAPSULE_CHUNK)):
-            match number % 4:
-                case 0:
-                    capsules.append(encode_capsule(0x17, b""))
-                case 1:
-                    capsules.append(encode_capsule(0x29 * 1000 + 0x17, b"abc"))
-                case 2:
-                    capsules.append(encode_capsule(0x00, b"dddd"))
-                case _:
-                    self._limit += 1
-                    capsules.append(encode_capsule(0x190B4D3D, encode_varint(self._limit)))
+            if number % 2:
+                capsules.append(encode_capsule(0x00, b"dddd"))
+            else:
+                self._limit += 1
+                capsules.append(encode_capsule(0x190B4D3D, encode_varint(self._limit)))
         port.send_stream(session_id, encode_frame(0x00, b"".join(capsules)), False)
         self._sent += len(capsules)
         return len(capsules)
