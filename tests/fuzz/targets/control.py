@@ -73,25 +73,38 @@ def _read_stream(source: ByteSource, trace: Trace) -> None:
     is_client = source.flag()
     places = [source.byte(), source.byte()]
     data = source.rest()
-    results = [_items(ControlReader(is_client=is_client), pieces) for pieces in every_way(data, places)]
+    results = [
+        _items(ControlReader(is_client=is_client), pieces, is_client=is_client) for pieces in every_way(data, places)
+    ]
     for result in results[1:]:
         check(result == results[0], f"depends on how the stream is cut: {result} and {results[0]}")
     trace += results[0]
 
 
-def _items(reader: ControlReader, pieces: list[bytes]) -> list[Any]:
+def _items(reader: ControlReader, pieces: list[bytes], *, is_client: bool) -> list[Any]:
     items: list[Any] = []
+    last_goaway = 2**62
     try:
         for piece in pieces:
             for item in reader.feed(piece):
                 check(isinstance(item, SettingsRead) == (not items), "SETTINGS is not the first item, or not the only")
                 if isinstance(item, GoawayRead):
-                    goaway(item.identifier)
+                    check(item.identifier <= last_goaway, "GOAWAY goes up")
+                    check(not is_client or item.identifier % 4 == 0, "GOAWAY names no request")
+                    check(goaway(item.identifier).startswith(b"\x07"), "our own GOAWAY is none")
+                    last_goaway = item.identifier
+                else:
+                    _check_settings(item.settings)
                 items.append(repr(item))
     except ConnectionViolation as violation:
         check(violation.error_code in _CODES, f"code {violation.error_code:#x}")
         items.append(("violation", violation.error_code, violation.reason))
     return items
+
+
+def _check_settings(settings: dict[int, int]) -> None:
+    check(not settings.keys() & {0x00, 0x02, 0x03, 0x04, 0x05}, "a setting of HTTP/2")
+    check(all(settings.get(each, 0) <= 1 for each in (0x08, 0x33, 0xFFD277, 0x2B603742)), "a boolean above 1")
 
 
 def _read_settings(source: ByteSource, trace: Trace) -> None:
@@ -104,7 +117,9 @@ def _read_settings(source: ByteSource, trace: Trace) -> None:
         again = encode_settings(settings)
         check(len(again) <= len(data), "settings grow")
         check(decode_settings(again, sender_is_client=is_client) == settings, "settings do not survive")
-        check(list(_items(ControlReader(is_client=not is_client), [control_stream_opening(settings)[1:]])), "no item")
+        opening = control_stream_opening(settings)[1:]
+        items = _items(ControlReader(is_client=not is_client), [opening], is_client=not is_client)
+        check(items == [repr(SettingsRead(settings))], f"our own opening is read as {items}")
 
 
 def _choose(source: ByteSource, trace: Trace) -> None:

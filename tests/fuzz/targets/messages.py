@@ -207,8 +207,7 @@ def _rpc(source: ByteSource, trace: Trace) -> None:
             manager.register(func=wait, name="wait")
             call = asyncio.ensure_future(manager.call(method="theirs", params=[1], timeout=4.0))
             trace.append(await _result(call))
-            assert manager._reader is not None
-            await asyncio.wait([manager._reader])
+            await _end_of(manager._reader)
 
     core = _played(source, play)
     sent = b"".join(data for data, _ in core.written)
@@ -222,6 +221,14 @@ def _rpc(source: ByteSource, trace: Trace) -> None:
     trace += answered
 
 
+async def _end_of(reader: asyncio.Task[None] | None) -> None:
+    """Wait for the end of the task that reads; what it raised reaches nobody but this."""
+    assert reader is not None
+    await asyncio.wait([reader])
+    if not reader.cancelled():
+        reader.result()
+
+
 async def _result(call: asyncio.Future[Any]) -> Any:
     try:
         return "returned", json.dumps(await call)
@@ -233,8 +240,7 @@ def _subscriber(source: ByteSource, trace: Trace) -> None:
     async def play(stream: Any, core: _Core) -> None:
         async with PubSubManager(stream=stream, max_queue_size=4) as manager:
             trace.append(repr(await _result(asyncio.ensure_future(_subscribe(manager)))))
-            assert manager._reader is not None
-            await asyncio.wait([manager._reader])
+            await _end_of(manager._reader)
             counts = manager.stats.to_dict()
             trace.append([value for name, value in counts.items() if name != "created_at"])
 
