@@ -160,9 +160,9 @@ class FrontDoor:
         """Send the last datagram again, altered."""
         if self.last:
             place = int.from_bytes(self.source.take(2)) % len(self.last)
-            kind = self.source.below(3)
+            kind = self.source.below(4)
             data = self.last[:place] + (self.source.take(1) if kind else b"") + self.last[place + (kind != 2) :]
-            self.send(data, self.source.pick(_ADDRESSES))
+            self.send(self.last[: place % 400] if kind == 3 else data, self.source.pick(_ADDRESSES))
 
     def short(self) -> None:
         """Send a packet with a short header, to a connection that there is or is not."""

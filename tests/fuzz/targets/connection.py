@@ -41,6 +41,8 @@ _FRAME_TYPES = [
 ]
 _FIELDS = {0x02: 5, 0x03: 8, 0x04: 3, 0x05: 2, 0x06: 2, 0x10: 1, 0x11: 2, 0x12: 1, 0x13: 1, 0x14: 1, 0x15: 2, 0x16: 1,
            0x17: 1, 0x18: 2, 0x19: 1, 0x1C: 3, 0x1D: 2, 0x24: 4, 0x31: 1}  # fmt: skip
+_LARGE = [next(kind for kind in range(0x80, 0xE0) if ByteSource(bytes([kind])).number() == number)
+          for number in (2**60, 2**60 + 1, 2**62 - 1)]  # fmt: skip
 _BODIES = [
     b"\x00\x04\x00",
     b"\x40\x54\x00body",
@@ -60,6 +62,14 @@ def seeds() -> Iterator[bytes]:
         for index in range(len(_FRAME_TYPES)):
             yield usual + bytes([0, side, index, 0, 0, 5, 5]) + usual
             yield bytes([0, side, index, 4, 0, 9, 200]) + bytes(12)
+            for number in _LARGE:
+                yield (
+                    usual
+                    + bytes([0, side, index])
+                    + bytes([number]) * 8
+                    + bytes([0, side, index, 0])
+                    + bytes([number]) * 7
+                )
         for index in range(len(_BODIES)):
             yield usual + bytes([4, side, 0, index, 0]) + bytes([4, side, 2, index, 1]) + usual
         for place in (0, 1, 3, 9, 30):

@@ -47,6 +47,7 @@ def seeds() -> Iterator[bytes]:
             yield start + b"".join(bytes([0, 0, index, 0, 0, 0, 0, index % 3]) for index in range(8)) + bytes([5, 4])
             for kind in range(5):
                 yield start + bytes([0, 0, 1, 0, 1, 0, 60 * kind, 2, 9, kind, 1, kind, 2, 1, 2, 0, 0]) + first
+            yield start + first + bytes([3, 0, 40, 3, 0, 3, 0, 99, 3, 1])
             yield start + first + bytes([3, 0, 40, 1, 7, 0, 4, 1, 5, 3, 9]) + bytes(9) + bytes([5, 3])
             yield start + bytes([6, 1]) + first + bytes([2, 40]) + b"\xc0\x00\x00\x00\x01" + bytes(35) + bytes([4, 0])
 
