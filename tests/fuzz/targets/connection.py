@@ -63,13 +63,7 @@ def seeds() -> Iterator[bytes]:
             yield usual + bytes([0, side, index, 0, 0, 5, 5]) + usual
             yield bytes([0, side, index, 4, 0, 9, 200]) + bytes(12)
             for number in _LARGE:
-                yield (
-                    usual
-                    + bytes([0, side, index])
-                    + bytes([number]) * 8
-                    + bytes([0, side, index, 0])
-                    + bytes([number]) * 7
-                )
+                yield bytes([0, side, index]) + bytes([number]) * 8
         for index in range(len(_BODIES)):
             yield usual + bytes([4, side, 0, index, 0]) + bytes([4, side, 2, index, 1]) + usual
         for place in (0, 1, 3, 9, 30):
