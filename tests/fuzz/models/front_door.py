@@ -146,7 +146,13 @@ class FrontDoor:
             place = int.from_bytes(source.take(2)) % len(hello)
             hello = hello[:place] + source.blob(4) + hello[place + source.below(4) :]
         frames = b"\x06\x00" + (0x4000 | len(hello)).to_bytes(2) + hello
-        frames = source.pick([frames, frames, source.blob(), frames + source.blob(20), b"\x01"])
+        match source.below(6):
+            case 3:
+                frames = source.blob()
+            case 4:
+                frames += source.blob(20)
+            case 5:
+                frames = b"\x01"
         version = source.pick(_VERSIONS)
         packet = _protected(frames, destination=destination, token=token, version=version)
         self.send(packet, source.pick(_ADDRESSES))
