@@ -1,4 +1,7 @@
-"""A client without asyncio or handles, so that flooding costs it little: an engine and a socket in one loop."""
+"""A client without asyncio or handles, so that flooding costs it little: an engine and a socket in one loop.
+
+It keeps to flow control, without which nothing it sends would be taken, but to no congestion control.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
+
+from aioquic.tls import Epoch
 
 from wtransport._protocol.engine import Engine
 from wtransport._protocol.events import SessionOpened
@@ -18,6 +24,11 @@ BUFFER = 65_536
 CONNECT_SECONDS = 20.0
 PUMP_PACKETS = 32
 """Packets read in one go."""
+
+NO_CONGESTION = 1 << 30
+"""Bytes of a congestion window that is never full."""
+
+PACKET_NUMBER_BYTES = 2
 
 
 class RawClient:
@@ -34,15 +45,24 @@ class RawClient:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect(address)
         self.socket.setblocking(False)
-        self.port.connect(address, time.monotonic())
-        self._until(lambda: self.engine.is_ready)
-        self.session: SessionCore = self.engine.open_session(authority="localhost", path=path, headers={})
         self._is_open = False
-        self._until(lambda: self._is_open)
+        try:
+            self.port.connect(address, time.monotonic())
+            self._until(lambda: self.engine.is_ready)
+            self.session: SessionCore = self.engine.open_session(authority="localhost", path=path, headers={})
+            self._until(lambda: self._is_open)
+        except ConnectionError:
+            self.socket.close()
+            raise
 
-    def _until(self, condition: object) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the server has ended the connection or its session."""
+        return self.engine.is_closed or not self.session.is_open
+
+    def _until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + CONNECT_SECONDS
-        while not condition():  # type: ignore[operator]
+        while not condition():
             if self.engine.is_closed or time.monotonic() > deadline:
                 raise ConnectionError("the flooder cannot connect")
             self.pump()
@@ -62,6 +82,7 @@ class RawClient:
         if deadline is not None and deadline <= now:
             engine.handle_timeout(now)
         self._take_events()
+        self.port._connection._loss._cc.congestion_window = NO_CONGESTION
         for data, _ in engine.datagrams_to_send(time.monotonic()):
             self.send(data)
         self._take_events()
@@ -77,6 +98,16 @@ class RawClient:
             self.socket.send(data)
         except (BlockingIOError, ConnectionRefusedError):
             return
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send a packet with just these frames, whatever they are; nobody repeats it when it is lost."""
+        connection = self.port._connection
+        keys = connection._cryptos[Epoch.ONE_RTT]
+        number = connection._packet_number
+        connection._packet_number += 1
+        first = 0x40 | keys.key_phase << 2 | PACKET_NUMBER_BYTES - 1
+        header = bytes([first]) + connection._peer_cid.cid + (number & 0xFFFF).to_bytes(PACKET_NUMBER_BYTES)
+        self.send(keys.encrypt_packet(header, frames, number))
 
     def wait(self, seconds: float) -> None:
         """Wait for a packet, but no longer."""

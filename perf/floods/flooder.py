@@ -1,4 +1,8 @@
-"""Sends one kind of flood; each line on its standard input, ``RATE SECONDS``, says how fast and how long."""
+"""Sends one kind of flood; each line on its standard input says how.
+
+``flood RATE SECONDS``: so many units a second; ``send UNITS``: so many in all, at a moderate rate, and then nothing
+until they have been dealt with; ``renew``: another connection.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +14,68 @@ import sys
 import time
 
 from perf.floods.kinds import KINDS, Flood
+from perf.floods.process import pin
 
 TICK = 0.001
 """Seconds between looks at the clock when nothing is due."""
 
+NICENESS = 10
+"""The victim is on the same core and comes first: what is measured is the server."""
+
+BURST = 16
+"""Batches that are offered at a time at most, before looking at what came back."""
+
+SETTLE = 0.3
+"""Seconds in which a server deals with what is measured."""
+
 
 def flood(kind: Flood, *, rate: float, seconds: float) -> dict[str, float]:
-    """Offer units at a rate (0: without a break) for so many seconds; return what went out and what got through."""
-    start = time.monotonic()
+    """Offer units evenly at a rate for so many seconds; return how many went out."""
+    start, offered, connections, elapsed = time.monotonic(), 0, kind.connections, 0.0
+    while elapsed < seconds:
+        due = min(int((rate * elapsed - offered) / kind.batch), BURST)
+        for _ in range(due):
+            offered += kind.offer(kind.batch)
+        kind.pump(TICK if due < BURST else 0.0)
+        elapsed = time.monotonic() - start
+    return {"offered": offered, "seconds": elapsed, "connections": kind.connections - connections}
+
+
+def send(kind: Flood, units: int) -> dict[str, float]:
+    """Offer so many units, and wait until the server must have dealt with them."""
     offered = 0
-    before = kind.taken or 0
-    batch = (kind.spread or kind.batch) if rate else kind.batch
-    while (elapsed := time.monotonic() - start) < seconds:
-        due = rate * elapsed - offered if rate else float(batch)
-        sent = kind.offer(batch) if due >= batch else 0
-        offered += sent
-        kind.pump()
-        if not sent:
-            kind.wait(TICK)
-    taken = kind.taken
-    return {"offered": offered, "taken": -1 if taken is None else taken - before, "seconds": time.monotonic() - start}
+    while offered < units:
+        for _ in range(BURST):
+            offered += kind.offer(min(kind.batch, max(units - offered, 0)))
+        kind.pump(TICK)
+    end = time.monotonic() + SETTLE
+    while time.monotonic() < end:
+        kind.pump(TICK * 10)
+    return {"offered": offered}
 
 
 def main() -> None:
     """Connect, say so, and flood each time a line says how."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=sorted(KINDS))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--core", type=int)
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    if arguments.core is not None:
-        os.sched_setaffinity(0, {arguments.core})
-    kind = KINDS[arguments.kind](("127.0.0.1", arguments.port))
+    pin(arguments.core)
+    os.nice(NICENESS)
+    kind = KINDS[arguments.kind].make(("127.0.0.1", arguments.port))
     print("ready", flush=True)
-    while line := sys.stdin.readline():
-        rate, seconds = (float(word) for word in line.split())
-        print(json.dumps(flood(kind, rate=rate, seconds=seconds)), flush=True)
+    while words := sys.stdin.readline().split():
+        answer: dict[str, float] = {}
+        match words[0]:
+            case "flood":
+                answer = flood(kind, rate=float(words[1]), seconds=float(words[2]))
+            case "send":
+                answer = send(kind, int(words[1]))
+            case "renew":
+                kind.renew()
+        print(json.dumps(answer), flush=True)
     kind.close()
 
 

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.packet import QuicProtocolVersion
-from aioquic.tls import Epoch
 
 from perf.floods.client import RawClient
+from wtransport._protocol.limits import MAX_ABORTED_STREAMS, MAX_IDLE_ACTIONS
 from wtransport._quic.factory import create_client_port
 from wtransport._speedups import encode_capsule, encode_datagram, encode_frame, encode_varint
 from wtransport.config import ClientConfig
+from wtransport.constants import WT_MAX_DATA_TYPE
 from wtransport.exceptions import SessionError
 
-PACKET_NUMBER_BYTES = 2
+__all__ = ["KINDS", "Flood", "Kind"]
+
 PACKET_PAYLOAD = 1100
 """Bytes of frames in a packet that is made by hand."""
 
 MAX_UNSENT = 256 * 1024
-"""Bytes of capsules that wait in the flooder."""
-
-CAPSULE_CHUNK = 500
-"""Capsules in one DATA frame."""
+"""Bytes that wait in the flooder for credit."""
 
 SOCKETS = 250
 """Source ports of the handshakes."""
@@ -37,159 +39,241 @@ HELLOS = 2000
 
 INITIAL_MIN = 1200
 
+GREASE = 0x21 + 0x1F * 1000
+"""A type of frames, and of capsules, that means nothing (RFC 9114, 7.2.8; RFC 9297, 5.4)."""
+
 
 class Flood(ABC):
     """One kind; `offer` sends at most so many units and returns how many that were, `pump` looks after the rest."""
 
     batch: int
-    """Units offered at a time without a break."""
+    """Units offered at a time."""
 
-    spread: int | None = None
-    """Units offered at a time at a given rate, which is spread evenly; None: as without a break."""
+    connections = 0
+    """Connections that it took so far."""
 
     @abstractmethod
     def offer(self, units: int) -> int:
         """Send up to `units` units."""
 
     @abstractmethod
-    def pump(self) -> None:
-        """Read what comes back, and do what it asks for."""
+    def pump(self, seconds: float) -> None:
+        """Read what comes back, and do what it asks for; wait for it, but no longer than so many seconds."""
 
     @abstractmethod
     def close(self) -> None:
         """Leave."""
 
-    def wait(self, seconds: float) -> None:
-        """Wait for a packet, but no longer."""
-        time.sleep(seconds)
-
-    @property
-    def taken(self) -> int | None:
-        """Return how many units the server has let through; None: the server knows."""
-        return None
+    @abstractmethod
+    def renew(self) -> None:
+        """Begin anew, as if nothing had been sent yet."""
 
 
-class _ConnectedFlood(Flood):
-    """A flood through a connection."""
+class _Connected(Flood):
+    """A flood through a connection, which is followed by another one when the server ends it."""
 
-    batch = 50
+    batch = 10
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
-        self.client = RawClient(address, "/take")
+        self.client = self._connect()
 
-    def pump(self) -> None:
-        """Do what the connection needs; come back when the server has closed it for what was sent."""
+    def _connect(self) -> RawClient:
+        self.connections += 1
+        return RawClient(self._address, "/take")
+
+    def renew(self) -> None:
+        """Use another connection."""
+        self.client.close()
+        self.client = self._connect()
+
+    def offer(self, units: int) -> int:
+        """Send through the connection, or make another one."""
+        if self.client.is_over:
+            self.client.socket.close()
+            try:
+                self.client = self._connect()
+            except (ConnectionError, SessionError):
+                return 0
+        return self._offer(self.client, units)
+
+    @abstractmethod
+    def _offer(self, client: RawClient, units: int) -> int: ...
+
+    def pump(self, seconds: float) -> None:
+        """Do what the connection needs."""
         self.client.pump()
-        if self.client.engine.is_closed:
-            self.client.close()
-            self.client = RawClient(self._address, "/take")
-
-    def wait(self, seconds: float) -> None:
-        """Wait for a packet, but no longer."""
-        self.client.wait(seconds)
+        if seconds:
+            self.client.wait(seconds)
 
     def close(self) -> None:
         """Leave, and say so."""
         self.client.close()
 
 
-class Datagrams(_ConnectedFlood):
-    """Datagrams of 4 bytes, as many in a packet as fit; the packets are made by hand, past congestion control."""
+class _Frames(_Connected):
+    """Frames that need not arrive, as many in a packet as asked for; the packets are made by hand."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], frame: bytes, per_packet: int | None = None) -> None:
         super().__init__(address)
-        datagram = encode_datagram(self.client.session.stream_id >> 2, b"dddd")
-        frame = b"\x31" + encode_varint(len(datagram)) + datagram
-        self.batch = PACKET_PAYLOAD // len(frame)
+        self.batch = PACKET_PAYLOAD // len(frame) if per_packet is None else per_packet
         self._payload = frame * self.batch
 
-    def offer(self, units: int) -> int:
-        """Send one packet."""
-        connection = self.client.port._connection
-        keys = connection._cryptos[Epoch.ONE_RTT]
-        number = connection._packet_number
-        connection._packet_number += 1
-        first = 0x40 | keys.key_phase << 2 | PACKET_NUMBER_BYTES - 1
-        header = bytes([first]) + connection._peer_cid.cid + (number & 0xFFFF).to_bytes(PACKET_NUMBER_BYTES)
-        self.client.send(keys.encrypt_packet(header, self._payload, number))
-        return self.batch
+    def _offer(self, client: RawClient, units: int) -> int:
+        if units:
+            client.send_frames(self._payload)
+        return self.batch if units else 0
 
 
-class Streams(_ConnectedFlood):
-    """Unidirectional streams of one byte, ended at once."""
+def _datagram_frame(payload: bytes) -> bytes:
+    datagram = encode_datagram(0, payload)
+    return b"\x31" + encode_varint(len(datagram)) + datagram
 
-    spread = 10
+
+class Datagrams(_Frames):
+    """Datagrams of 64 bytes, one in a packet."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        super().__init__(address)
-        self._opened = 0
+        super().__init__(address, _datagram_frame(b"d" * 64), per_packet=1)
 
-    def offer(self, units: int) -> int:
-        """Open as many streams as credit allows."""
-        session = self.client.session
+
+class SmallDatagrams(_Frames):
+    """Empty datagrams, as many in a packet as fit."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, _datagram_frame(b""))
+
+
+class Pings(_Frames):
+    """PING frames, as many in a packet as fit."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, b"\x01")
+
+
+class Challenges(_Frames):
+    """PATH_CHALLENGE frames, as many in a packet as fit."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, b"\x1a" + bytes(8))
+
+
+class Streams(_Connected):
+    """Unidirectional streams of one byte, ended at once."""
+
+    def _offer(self, client: RawClient, units: int) -> int:
         for count in range(units):
             try:
-                stream = session.open_stream(unidirectional=True)
+                stream = client.session.open_stream(unidirectional=True)
             except SessionError:
                 return count
             if stream is None:
                 return count
             self._end(stream)
-            self._opened += 1
         return units
 
-    def _end(self, stream: object) -> None:
-        stream.write(b"x", end_stream=True)  # type: ignore[attr-defined]
-
-    @property
-    def taken(self) -> int | None:
-        """Return how many streams were opened: no more than there was credit for."""
-        return self._opened
+    def _end(self, stream: Any) -> None:
+        stream.write(b"x", end_stream=True)
 
 
 class Resets(Streams):
     """Unidirectional streams that are reset at once."""
 
-    def _end(self, stream: object) -> None:
-        stream.reset(1)  # type: ignore[attr-defined]
+    def _end(self, stream: Any) -> None:
+        stream.reset(1)
 
 
-class Capsules(_ConnectedFlood):
-    """Capsules on the CONNECT stream, by turns a limit and a datagram: those of unknown types close the connection."""
+class Requests(_Connected):
+    """Session requests that are withdrawn at once."""
+
+    def _offer(self, client: RawClient, units: int) -> int:
+        for count in range(units):
+            try:
+                session = client.engine.open_session(authority="localhost", path="/take", headers={})
+            except SessionError:
+                return count
+            session.close()
+        return units
+
+
+class _OnStream(_Connected):
+    """Bytes on a stream whose credit comes back at once; they arrive in order, and are repeated when they are lost."""
+
+    batch = 100
+
+    def _offer(self, client: RawClient, units: int) -> int:
+        stream_id = self._stream_id(client)
+        if client.port.unsent_bytes(stream_id) > MAX_UNSENT:
+            return 0
+        client.port.send_stream(stream_id, self._make(units), False)
+        return units
+
+    def _stream_id(self, client: RawClient) -> int:
+        return client.session.stream_id
+
+    @abstractmethod
+    def _make(self, units: int) -> bytes: ...
+
+
+class Capsules(_OnStream):
+    """Capsules that say something: limits, each a little higher, and datagrams."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__(address)
-        self._limit = 1 << 40
-        self._sent = 0
+        self._limits = itertools.count(1 << 40)
 
-    def offer(self, units: int) -> int:
-        """Queue a DATA frame of capsules, unless enough wait already."""
-        port, session_id = self.client.port, self.client.session.stream_id
-        if port.unsent_bytes(session_id) > MAX_UNSENT:
-            return 0
-        capsules = []
-        for number in range(min(units, CAPSULE_CHUNK)):
-            if number % 2:
-                capsules.append(encode_capsule(0x00, b"dddd"))
-            else:
-                self._limit += 1
-                capsules.append(encode_capsule(0x190B4D3D, encode_varint(self._limit)))
-        port.send_stream(session_id, encode_frame(0x00, b"".join(capsules)), False)
-        self._sent += len(capsules)
-        return len(capsules)
+    def _make(self, units: int) -> bytes:
+        limits = itertools.islice(self._limits, units // 2)
+        raises = [encode_capsule(WT_MAX_DATA_TYPE, encode_varint(limit)) for limit in limits]
+        return encode_frame(0x00, b"".join(raises) + encode_capsule(0x00, b"datagram") * (units - len(raises)))
 
-    @property
-    def taken(self) -> int | None:
-        """Return how many capsules were sent: no more than there was credit for."""
-        unsent = self.client.port.unsent_bytes(self.client.session.stream_id)
-        return self._sent - unsent // 8  # 8 bytes each, on average
+
+class UnknownCapsules(_OnStream):
+    """Empty capsules of a type that means nothing."""
+
+    def _make(self, units: int) -> bytes:
+        return encode_frame(0x00, encode_capsule(GREASE, b"") * units)
+
+
+class SmallFrames(_OnStream):
+    """DATA frames of one byte: a capsule of unknown type in crumbs, which has no end."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address)
+        self._begun: RawClient | None = None
+
+    def _offer(self, client: RawClient, units: int) -> int:
+        if self._begun is not client:
+            self._begun = client
+            head = encode_varint(GREASE) + encode_varint(1 << 40)
+            client.port.send_stream(client.session.stream_id, encode_frame(0x00, head), False)
+        return super()._offer(client, units)
+
+    def _make(self, units: int) -> bytes:
+        return encode_frame(0x00, b"x") * units
+
+
+class EmptyFrames(_OnStream):
+    """DATA frames without content."""
+
+    def _make(self, units: int) -> bytes:
+        return encode_frame(0x00, b"") * units
+
+
+class UnknownFrames(_OnStream):
+    """Frames of a type that means nothing, on the control stream."""
+
+    def _stream_id(self, client: RawClient) -> int:
+        return 2
+
+    def _make(self, units: int) -> bytes:
+        return encode_frame(GREASE, b"") * units
 
 
 class Handshakes(Flood):
     """First packets of connections that go no further, from many ports; prepared, so that sending one costs little."""
 
-    batch = 20
+    batch = 5
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._sockets = []
@@ -211,14 +295,19 @@ class Handshakes(Flood):
                 continue
         return units
 
-    def pump(self) -> None:
-        """Throw away what comes back."""
-        for sock in self._sockets[:: max(SOCKETS // 50, 1)]:
-            try:
-                while sock.recv(2048):
-                    pass
-            except (BlockingIOError, ConnectionRefusedError):
-                continue
+    def pump(self, seconds: float) -> None:
+        """Throw away what comes back: that it fills the sockets' buffers costs nobody anything."""
+        sock = self._sockets[self._next % SOCKETS]
+        try:
+            while sock.recv(2048):
+                pass
+        except (BlockingIOError, ConnectionRefusedError):
+            pass
+        if seconds:
+            time.sleep(seconds)
+
+    def renew(self) -> None:
+        """Go on: each packet is a new beginning."""
 
     def close(self) -> None:
         """Close the sockets."""
@@ -248,10 +337,47 @@ def _client_hellos(count: int) -> list[bytes]:
     return packets
 
 
-KINDS: dict[str, Callable[[tuple[str, int]], Flood]] = {
-    "datagrams": Datagrams,
-    "streams": Streams,
-    "resets": Resets,
-    "capsules": Capsules,
-    "handshakes": Handshakes,
+MIB = 1 << 20
+
+ONE_CONNECTION = 20
+"""MiB that one peer may have us keep: 4 of unread bytes (`flow_control_window_size`), 4 of datagrams nobody took
+(`MAX_QUEUED_DATAGRAM_BYTES`), 1.5 of packets that wait (`MAX_WAITING_DATAGRAMS`), 256 streams of each direction with
+what a program does with each; and as much again for the allocator."""
+
+HANDSHAKES = 40
+"""MiB of 200 unfinished handshakes (`address_validation_threshold`) of 100 KiB, and as much again."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a flood is measured."""
+
+    make: Callable[[tuple[str, int]], Flood]
+    sample: int
+    """Units by which the capacity is measured, in each of some rounds."""
+    memory: int = ONE_CONNECTION
+    """MiB by which the server may grow."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of the server, beside the defaults."""
+
+
+WITHIN_IDLE = MAX_IDLE_ACTIONS * 9 // 10
+WITHIN_ABORTED = MAX_ABORTED_STREAMS * 9 // 10
+"""Units of what closes the connection when there is too much of it, which is measured within the limit."""
+
+KINDS: dict[str, Kind] = {
+    "datagrams": Kind(Datagrams, 2000),
+    "small datagrams": Kind(SmallDatagrams, 20_000),
+    "streams": Kind(Streams, 1000),
+    "resets": Kind(Resets, WITHIN_ABORTED),
+    "requests": Kind(Requests, 300),
+    "capsules": Kind(Capsules, 10_000),
+    "unknown capsules": Kind(UnknownCapsules, WITHIN_IDLE),
+    "small frames": Kind(SmallFrames, 10_000),
+    "empty frames": Kind(EmptyFrames, WITHIN_IDLE),
+    "unknown frames": Kind(UnknownFrames, WITHIN_IDLE),
+    "PING": Kind(Pings, 50_000),
+    "PATH_CHALLENGE": Kind(Challenges, 5000),
+    "handshakes": Kind(Handshakes, 1000, HANDSHAKES, {"address_validation": "always"}),
+    "handshakes, auto": Kind(Handshakes, 300, HANDSHAKES),
 }

@@ -1,4 +1,4 @@
-"""The server that is flooded: echoes requests, takes whatever else comes, answers ``stats`` on standard input."""
+"""The server that is flooded: echoes requests, takes whatever else comes; says what it used for a line of input."""
 
 from __future__ import annotations
 
@@ -7,24 +7,15 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import sys
 import time
-from typing import Any
 
+from perf.floods.process import pin
 from wtransport import ServerApp, ServerConfig, WebTransportSession
 from wtransport.exceptions import WebTransportError
 
 
-class Taken:
-    """What the handlers took."""
-
-    def __init__(self) -> None:
-        self.datagrams = 0
-        self.streams = 0
-
-
-def make_app(config: ServerConfig, taken: Taken) -> ServerApp:
+def make_app(config: ServerConfig) -> ServerApp:
     """Return the application: /echo for the victim, /take for the flooder."""
     app = ServerApp(config=config)
 
@@ -41,13 +32,12 @@ def make_app(config: ServerConfig, taken: Taken) -> ServerApp:
 
     async def take_datagrams(session: WebTransportSession) -> None:
         async for _ in session.incoming_datagrams():
-            taken.datagrams += 1
+            pass
 
     async def take_streams(session: WebTransportSession) -> None:
         async for stream in session.incoming_unidirectional_streams():
             with contextlib.suppress(WebTransportError):  # it was reset
                 await stream.read_all()
-            taken.streams += 1
 
     return app
 
@@ -59,44 +49,28 @@ async def serve(arguments: argparse.Namespace) -> None:
         bind_port=0,
         certfile=arguments.certfile,
         keyfile=arguments.keyfile,
-        address_validation=arguments.validation,
+        **json.loads(arguments.settings),
     )
-    taken = Taken()
-    app = make_app(config, taken)
+    app = make_app(config)
     async with app:
         await app.server.listen()
         address = app.server.local_address
         if address is None:
             raise RuntimeError("the server does not listen")
         print(address[1], flush=True)
-        serving = asyncio.create_task(app.server.serve_forever())
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            if line.strip() == "stats":
-                print(json.dumps(await stats(app, taken)), flush=True)
-        serving.cancel()
-
-
-async def stats(app: ServerApp, taken: Taken) -> dict[str, Any]:
-    """Return what the server has taken so far, and the processor time it used."""
-    diagnostics = await app.server.diagnostics()
-    return {
-        "datagrams": taken.datagrams,
-        "streams": taken.streams,
-        "cpu": time.process_time(),
-        "handshakes": diagnostics.listener["retries_sent"] + diagnostics.listener["accepted"],
-    }
+        while await asyncio.to_thread(sys.stdin.readline):
+            print(json.dumps({"cpu": time.process_time()}), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--certfile", required=True)
     parser.add_argument("--keyfile", required=True)
-    parser.add_argument("--validation", default="always", choices=("never", "auto", "always"))
+    parser.add_argument("--settings", default="{}")
     parser.add_argument("--core", type=int)
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    if arguments.core is not None:
-        os.sched_setaffinity(0, {arguments.core})
+    pin(arguments.core)
     asyncio.run(serve(arguments))
 
 

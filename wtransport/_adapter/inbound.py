@@ -21,6 +21,7 @@ __all__ = [
     "MAX_WAITING_BYTES",
     "MAX_WAITING_DATAGRAMS",
     "MAX_WAITING_STRANGERS",
+    "MAX_WAITING_TIME",
     "MIN_WAITING_DATAGRAMS",
     "SLICE_TIME",
     "TURN_TIME",
@@ -41,13 +42,17 @@ MAX_WAITING_BYTES = 16 * 1024 * 1024
 MIN_WAITING_DATAGRAMS = 16
 """What a connection may have waiting even then: a peer that keeps to congestion control has no more at its start."""
 
-TURN_TIME = 0.002
+MAX_WAITING_TIME = 0.3
+"""Seconds that a datagram waits at most; then it is dropped. Its sender has given it up by then, and what a flood has
+left behind would otherwise keep everybody waiting for longer than the flood."""
+
+TURN_TIME = 0.001
 """Seconds of work on received datagrams in one turn of the loop; tasks and timers are served between two turns."""
 
 SLICE_TIME = 0.000_5
 """Seconds that one connection has at a time while others wait; at least one datagram."""
 
-_Waiting: TypeAlias = "deque[tuple[bytes, NetworkAddress]]"
+_Waiting: TypeAlias = "deque[tuple[bytes, NetworkAddress, float]]"  # with the time at which it came
 
 
 class Router(Protocol):
@@ -95,7 +100,7 @@ class Inbound:
     def __len__(self) -> int:
         return len(self._strangers) + sum(map(len, self._queues.values()))
 
-    def put(self, data: bytes, addr: NetworkAddress) -> None:
+    def put(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Let a datagram wait for its turn, unless too many do."""
         connection = self._router.find(data)
         if connection is None:
@@ -113,7 +118,7 @@ class Inbound:
         if len(queue) >= limit:
             self._router.datagram_dropped()
             return
-        queue.append((data, addr))
+        queue.append((data, addr, now))
         self._nbytes += len(data)
 
     def run(self) -> None:
@@ -184,9 +189,11 @@ class Inbound:
         clock, outlet = self._clock, self._outlet
         is_at_home = connection.uses(outlet)
         for _ in range(READ_BATCH):
-            data, addr = queue.popleft()
+            data, addr, since = queue.popleft()
             self._nbytes -= len(data)
-            if is_at_home:
+            if now - since > MAX_WAITING_TIME:
+                self._router.datagram_dropped()
+            elif is_at_home:
                 connection.receive(data, addr, now)
             else:
                 connection.receive_elsewhere(data, addr, now, outlet)
@@ -206,8 +213,11 @@ class Inbound:
     def _serve_strangers(self, now: float, slice_end: float) -> None:
         queue, clock, outlet = self._strangers, self._clock, self._outlet
         while queue:
-            data, addr = queue.popleft()
+            data, addr, since = queue.popleft()
             self._nbytes -= len(data)
+            if now - since > MAX_WAITING_TIME:
+                self._router.datagram_dropped()
+                continue
             connection = self._router.route(data, addr, outlet)
             if connection is not None:
                 try:

@@ -62,7 +62,7 @@ class ServerSocket(asyncio.DatagramProtocol):
         inbound = self._inbound
         if inbound is None:
             return
-        inbound.put(data, addr)
+        inbound.put(data, addr, self._clock())
         if self._socket is None:
             inbound.run_soon()  # the loop has more, which is best worked on together
             return
@@ -75,10 +75,10 @@ class ServerSocket(asyncio.DatagramProtocol):
         sock, inbound = self._socket, self._inbound
         if sock is None or inbound is None:
             return
-        put, receive = inbound.put, sock.recvfrom
+        put, receive, now = inbound.put, sock.recvfrom, self._clock()
         try:
             for _ in range(MAX_READ):
-                put(*receive(MAX_UDP_PAYLOAD))
+                put(*receive(MAX_UDP_PAYLOAD), now)
         except OSError:  # nothing more now; a real error is met again by the event loop
             return
 

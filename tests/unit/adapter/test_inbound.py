@@ -12,6 +12,7 @@ from wtransport._adapter.inbound import (
     MAX_WAITING_BYTES,
     MAX_WAITING_DATAGRAMS,
     MAX_WAITING_STRANGERS,
+    MAX_WAITING_TIME,
     MIN_WAITING_DATAGRAMS,
     TURN_TIME,
     Inbound,
@@ -86,7 +87,7 @@ class Desk:
 
     def put(self, name: str, number: int = 1, size: int = 20) -> None:
         for index in range(number):
-            self.inbound.put(name.encode().ljust(8) + b"%06d" % index + bytes(size - 14), ADDRESS)
+            self.inbound.put(name.encode().ljust(8) + b"%06d" % index + bytes(size - 14), ADDRESS, self.now)
 
     def find(self, data: bytes) -> Any:
         return self.connections.get(data[:8].rstrip())
@@ -217,6 +218,7 @@ def test_too_many_datagrams_of_one_connection_are_dropped_and_counted(desk: Desk
 
 def test_too_many_strangers_are_dropped_and_known_clients_served_between_them(desk: Desk) -> None:
     quiet = desk.connection("quiet")
+    desk.cost_of_strangers = 0.001
     desk.put("who?", MAX_WAITING_STRANGERS + 5)
     desk.put("quiet")
     assert desk.dropped == 5
@@ -245,6 +247,21 @@ def test_all_waiting_datagrams_together_are_bounded(desk: Desk) -> None:
     desk.dropped = 0
     desk.put("late", 100)
     assert not desk.dropped, "there is room again"
+
+
+def test_what_has_waited_too_long_is_dropped_and_counted(desk: Desk) -> None:
+    slow, quiet = desk.connection("slow", cost=0.01), desk.connection("quiet")
+    desk.put("slow", 200)
+    desk.put("who?", 200)
+    while len(desk.inbound):
+        if desk.now < MAX_WAITING_TIME:
+            desk.put("quiet")
+        desk.inbound.run()
+    assert desk.now < MAX_WAITING_TIME + 0.05
+    assert len(slow.got) + len(desk.routed) + desk.dropped == 400
+    assert len(slow.got) > 10
+    assert len(desk.routed) > 10
+    assert len(quiet.got) > 10
 
 
 def test_a_connection_at_another_socket_is_told_which_one(desk: Desk) -> None:
