@@ -243,3 +243,18 @@ def test_a_connection_that_goes_on_sends_one_probe_each_way(make_pair: MakePair)
     for side in ("client", "server"):
         first = network.sizes[side].index(ETHERNET)
         assert sum(network.sizes[side][:first]) >= 24_000
+
+
+@pytest.mark.parametrize("leaving", ["client", "server"])
+def test_a_connection_that_is_over_sends_no_probe(make_pair: MakePair, leaving: str) -> None:
+    """Its keys are gone, while the data that waited for the peer is still there."""
+    network = Network(delay=0.01)
+    pair, ours, theirs = started(make_pair, network)
+    stays, engine = (theirs, pair.server) if leaving == "client" else (ours, pair.client)
+    network.cut()
+    for size in (4 * KIB, 64 * KIB, MIB):
+        stays.open_stream(unidirectional=True).write(bytes(size))
+        pair.advance(2.0)
+    pair.advance(300)
+    assert engine.is_closed
+    assert engine.port.is_terminated

@@ -51,7 +51,7 @@ class PathMtuConnection(AuthenticatedConnection):
         if path is not self._path:
             self._take_path(path)
         ahead = None
-        if path.bytes_sent >= self._path_mtu.check_at:
+        if path.bytes_sent >= self._path_mtu.check_at and self._close_event is None:
             ahead = self._probe_datagrams(path, now)
         if self._max_datagram_size > BASE_UDP_PAYLOAD and (self._probe_pending or path.remote_challenges):
             with self._in_base_packets():
