@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 import tracemalloc
 from collections import Counter
 from typing import Any
@@ -28,7 +29,8 @@ class Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = f"{record.levelname} {record.name}: {record.getMessage()}"
         if record.exc_info and record.exc_info[1] is not None:
-            text += f" ({record.exc_info[1]!r})"
+            where = traceback.extract_tb(record.exc_info[2])[-8:]
+            text += f" ({record.exc_info[1]!r} at {', '.join(f'{each.name}:{each.lineno}' for each in where)})"
         if not any(part in text for part in EXPECTED):
             self.found[text] += 1
 
