@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aioquic.quic.configuration import QuicConfiguration
+from typing import Any
+
 from aioquic.tls import CipherSuite, Direction, Epoch, Group, cipher_suite_hash
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -11,27 +12,13 @@ from ..exceptions import ConnectionError
 from .client_certificates import ClientCertificates
 from .exporter import exported
 from .moving_connection import MovingConnection
-from .reset_tokens import ResetTokens
 
 
 class AuthenticatedConnection(MovingConnection):
     """A `QuicConnection` that knows whom it talks to."""
 
-    def __init__(
-        self,
-        *,
-        configuration: QuicConfiguration,
-        client_certificates: ClientCertificates | None = None,
-        original_destination_connection_id: bytes | None = None,
-        retry_source_connection_id: bytes | None = None,
-        reset_tokens: ResetTokens | None = None,
-    ) -> None:
-        super().__init__(
-            configuration=configuration,
-            original_destination_connection_id=original_destination_connection_id,
-            retry_source_connection_id=retry_source_connection_id,
-            reset_tokens=reset_tokens,
-        )
+    def __init__(self, *, client_certificates: ClientCertificates | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self._client_certificates = client_certificates
         self._exporter: tuple[HashAlgorithm, bytes] | None = None
 
