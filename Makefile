@@ -154,5 +154,5 @@ docs: $(DOCTOOLS)
 # The extensions as well: an old one that is left lying in the tree would be imported.
 clean:
 	rm -rf $(VENV) .peers build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	rm -f wtransport/_speedups/_compiled/*.so wtransport/_speedups/_compiled/*.pyd wtransport/_speedups/_compiled/*.c
+	rm -f wtransport/*/_compiled/*.so wtransport/*/_compiled/*.pyd wtransport/*/_compiled/*.c
 	find wtransport tests perf docs -name __pycache__ -prune -exec rm -rf {} +

@@ -17,8 +17,8 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError, ExecError, LinkError, PlatformError
 
 _ROOT = Path(__file__).parent
-_PACKAGE = "wtransport._speedups._compiled"
-_SOURCE_DIRECTORY = Path("wtransport", "_speedups", "_compiled")
+# The kernels with pure twins, and the compiled QUIC data path, whose twin is aioquic.
+_SOURCE_DIRECTORIES = (Path("wtransport", "_speedups", "_compiled"), Path("wtransport", "_quic", "_compiled"))
 
 # The same reading of the same switches as at import; by path, since nothing is installed yet.
 _SWITCHES = runpy.run_path(str(_ROOT / "wtransport" / "_speedups" / "_switches.py"))
@@ -30,9 +30,12 @@ _BUILD_ERRORS = (BaseError, CCompilerError, CompileError, ExecError, LinkError, 
 def _extensions() -> list[Extension]:
     if _SWITCHES["pure_requested"]():
         return []
-    paths = sorted((_ROOT / _SOURCE_DIRECTORY).glob("*.pyx"))
     # `optional` keeps setuptools from copying, in an editable install, what could not be built.
-    return [Extension(f"{_PACKAGE}.{path.stem}", [str(_SOURCE_DIRECTORY / path.name)], optional=True) for path in paths]
+    return [
+        Extension(".".join((*directory.parts, path.stem)), [str(directory / path.name)], optional=True)
+        for directory in _SOURCE_DIRECTORIES
+        for path in sorted((_ROOT / directory).glob("*.pyx"))
+    ]
 
 
 def _translate() -> dict[str, list[str]]:
@@ -88,10 +91,10 @@ class BuildKernels(build_ext):  # type: ignore[misc]  # setuptools' base is Cyth
 
     def _remove_compiled(self, *, in_place: bool) -> None:
         """Remove what an earlier build left: it would be imported although this one failed."""
-        directories = [Path(self.build_lib) / _SOURCE_DIRECTORY]
+        roots = [Path(self.build_lib)]
         if in_place:
-            directories.append(_ROOT / _SOURCE_DIRECTORY)
-        for directory in directories:
+            roots.append(_ROOT)
+        for directory in (root / each for root in roots for each in _SOURCE_DIRECTORIES):
             for pattern in ("*.so", "*.pyd"):
                 for path in directory.glob(pattern):
                     path.unlink()
