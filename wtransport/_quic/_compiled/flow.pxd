@@ -1,0 +1,27 @@
+"""Flow-control windows, for the kernels that look at them for every frame."""
+
+cimport cython
+from libc.stdint cimport int64_t
+
+
+@cython.final
+@cython.no_gc
+cdef class ReceiveWindow:
+    cdef public int64_t window
+    cdef public int64_t limit
+    cdef public int64_t announced
+    cdef public int64_t received
+    cdef public int64_t consumed
+
+    cdef bint give_back(self, int64_t nbytes) noexcept
+
+
+@cython.final
+@cython.no_gc
+cdef class StreamLimit:
+    cdef public int64_t window
+    cdef public int64_t limit
+    cdef public int64_t announced
+    cdef public int64_t opened
+
+    cdef bint is_worth_announcing(self) noexcept

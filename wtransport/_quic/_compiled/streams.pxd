@@ -1,0 +1,17 @@
+"""A stream: its two halves, and its place in the table."""
+
+cimport cython
+from libc.stdint cimport int64_t
+
+from .receiving cimport ReceiveHalf
+from .sending cimport SendHalf
+
+
+@cython.final
+@cython.no_gc
+cdef class QuicStream:
+    cdef readonly int64_t stream_id
+    cdef readonly SendHalf send
+    cdef readonly ReceiveHalf receive
+    cdef public bint is_queued
+    cdef public object early_stop  # an event, or None
