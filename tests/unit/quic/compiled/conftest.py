@@ -1,0 +1,8 @@
+"""Tests of the compiled data path: without it, as pure Python was asked for, there is nothing to test."""
+
+from __future__ import annotations
+
+from wtransport._speedups import _switches
+
+# Only then: where it is missing for another reason, its tests must fail and not be skipped.
+collect_ignore_glob = ["test_*.py"] if _switches.pure_requested() else []
