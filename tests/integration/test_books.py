@@ -81,6 +81,7 @@ async def test_a_stopped_stream_says_what_of_it_never_went_out(app: ServerApp, c
         await eventually(lambda: traffic_of(app).bytes_received == session.connection.traffic().bytes_sent)
         figures, theirs = await stream.diagnostics(), traffic_of(app)
         assert figures.bytes_sent == written
+        assert figures.bytes_unsent == 0
         assert written - figures.bytes_dropped == theirs.bytes_received == 10 + theirs.bytes_discarded
         assert (await session.diagnostics()).bytes_dropped == figures.bytes_dropped
         assert (await session.diagnostics()).local_data_sent == theirs.bytes_received

@@ -59,6 +59,7 @@ class Books:
         is_complete = in_order and all(each["is_complete"] for end in (client, server) for each in end["streams"])
         self.sessions += 1
         self.sessions_in_order += in_order
+        self._expect(server["in_order"] or not client["in_order"], f"session {name}: in order for the client alone")
         for here, there in ((client, server), (server, client)):
             where = f"session {name}, from {here['side']}"
             if is_complete:
@@ -88,7 +89,7 @@ class Books:
         self.streams += 1
         is_complete = client["is_complete"] and server["is_complete"]
         if in_order and not client["is_parked"] and not server["is_parked"]:
-            self._expect(is_complete, f"{where}: not over although its session ended in order")
+            self._expect(is_complete, f"{where}: not over although its session ended in order: {client}, {server}")
         for here, there in ((client, server), (server, client)):
             self.nbytes += there["got"]
             if is_complete:

@@ -31,6 +31,11 @@ class SessionEnd:
         self.is_in_order = False
         """Everything was waited for before the end, so that the books of both ends must agree in every stream."""
         self._works: list[StreamWork] = []
+        self._opened = 0
+        self._taken = 0
+        self._to_take: int | None = None
+        """How many streams the other end opened in all, once it has said so."""
+        self._is_opening = False
         self._tasks: dict[asyncio.Task[Any], StreamWork] = {}
         self.ending = asyncio.Event()
         """The other end asked this one to end the session."""
@@ -55,26 +60,37 @@ class SessionEnd:
     async def _take(self, streams: Any) -> None:
         async for stream in streams:
             work = StreamWork(stream)
+            self._taken += 1
             self._start(work, work.run(stream_work.answer(work, session_over=self.over, asked=self._asked)))
 
-    async def _asked(self, deed: str) -> None:
-        if deed == "end":
+    async def _asked(self, order: dict[str, Any]) -> dict[str, Any]:
+        if order["do"] == "end":
             self.ending.set()
         else:
-            self.is_in_order = True
+            self._to_take = order["opened"]
             await self.all_work()
+            self.is_in_order = not self.over.is_set()
+        return {"opened": self._opened}
 
     async def wait_for_both(self) -> None:
         """Return when both ends have done all their work; then the books of every stream must agree."""
         await self.all_work()
-        work = await stream_work.ask(self.session, "wait")
-        self._start(work, work.run(work.read_to_end()))
+        self._opened += 1
+        work = await stream_work.ask(self.session, {"do": "wait", "opened": self._opened})
+        self._start(work, work.run(self._read_answer(work)))
         await self.all_work()
-        self.is_in_order = True
+        self.is_in_order = self._to_take is not None and not self.over.is_set()
+        if not self.is_in_order:
+            say("failure", text=f"{self.side} {self.name}: the session was over before it was ended")
+
+    async def _read_answer(self, work: StreamWork) -> None:
+        self._to_take = (await work.read_line())["opened"]
+        await work.read_to_end()
 
     async def ask_to_end(self) -> None:
         """Have the other end close the session."""
-        work = await stream_work.ask(self.session, "end")
+        self._opened += 1
+        work = await stream_work.ask(self.session, {"do": "end"})
         work.is_parked = True
         self._start(work, work.run(work.read_to_end()))
 
@@ -97,15 +113,18 @@ class SessionEnd:
 
     async def open_streams(self, number: int) -> None:
         """Open so many streams, a few at a time, and do something with each."""
+        self._is_opening = True
         for _ in range(number):
             if self.over.is_set():
-                return
+                break
             opened = await stream_work.open_stream(self.session, self.chance)
             if opened is None:
-                return
+                break
+            self._opened += 1
             self._start(*opened)
             if len(self._tasks) > 8:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._is_opening = False
 
     async def send_datagrams(self, number: int) -> None:
         """Send so many datagrams of any size that fits, in bursts."""
@@ -117,10 +136,19 @@ class SessionEnd:
                 await asyncio.sleep(0.002)
 
     async def all_work(self) -> None:
-        """Wait for the work on every stream that has come so far, and for the streams to be over."""
+        """Wait for the work on every stream, as many as are known to come, and for the streams to be over."""
         while not self.over.is_set():
             works = [each for each in self._works if not each.is_parked]
-            if not any(work in works for work in self._tasks.values()) and all(each.over.is_set() for each in works):
+            are_all_there = not self._is_opening and self._taken >= (self._to_take or 0)
+            is_busy = any(work in works for work in self._tasks.values())
+            if are_all_there and not is_busy and all(each.over.is_set() for each in works):
+                return
+            await asyncio.sleep(0.02)
+
+    async def _settle(self) -> None:
+        """Wait until all that was written was sent or dropped; if the connection is lost, some of it never is."""
+        while not self.session.connection.is_closed:
+            if all([await each.is_settled() for each in self._works]):
                 return
             await asyncio.sleep(0.02)
 
@@ -136,6 +164,14 @@ class SessionEnd:
             for task in tasks - pending:
                 if not task.cancelled() and task.exception() is not None:
                     say("failure", text=f"{self.side} {self.name}: {task.exception()!r}")
+        try:
+            await asyncio.wait_for(self._settle(), PATIENCE)
+        except TimeoutError:
+            unsent = [await each.record() for each in self._works if not await each.is_settled()]
+            say(
+                "failure",
+                text=f"{self.side} {self.name}: bytes wait to be sent after the end of their session: {unsent}",
+            )
         figures = await self.session.diagnostics()
         say(
             "session",

@@ -72,8 +72,9 @@ def content(size: int, seed: int) -> bytes:
 class StreamWork:
     """One end of one stream."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, deed: str = "") -> None:
         self.stream = stream
+        self.deed = deed
         self.written = 0
         self.read = 0
         self.is_exact = True
@@ -104,6 +105,9 @@ class StreamWork:
         for start in range(0, len(data), CHUNK):
             await self.write(data[start : start + CHUNK])
 
+    async def write_line(self, order: dict[str, Any]) -> None:
+        await self.write(json.dumps(order).encode() + b"\n")
+
     async def read_some(self, most: int = -1) -> bytes:
         data: bytes = await self.stream.read(max_bytes=most)
         self.read += len(data)
@@ -120,6 +124,7 @@ class StreamWork:
         line: bytes = await self.stream.readline()
         self.read += len(line)
         order: dict[str, Any] = json.loads(line)
+        self.deed = order.get("do", self.deed)
         return order
 
     async def leave(self) -> None:
@@ -141,17 +146,24 @@ class StreamWork:
             self.failure = f"{type(error).__name__}: {error}"
         await self.leave()
 
+    async def is_settled(self) -> bool:
+        """Tell whether nothing waits to be sent: until then an abort may drop it, even after the session's end."""
+        return not (await self.stream.diagnostics()).bytes_unsent
+
     async def record(self) -> dict[str, Any]:
         """Return what there is to compare, once nothing more will happen."""
         figures = await self.stream.diagnostics()
         return {
             "id": figures.stream_id,
+            "do": self.deed,
             "sent": figures.bytes_sent - figures.bytes_dropped,
             "got": self.read + figures.bytes_discarded + figures.read_buffer_size,
             "counted": self.written if self.is_exact else figures.bytes_sent,
             "written": figures.bytes_sent,
             "arrived": figures.bytes_received,
-            "is_complete": self.is_complete,
+            "unsent": figures.bytes_unsent,
+            # What a lost connection left unsent was neither sent nor dropped.
+            "is_complete": self.is_complete and not figures.bytes_unsent,
             "is_parked": self.is_parked,
             "failure": self.failure,
         }
@@ -163,9 +175,9 @@ async def open_stream(session: WebTransportSession, chance: Random) -> tuple[Str
     deed = chance.choice(BIDIRECTIONAL if is_two_way else UNIDIRECTIONAL)
     try:
         if is_two_way:
-            work = StreamWork(await session.create_bidirectional_stream())
+            work = StreamWork(await session.create_bidirectional_stream(), deed)
         else:
-            work = StreamWork(await session.create_unidirectional_stream())
+            work = StreamWork(await session.create_unidirectional_stream(), deed)
     except ENDS:
         return None
     order = {"do": deed, "size": draw_size(chance), "after": chance.randrange(5000), "code": chance.choice(CODES)}
@@ -180,7 +192,7 @@ async def _opener(work: StreamWork, order: dict[str, Any], is_two_way: bool) -> 
     if deed == "early":  # before anything was written
         await stream.close(error_code=order["code"])
         return
-    await work.write(json.dumps(order).encode() + b"\n")
+    await work.write_line(order)
     data = content(size, order["seed"])
     match deed:
         case "echo":
@@ -224,22 +236,30 @@ async def _write_and_end(work: StreamWork, data: bytes) -> None:
     await work.stream.write(data=b"", end_stream=True)
 
 
-async def ask(session: WebTransportSession, deed: str) -> StreamWork:
-    """Open a stream with an order that concerns the session as a whole."""
-    work = StreamWork(await session.create_bidirectional_stream())
-    await work.write(json.dumps({"do": deed}).encode() + b"\n")
+async def ask(session: WebTransportSession, order: dict[str, Any]) -> StreamWork:
+    """Open a stream with an order that concerns the session as a whole, and end our side of it."""
+    work = StreamWork(await session.create_bidirectional_stream(), order["do"])
+    await work.write_line(order)
+    await work.stream.write(data=b"", end_stream=True)
     return work
 
 
-async def answer(work: StreamWork, *, session_over: asyncio.Event, asked: Callable[[str], Awaitable[None]]) -> None:
+async def answer(
+    work: StreamWork,
+    *,
+    session_over: asyncio.Event,
+    asked: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
+) -> None:
     """Do what the other end's first line says; `asked` takes what concerns the session as a whole."""
     stream = work.stream
     order = await work.read_line()
     match order["do"]:
         case "wait" | "end":
             work.is_parked = True
-            await asked(order["do"])
+            await work.read_to_end()
+            reply = await asked(order)
             work.is_parked = False
+            await work.write_line(reply)
         case "echo":
             while data := await work.read_some():
                 await work.write(data)

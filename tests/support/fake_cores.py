@@ -34,6 +34,7 @@ class FakeStreamCore:
     bytes_received: int = 0
     bytes_dropped: int = 0
     bytes_discarded: int = 0
+    bytes_unsent: int = 0
     reset_code: int | None = None
     stop_code: int | None = None
     send_error: StreamError | None = None

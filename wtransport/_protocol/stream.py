@@ -252,6 +252,11 @@ class StreamCore(StreamReader):
         """Return how many written bytes have not been put into packets."""
         return self.session.port.unsent_bytes(self.stream_id) + len(self._outbox)
 
+    @property
+    def bytes_unsent(self) -> int:
+        """Return how many of `bytes_sent` neither went out so far nor were dropped; the header is none of them."""
+        return 0 if self.bytes_dropped else min(self.unsent, self.bytes_sent)
+
     def write(self, data: bytes, *, end_stream: bool = False) -> None:
         """Queue bytes, all of them, and the FIN.
 

@@ -183,6 +183,7 @@ class _BaseStream:
             closed_at=self._closed_at,
             bytes_dropped=core.bytes_dropped,
             bytes_discarded=core.bytes_discarded,
+            bytes_unsent=core.bytes_unsent,
         )
 
     async def __aenter__(self) -> Self:

@@ -31,6 +31,8 @@ class StreamDiagnostics:
         closed_at: seconds since the epoch when both sides were over.
         bytes_dropped: those of `bytes_sent` that never went out: this end reset the stream, or the peer stopped it.
         bytes_discarded: bytes that the peer sent and that nobody will read: lost with a reset, or not wanted here.
+        bytes_unsent: those of `bytes_sent` that still wait to be sent. A stream can be over, and even its session, with
+            bytes left to send; as long as there are any, an abort by either end makes them `bytes_dropped`.
     """
 
     stream_id: StreamId
@@ -49,3 +51,4 @@ class StreamDiagnostics:
     closed_at: float | None
     bytes_dropped: int = 0
     bytes_discarded: int = 0
+    bytes_unsent: int = 0

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from engine_pair import EnginePair
-from network import Network
+from network import CLIENT_ADDRESS, SERVER_ADDRESS, Network
 
 from wtransport._protocol import events, limits
 from wtransport._protocol.traffic import TrafficStats, traffic_of
@@ -143,6 +143,81 @@ def test_a_session_that_ends_with_bytes_under_way(pair: MakePair, closer: str) -
     assert client.streams_aborted + client.streams_unclaimed == 2
     assert client.bytes_dropped
     assert server.bytes_dropped
+
+
+def finished_with_bytes_left(ends: EnginePair, ours: Any, *, unidirectional: bool = True) -> tuple[Any, Any]:
+    """Write more than may go out at once, and the FIN; return both ends of the stream."""
+    stream = ours.open_stream(unidirectional=unidirectional)
+    stream.write(b"head")
+    ends.pump()
+    other = ends.take("server", events.StreamOpened).stream
+    stream.write(bytes(LARGE), end_stream=True)
+    carry(ends, "client")
+    assert 0 < stream.bytes_unsent < LARGE
+    return stream, other
+
+
+def carry(ends: EnginePair, side: str) -> None:
+    """Deliver what one end may send right now."""
+    sender, receiver = (ends.client, ends.server) if side == "client" else (ends.server, ends.client)
+    ends.collect()
+    for data, _ in sender.datagrams_to_send(ends.now):
+        receiver.receive_datagram(data, CLIENT_ADDRESS if side == "client" else SERVER_ADDRESS, ends.now)
+    ends.collect()
+
+
+def test_a_stop_that_is_under_way_when_the_session_ends(pair: MakePair) -> None:
+    ends = pair(server={"flow_control_window_size": 2 * LARGE})
+    ours, theirs = ends.open_session()
+    stream, other = finished_with_bytes_left(ends, ours)
+    assert stream.stream_id not in ours.streams, "over for the program"
+    unsent = stream.bytes_unsent
+    other.stop(3)
+    ours.close()
+    assert (stream.bytes_sent, stream.bytes_dropped, stream.bytes_unsent) == (LARGE + 4, 0, unsent)
+    carry(ends, "server")
+    assert (stream.bytes_dropped, stream.bytes_unsent) == (unsent, 0)
+    ends.advance_until(lambda: not theirs.streams, seconds=1.0)
+    assert other.bytes_discarded == stream.bytes_sent - stream.bytes_dropped
+    ends.pump(1.0)
+    assert_balanced(ends, written=[LARGE + 4, 0], read=[0, 0])
+    assert ours.tally.bytes_dropped == books(ends)[0].bytes_dropped == unsent
+
+
+@pytest.mark.parametrize("unidirectional", [False, True], ids=["bidi", "uni"])
+@pytest.mark.parametrize("is_early", [False, True], ids=["end first", "abort first"])
+@pytest.mark.parametrize("aborter", ["reader", "writer", "nobody"])
+@pytest.mark.parametrize("closer", ["client", "server", "client aborts", "server aborts"])
+def test_bytes_that_are_left_when_the_session_ends(
+    pair: MakePair, closer: str, aborter: str, is_early: bool, unidirectional: bool
+) -> None:
+    ends = pair(server={"flow_control_window_size": 2 * LARGE})
+    ours, theirs = ends.open_session()
+    stream, other = finished_with_bytes_left(ends, ours, unidirectional=unidirectional)
+    session = ours if "client" in closer else theirs
+
+    def end() -> None:
+        if "aborts" in closer:
+            session.abort(0x10C, SessionError("cancelled"))
+        else:
+            session.close()
+
+    if not is_early:
+        end()
+    if aborter == "reader":
+        other.stop(3)
+    elif aborter == "writer":
+        stream.reset(3)
+    if is_early:
+        end()
+    ends.pump(5.0)
+    read = len(other.read() or b"") if other.buffered else 0
+    assert_balanced(ends, written=[LARGE + 4, 0], read=[0, read])
+    client, server = books(ends)
+    assert stream.bytes_unsent == 0
+    assert stream.bytes_sent - stream.bytes_dropped == client.bytes_sent == ours.flow.local_data_sent
+    assert ours.tally.bytes_dropped == client.bytes_dropped > 0
+    assert client.sessions_closed == server.sessions_closed == 1
 
 
 def test_a_stream_for_a_session_that_is_over(pair: MakePair) -> None:
@@ -313,3 +388,4 @@ def test_the_books_are_balanced_whatever_the_programs_do(pair: MakePair, seed: i
     assert client.sessions_opened == client.sessions_closed == server.sessions_opened == server.sessions_closed
     assert not ends.client.streams
     assert not ends.server.streams
+    assert not any(stream.bytes_unsent for streams in churn.streams for stream in streams)
