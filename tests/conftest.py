@@ -6,6 +6,7 @@ Fixtures of one room stand in that room's own conftest.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -46,6 +47,12 @@ class Certificate:
     def __iter__(self) -> Iterator[str]:
         """Unpack as ``certfile, keyfile``."""
         return iter((self.certfile, self.keyfile))
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start hear of Ctrl-C: a shell takes that from what it runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

@@ -192,10 +192,13 @@ print("returned", flush=True)
 def test_run_ends_cleanly_on_a_signal(certificate: Any, number: int) -> None:
     command = [sys.executable, "-W", "error", "-c", SCRIPT, certificate.certfile, certificate.keyfile]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        out, err = process.communicate(timeout=WAIT)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            out, err = process.communicate(timeout=WAIT)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert out == "stopped\nreturned\n"
     assert err == ""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from handle_pair import SessionPair, connection_pair
 from loopback import client_config, running, server_config
-from toolkit import StreamPair, both_ends, cancelled_after, leaves_no_task, stream_pair, until
+from toolkit import WAIT, StreamPair, both_ends, cancelled_after, leaves_no_task, stream_pair, until
 
 from wtransport import ServerApp, WebTransportClient, WebTransportSession
 from wtransport.constants import ErrorCodes
@@ -153,8 +153,10 @@ async def test_a_client_that_takes_nothing_is_cut_off(certificate: Any) -> None:
         serving = asyncio.ensure_future(broker.serve(stream=pair.server))
         await pair.client.write(data=b"SUB a\n")
         await pair.client.readline()
-        for _ in range(200):
-            await broker.publish(topic="a", data=b"x" * 1000)
+        async with asyncio.timeout(WAIT):
+            while not serving.done():  # however long it takes until everything on the way is full
+                await broker.publish(topic="a", data=b"x" * 1000)
+                await asyncio.sleep(0)
         await serving
         assert broker.stats.clients == broker.stats.topics == 0
 

@@ -12,7 +12,7 @@ from loopback import CertificateFiles
 
 from wtransport.stream import WebTransportStream
 
-__all__ = ["StreamPair", "both_ends", "cancelled_after", "leaves_no_task", "stream_pair", "until"]
+__all__ = ["WAIT", "StreamPair", "both_ends", "cancelled_after", "leaves_no_task", "stream_pair", "until"]
 
 WAIT = 10.0
 """Seconds for something on loopback that normally takes milliseconds."""
