@@ -80,8 +80,7 @@ class _Dialer:
             OSError: there is no route to it.
         """
         protocol = self._protocol
-        transport, readable = await open_transport(protocol, connect_socket(self._endpoint))
-        protocol.read_from(readable)
+        transport = await open_transport(protocol, connect_socket(self._endpoint))
         protocol.watch_send_errors(self._on_send_error)
         return transport
 

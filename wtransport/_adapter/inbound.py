@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 from .._quic.port import NetworkAddress
 from .outlet import Outlet
 from .protocol import AdapterProtocol
-from .sockets import READ_BATCH
+from .udp_transport import READ_BATCH
 
 __all__ = [
     "MAX_WAITING_BYTES",

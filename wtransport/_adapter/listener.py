@@ -131,8 +131,7 @@ class Listener:
         try:
             while unopened:
                 server_socket = ServerSocket(self, self._loop)
-                _, readable = await open_transport(server_socket, unopened.pop(0))
-                server_socket.read_from(readable)
+                await open_transport(server_socket, unopened.pop(0))
                 self._sockets.append(server_socket)
                 self._use(self._ports)  # before a packet can come in
         except BaseException:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .._quic.port import NetworkAddress
 from ..types import Address
 from .addresses import is_wildcard, source_towards, to_address
+from .batching import Datagram
+from .udp_transport import UdpTransport
 
 
 class Outlet:
     """A datagram transport, whether it can take more, and who waits until it can.
 
-    asyncio queues datagrams without end while the socket is full. Connections look at `is_paused` before they produce
-    packets; so at most one batch of each connection is in that queue, and congestion control sees the delay.
+    The transport queues datagrams without end while the socket is full. Connections look at `is_paused` before they
+    produce packets; so at most one batch of each connection is in that queue, and congestion control sees the delay.
     """
 
-    __slots__ = ("_waiting", "is_connected", "is_paused", "peername", "sockname", "transport")
+    __slots__ = ("_send_all", "_waiting", "is_connected", "is_paused", "peername", "sockname", "transport")
 
     def __init__(self, transport: asyncio.DatagramTransport) -> None:
         self.transport = transport
+        self._send_all = transport.send_all if isinstance(transport, UdpTransport) else None
         self.is_paused = False
         self.sockname: NetworkAddress = transport.get_extra_info("sockname")
         self.peername: NetworkAddress | None = transport.get_extra_info("peername")
@@ -32,6 +35,15 @@ class Outlet:
     def is_open(self) -> bool:
         """Tell whether datagrams can still be handed over."""
         return not self.transport.is_closing()
+
+    def send(self, datagrams: Sequence[Datagram]) -> None:
+        """Hand over datagrams in order; their addresses are None on a connected socket."""
+        if len(datagrams) == 1 or self._send_all is None:
+            send = self.transport.sendto
+            for data, addr in datagrams:
+                send(data, addr)
+        else:
+            self._send_all(datagrams)
 
     def can_reach(self, addr: NetworkAddress) -> bool:
         """Tell whether an address is of this socket's family; anything else would break the transport."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from .._quic.port import NetworkAddress, QuicPort
@@ -15,7 +15,7 @@ from .addresses import to_address
 from .driver import ConnectionDriver
 from .outlet import Outlet
 from .ports import ConnectionOwner
-from .sockets import MAX_UDP_PAYLOAD, READ_BATCH
+from .udp_transport import BatchProtocol
 
 __all__ = ["AdapterProtocol"]
 
@@ -37,8 +37,8 @@ UNREACHABLE_ERRNOS = frozenset(
 """Errors that end a connection attempt. Once the peer has answered they are ignored: ICMP is not authenticated."""
 
 
-class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
-    """Drives one connection, and is the asyncio protocol of a client's own socket.
+class AdapterProtocol(ConnectionDriver, BatchProtocol):
+    """Drives one connection, and is the protocol of a client's own socket.
 
     A server's connection shares the listener's sockets: the listener finds the connection of each datagram and hands
     it over with `receive` and `end_batch`.
@@ -49,7 +49,6 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
         super().__init__(port=port, loop=asyncio.get_running_loop() if loop is None else loop)
         self._owner: ConnectionOwner | None = None
         self._peer: NetworkAddress | None = None
-        self._socket: socket.socket | None = None
         self._other_paths: dict[NetworkAddress, Outlet] = {}
         self._on_send_error: Callable[[OSError], bool] | None = None
 
@@ -99,10 +98,6 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
 
     # For the dialer.
 
-    def read_from(self, sock: socket.socket | None) -> None:
-        """Set the socket behind the transport, if several datagrams may be read from it at a time."""
-        self._socket = sock
-
     def watch_send_errors(self, on_send_error: Callable[[OSError], bool]) -> None:
         """Ask the dialer about network errors; it returns True when it opens another socket."""
         self._on_send_error = on_send_error
@@ -127,7 +122,7 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
         paths[addr] = outlet
         self.receive(data, addr, now)
 
-    # asyncio.DatagramProtocol, on a client's own socket.
+    # BatchProtocol, on a client's own socket.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport of the socket; a second one replaces the first."""
@@ -140,29 +135,19 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
             self._peer = outlet.peername
         if previous is not None:
             previous.forget(self.flush_soon)
-            previous.transport.set_protocol(asyncio.DatagramProtocol())
+            previous.transport.set_protocol(BatchProtocol())
             previous.transport.close()
             self.port.path_changed()
             self.flush_soon()
 
-    def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:
-        """Take a datagram, and those waiting behind it."""
+    def datagrams_received(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
+        """Take a batch of datagrams."""
         now = self._clock()
-        if self._outlet is not None and self._outlet.is_connected:
-            addr = self._peer  # the kernel lets nobody else through
+        # The kernel lets nobody but the peer through to a connected socket.
+        peer = self._peer if self._outlet is not None and self._outlet.is_connected else None
         try:
-            self.receive(data, addr, now)
-            sock = self._socket
-            if sock is not None:
-                for _ in range(READ_BATCH - 1):
-                    try:
-                        data = sock.recv(MAX_UDP_PAYLOAD)
-                    except (BlockingIOError, InterruptedError):
-                        break
-                    except OSError as exc:
-                        self.error_received(exc)
-                        break
-                    self.receive(data, addr, now)
+            for data, addr in datagrams:
+                self.receive(data, peer or addr, now)
         finally:
             self.end_batch()
 
@@ -178,7 +163,6 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the socket is closed."""
-        self._socket = None
         self.abort(exc or ConnectionAbortedError("the socket was closed"))
 
     def pause_writing(self) -> None:
@@ -194,20 +178,16 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
     # What the driver leaves to its subclass.
 
     def _send(self, datagrams: list[tuple[bytes, NetworkAddress]], outlet: Outlet) -> None:
-        send = outlet.transport.sendto
         if outlet.is_connected:
-            peer = self._peer
-            for data, addr in datagrams:
-                if addr is peer or addr == peer:  # a server's preferred address is out of reach of this socket
-                    send(data)
+            peer = self._peer  # a server's preferred address is out of reach of this socket
+            outlet.send([(data, None) for data, addr in datagrams if addr is peer or addr == peer])
         elif self._other_paths:
-            for data, addr in datagrams:
-                way = self._other_paths.get(addr, outlet)
-                if way.is_open and way.can_reach(addr):
-                    way.transport.sendto(data, addr)
+            ways = self._other_paths
+            for way, group in itertools.groupby(datagrams, key=lambda datagram: ways.get(datagram[1], outlet)):
+                if way.is_open:
+                    way.send([datagram for datagram in group if way.can_reach(datagram[1])])
         else:
-            for data, addr in datagrams:
-                send(data, addr)
+            outlet.send(datagrams)
 
     def _on_ready(self) -> None:
         if self._owner is not None:
@@ -220,7 +200,7 @@ class AdapterProtocol(ConnectionDriver, asyncio.DatagramProtocol):
     def _on_finished(self) -> None:
         self._peer = self._remote()
         self._other_paths.clear()
-        self._socket = self._on_send_error = None
+        self._on_send_error = None
         if self._owner is not None:
             self._owner.connection_finished(self)
         elif self._outlet is not None:

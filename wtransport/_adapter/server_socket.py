@@ -1,9 +1,9 @@
-"""One bound socket of a listener: reads datagrams in batches, for `inbound` to hand each to its connection."""
+"""One bound socket of a listener: takes datagrams in batches, for `inbound` to hand each to its connection."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
+from collections.abc import Sequence
 from typing import cast
 
 from .._quic.port import NetworkAddress
@@ -11,15 +11,17 @@ from ..types import Address
 from .addresses import to_address
 from .inbound import Inbound, Router
 from .outlet import Outlet
-from .sockets import MAX_UDP_PAYLOAD
 from .timer import clock_of
+from .udp_transport import BatchProtocol, UdpTransport
 
 MAX_READ = 256
 """Datagrams taken from the kernel before any is worked on: about a millisecond, in which none of its queue is lost."""
 
 
-class ServerSocket(asyncio.DatagramProtocol):
-    """The asyncio protocol of a socket that many connections share."""
+class ServerSocket(BatchProtocol):
+    """The protocol of a socket that many connections share."""
+
+    read_batch = MAX_READ
 
     def __init__(self, router: Router, loop: asyncio.AbstractEventLoop) -> None:
         self.send_errors = 0
@@ -31,16 +33,12 @@ class ServerSocket(asyncio.DatagramProtocol):
         self._loop = loop
         self._outlet: Outlet | None = None
         self._inbound: Inbound | None = None
-        self._socket: socket.socket | None = None
+        self._reader: UdpTransport | None = None
 
     @property
     def local_address(self) -> Address | None:
         """Return the address that the socket is bound to."""
         return None if self._outlet is None else to_address(self._outlet.sockname)
-
-    def read_from(self, sock: socket.socket | None) -> None:
-        """Set the socket behind the transport, if several datagrams may be read from it at a time."""
-        self._socket = sock
 
     def close(self) -> None:
         """Close the socket once what is buffered has been sent; `closed` tells when."""
@@ -49,38 +47,36 @@ class ServerSocket(asyncio.DatagramProtocol):
         else:
             self._outlet.transport.close()
 
-    # asyncio.DatagramProtocol
+    # BatchProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
+        self._reader = transport if isinstance(transport, UdpTransport) else None
         self._outlet = Outlet(cast("asyncio.DatagramTransport", transport))
         self._inbound = Inbound(self._router, outlet=self._outlet, loop=self._loop, clock=self._clock)
         self._inbound.refill = self._refill
 
-    def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:
-        """Take a datagram, and those waiting behind it."""
+    def datagrams_received(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
+        """Take datagrams, and see to it that they are worked on."""
         inbound = self._inbound
         if inbound is None:
             return
-        inbound.put(data, addr, self._clock())
-        if self._socket is None:
+        now = self._clock()
+        for data, addr in datagrams:
+            inbound.put(data, addr, now)
+        if self._reader is None:
             inbound.run_soon()  # the loop has more, which is best worked on together
-            return
-        self._refill()
-        if not inbound.is_scheduled:
+        elif not inbound.is_scheduled:
             inbound.run()
 
     def _refill(self) -> None:
         """Take what waits in the kernel."""
-        sock, inbound = self._socket, self._inbound
-        if sock is None or inbound is None:
+        reader, inbound = self._reader, self._inbound
+        if reader is None or inbound is None:
             return
-        put, receive, now = inbound.put, sock.recvfrom, self._clock()
-        try:
-            for _ in range(MAX_READ):
-                put(*receive(MAX_UDP_PAYLOAD), now)
-        except OSError:  # nothing more now; a real error is met again by the event loop
-            return
+        now = self._clock()
+        for data, addr in reader.read_waiting():
+            inbound.put(data, addr, now)
 
     def error_received(self, exc: Exception) -> None:
         """Count an error of sending. No connection can be told: the error does not say whose datagram it was."""
@@ -88,7 +84,7 @@ class ServerSocket(asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the socket is closed."""
-        self._socket = None
+        self._reader = None
         if self._inbound is not None:
             self._inbound.clear()
         if not self.closed.done():

@@ -1,4 +1,4 @@
-"""UDP sockets for QUIC: opening, binding and connecting them, their options, and reading several datagrams at once."""
+"""UDP sockets for QUIC: opening, binding and connecting them, their options, and their transports."""
 
 from __future__ import annotations
 
@@ -11,24 +11,8 @@ from typing import Any
 
 from .._quic.port import NetworkAddress
 from .addresses import Endpoint, is_wildcard
-
-SOCKET_BUFFER_SIZE = 2 * 1024 * 1024
-"""Bytes asked for as receive and send buffer: about 15 ms at 1 Gbit/s, so that a busy loop turn loses no packets.
-
-The kernel silently clamps it to its own limit (net.core.rmem_max on Linux).
-"""
-
-MAX_UDP_PAYLOAD = 65_535
-"""Bytes of the receive buffer; no UDP payload is longer (RFC 768).
-
-Far below asyncio's own 256 KiB, which the C library takes from the kernel anew for every datagram (11 µs each).
-"""
-
-READ_BATCH = 32
-"""Datagrams read from one socket before the loop goes on: about 1 ms of work, so that nobody else starves.
-
-Receiving bulk data takes half the processor time that it takes one by one, as acknowledgements and turns are shared.
-"""
+from .socket_buffers import enlarge_buffers
+from .udp_transport import BatchProtocol, UdpTransport
 
 PORT_ATTEMPTS = 16
 """How many system-chosen ports are tried until one is free on every address of a host."""
@@ -50,9 +34,7 @@ def _open(family: socket.AddressFamily) -> socket.socket:
     """Open a non-blocking UDP socket with QUIC's options; options that cannot be had are gone without."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setblocking(False)
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_SIZE)
+    enlarge_buffers(sock)
     if FORBIDS_FRAGMENTS:
         # RFC 9000, 14: UDP datagrams MUST NOT be fragmented at the IP layer.
         with contextlib.suppress(OSError):
@@ -63,19 +45,22 @@ def _open(family: socket.AddressFamily) -> socket.socket:
     return sock
 
 
-async def open_transport(
-    protocol: asyncio.DatagramProtocol, sock: socket.socket
-) -> tuple[asyncio.DatagramTransport, socket.socket | None]:
+async def open_transport(protocol: BatchProtocol, sock: socket.socket) -> asyncio.DatagramTransport:
     """Give a socket to the event loop.
 
     Returns:
-        the transport; and the socket if the protocol should go on reading from it after each datagram, because the
-        loop reads only one datagram a turn (asyncio's own loops do, uvloop does not).
+        a transport that sends and reads several packets at a time; the loop's own one where the loop cannot watch
+        sockets (asyncio's on Windows).
 
     Raises:
-        OSError: the loop refused the socket; it is closed.
+        OSError, ValueError: the socket was refused; it is closed.
     """
     loop = asyncio.get_running_loop()
+    if sock.type == socket.SOCK_DGRAM:  # of anything else asyncio has the words to complain
+        try:
+            return UdpTransport(loop=loop, sock=sock, protocol=protocol)
+        except NotImplementedError:
+            pass
     # In a task of its own: uvloop forgets the transport of an opening that is cancelled, and it stays open.
     opening = asyncio.ensure_future(loop.create_datagram_endpoint(lambda: protocol, sock=sock))
     try:
@@ -85,14 +70,10 @@ async def open_transport(
         await asyncio.wait((opening,))  # two turns at most
         raise
     try:
-        transport, _ = opening.result()
+        return opening.result()[0]
     except BaseException:
         sock.close()
         raise
-    if not isinstance(loop, asyncio.SelectorEventLoop):
-        return transport, None
-    transport.max_size = MAX_UDP_PAYLOAD  # type: ignore[attr-defined] # bytes asyncio reads at a time
-    return transport, sock
 
 
 def _close_opened(opening: asyncio.Future[tuple[asyncio.DatagramTransport, Any]], sock: socket.socket) -> None:

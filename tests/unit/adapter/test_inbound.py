@@ -18,7 +18,7 @@ from wtransport._adapter.inbound import (
     Inbound,
 )
 from wtransport._adapter.outlet import Outlet
-from wtransport._adapter.sockets import READ_BATCH
+from wtransport._adapter.udp_transport import READ_BATCH
 
 ADDRESS = ("192.0.2.50", 5000)
 

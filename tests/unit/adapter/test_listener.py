@@ -2,12 +2,14 @@
 
 import pytest
 from fake_port import FakeTransport
+from fake_udp import FakeSocket, WatchedLoop
 from listener_rig import CLIENT, new_client
 
 from wtransport._adapter.handshakes import HandshakeLimits
 from wtransport._adapter.outlet import Outlet
 from wtransport._adapter.packets import read_long_header
-from wtransport._adapter.server_socket import ServerSocket
+from wtransport._adapter.server_socket import MAX_READ, ServerSocket
+from wtransport._adapter.udp_transport import UdpTransport
 
 HANDSHAKE_TIMEOUT = HandshakeLimits().timeout
 
@@ -193,31 +195,39 @@ def test_a_paused_socket_gets_no_stateless_answers(rig):
 
 
 def test_a_batch_is_one_flush_for_each_connection(rig):
-    import socket
-
     first, second = first_packet(), first_packet()
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    server_socket = ServerSocket(rig.listener, rig.loop)
-    server_socket.connection_made(rig.outlet.transport)
-    with ours, theirs:
-        ours.setblocking(False)
-        for data in (second, first, first, second):
-            theirs.send(data)
-        server_socket.read_from(NamedPeer(ours))
-        server_socket.datagram_received(first, CLIENT)
+    sock, watched = FakeSocket(), WatchedLoop()
+    UdpTransport(loop=watched, sock=sock, protocol=ServerSocket(rig.listener, rig.loop))
+    sock.inbox.extend([(data, 0) for data in (first, second, first, first, second)])
+    watched.reader()
     assert [engine.names() for engine in rig.engines] == [["receive"] * 3, ["receive"] * 2]
     assert rig.loop.turn() == 2
     assert [engine.names()[-1] for engine in rig.engines] == ["send", "send"]
 
 
-class NamedPeer:
-    """A socket pair has no addresses; the listener wants one."""
+def test_a_loops_own_transport_gives_all_it_has_before_any_is_worked_on(rig):
+    first = first_packet()
+    server_socket = ServerSocket(rig.listener, rig.loop)
+    server_socket.connection_made(rig.outlet.transport)
+    for _ in range(3):
+        server_socket.datagram_received(first, CLIENT)
+    assert rig.engines == []
+    rig.loop.turn()
+    assert [engine.names() for engine in rig.engines] == [["receive"] * 3]
 
-    def __init__(self, sock) -> None:
-        self._sock = sock
 
-    def recvfrom(self, size):
-        return self._sock.recv(size), CLIENT
+def test_what_comes_while_packets_are_worked_on_is_taken_out_of_the_kernel(rig):
+    sock, watched = FakeSocket(), WatchedLoop()
+    server_socket = ServerSocket(rig.listener, rig.loop)
+    transport = UdpTransport(loop=watched, sock=sock, protocol=server_socket)
+    server_socket._inbound.run_soon()  # as after a turn that was too short
+    sock.inbox.extend([(first_packet(), 0)] * (MAX_READ + 1))
+    rig.loop.turn()
+    assert len(sock.inbox) == 1
+    assert [engine.names() for engine in rig.engines] == [["receive"]]
+    transport.close()
+    server_socket._inbound.refill()
+    assert len(sock.inbox) == 1
 
 
 def test_errors_of_sending_are_counted(rig):

@@ -1,0 +1,44 @@
+"""Which packets can share a system call (segmentation offload), and which datagrams came in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .._quic.port import NetworkAddress
+
+MAX_SEGMENTS = 64
+"""Packets in one call: UDP_MAX_SEGMENTS in Linux's include/linux/udp.h, before it was raised to 128."""
+
+MAX_BATCH_BYTES = 65_507
+"""Bytes in one call: together they are one UDP payload to the kernel (65,535 less IPv4's and UDP's headers)."""
+
+Datagram = tuple[bytes, NetworkAddress | None]
+"""A UDP payload, and where it goes; None on a connected socket."""
+
+
+def runs(datagrams: Iterable[Datagram]) -> Iterator[tuple[list[bytes], NetworkAddress | None]]:
+    """Cut a sequence of datagrams, in order, into the longest runs that one call can send.
+
+    The packets of a run have one destination and one size, except that the last one may be shorter; there are at most
+    `MAX_SEGMENTS`, with `MAX_BATCH_BYTES` together. A packet that fits into no run is a run of its own.
+    """
+    packets: list[bytes] = []
+    destination: NetworkAddress | None = None
+    size = room = 0
+    for data, addr in datagrams:
+        length = len(data)
+        if packets and not (0 < length <= size and length <= room and (addr is destination or addr == destination)):
+            yield packets, destination
+            packets = []
+        if not packets:
+            destination, size, room = addr, length, MAX_BATCH_BYTES
+        packets.append(data)
+        # A shorter packet is the last one. An empty one would vanish in a run, so it stays alone.
+        room = room - length if length == size and length and len(packets) < MAX_SEGMENTS else -1
+    if packets:
+        yield packets, destination
+
+
+def split(data: bytes, size: int) -> list[bytes]:
+    """Return the datagrams that the kernel joined: each has `size` bytes, and the last one what remains."""
+    return [data[start : start + size] for start in range(0, len(data), size)]

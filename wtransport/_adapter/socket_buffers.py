@@ -1,0 +1,76 @@
+"""The kernel's buffers of a UDP socket: as large as wanted or allowed, and one warning when that is too little."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+SOCKET_BUFFER_SIZE = 2 * 1024 * 1024
+"""Bytes wanted as receive and send buffer: about 15 ms at 1 Gbit/s, so that a busy loop turn loses no packets."""
+
+SMALLEST_REQUEST = 64 * 1024
+"""Bytes below which nothing is asked for: systems begin with more."""
+
+_LIMITS = {
+    socket.SO_RCVBUF: ("receive", "net.core.rmem_max"),
+    socket.SO_SNDBUF: ("send", "net.core.wmem_max"),
+}
+"""What each buffer is called, and the name of Linux's limit."""
+
+_LIMIT_ELSEWHERE = "kern.ipc.maxsockbuf"
+"""The limit of both on macOS and the BSDs."""
+
+_logger = logging.getLogger(__name__)
+
+
+class BufferWarning:
+    """Says once that the kernel allows too little."""
+
+    def __init__(self) -> None:
+        self._was_given = False
+
+    def give(self, too_small: list[tuple[int, int]]) -> None:
+        """Name each option of which too little was granted, with the bytes that were."""
+        if self._was_given:
+            return
+        self._was_given = True
+        parts = []
+        for option, granted in too_small:
+            name, limit = _LIMITS[option]
+            limit = limit if sys.platform == "linux" else _LIMIT_ELSEWHERE
+            parts.append(f"{name} buffer {granted} instead of {SOCKET_BUFFER_SIZE} bytes, raise {limit}")
+        _logger.warning("UDP sockets get small buffers, so bursts of packets may be lost: %s", "; ".join(parts))
+
+
+_WARNING = BufferWarning()
+"""One for the process, as the limit is one for the machine."""
+
+
+def enlarge_buffers(sock: socket.socket, warning: BufferWarning = _WARNING) -> None:
+    """Ask for buffers of `SOCKET_BUFFER_SIZE`, and take what the kernel gives."""
+    too_small = [
+        (option, granted)
+        for option in _LIMITS
+        if (granted := _enlarge(sock, option)) is not None and granted < SOCKET_BUFFER_SIZE
+    ]
+    if too_small:
+        warning.give(too_small)
+
+
+def _enlarge(sock: socket.socket, option: int) -> int | None:
+    """Return the bytes granted, None when the system does not say."""
+    wanted = SOCKET_BUFFER_SIZE
+    try:
+        # Linux grants what it can without a word; others refuse what is beyond their limit.
+        while wanted >= SMALLEST_REQUEST:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, option, wanted)
+                break
+            except OSError:
+                wanted //= 2
+        granted = sock.getsockopt(socket.SOL_SOCKET, option)
+    except OSError:
+        return None
+    # Linux doubles the figure, to account for its own structures; socket(7).
+    return granted // 2 if sys.platform == "linux" else granted

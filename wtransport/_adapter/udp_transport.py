@@ -1,0 +1,295 @@
+"""A datagram transport that reads and sends several packets at a time, on every loop that can watch a socket.
+
+What the loops bring along reads one datagram a turn or hands each one over alone, and sends each by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from .._quic.port import NetworkAddress
+from . import udp
+from .batching import Datagram, runs, split
+
+__all__ = ["BatchProtocol", "UdpTransport"]
+
+MAX_UDP_PAYLOAD = 65_535
+"""Bytes of the receive buffer; no UDP payload is longer (RFC 768)."""
+
+READ_BATCH = 32
+"""Datagrams read from one socket before the loop goes on: about 1 ms of work, so that nobody else starves.
+
+Receiving bulk data takes half the processor time that it takes one by one, as acknowledgements and turns are shared.
+"""
+
+LOOK_AGAIN = 8
+"""Wake-ups with one datagram each, after which the next one looks for a second. In a dialogue there never is one, and
+finding that out costs as much as reading it (3 µs)."""
+
+HIGH_WATER = 64 * 1024
+LOW_WATER = HIGH_WATER // 4
+"""Unsent bytes above which the protocol is paused, and down to which it is resumed; asyncio's own figures."""
+
+REFUSALS = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+"""What kernels answer when they, the interface or the route cannot segment."""
+
+
+class BatchProtocol(asyncio.DatagramProtocol):
+    """A protocol that takes datagrams by the batch; of a loop's own transport, batches of one."""
+
+    read_batch = READ_BATCH
+    """Datagrams to read before any is handed over. One read can go beyond it by what the kernel joined, at most 63."""
+
+    def datagrams_received(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
+        """Take datagrams, in the order in which they came."""
+
+    def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:
+        """Take one datagram."""
+        self.datagrams_received(((data, addr),))
+
+
+class UdpTransport(asyncio.DatagramTransport):
+    """Reads and writes one bound or connected UDP socket, without blocking.
+
+    Errors, pauses and the end are reported as by asyncio's own datagram transport.
+    """
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop, sock: socket.socket, protocol: BatchProtocol) -> None:
+        """Take over a non-blocking socket; `protocol.connection_made` is called before this returns.
+
+        Raises:
+            NotImplementedError: the loop cannot watch sockets. The socket is as it was.
+        """
+        peername = _peername(sock)
+        super().__init__(extra={"socket": sock, "sockname": sock.getsockname(), "peername": peername})
+        self._loop = loop
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._protocol = protocol
+        self._is_connected = peername is not None
+        self._is_closing = False
+        self._is_over = False
+        self._is_paused = False
+        self._unsent: deque[tuple[list[bytes], NetworkAddress | None]] = deque()
+        self._unsent_bytes = 0
+        self._lone_reads = 0
+        self._read_error: OSError | None = None
+        loop.add_reader(self._fd, self._read_ready)
+        self._segments = udp.can_segment(sock)
+        self._coalesces = udp.coalesce(sock)
+        protocol.connection_made(self)
+
+    def __repr__(self) -> str:
+        state = "closing" if self._is_closing else "open"
+        local, remote = self.get_extra_info("sockname"), self.get_extra_info("peername")
+        return f"<{type(self).__name__} {state} local={local} remote={remote}>"
+
+    # Reading.
+
+    def _read_ready(self) -> None:
+        if self._is_closing:
+            return
+        batch = self.read_waiting(more=self._lone_reads % LOOK_AGAIN == 0)
+        self._lone_reads = self._lone_reads + 1 if len(batch) <= 1 else 0
+        if batch:
+            self._protocol.datagrams_received(batch)
+        if self._read_error is not None:
+            error, self._read_error = self._read_error, None
+            self._protocol.error_received(error)
+
+    def read_waiting(self, *, more: bool = True) -> list[tuple[bytes, NetworkAddress]]:
+        """Return the datagrams that wait in the kernel, up to the protocol's `read_batch`.
+
+        An error ends the batch, and is reported when the loop next finds the socket readable.
+
+        Args:
+            more: False returns after the first read, unless that shows that there is more.
+        """
+        sock = self._sock
+        batch: list[tuple[bytes, NetworkAddress]] = []
+        if self._is_closing:
+            return batch
+        limit = self._protocol.read_batch
+        try:
+            while len(batch) < limit:
+                if not self._coalesces:
+                    batch.append(sock.recvfrom(MAX_UDP_PAYLOAD))
+                else:
+                    data, size, addr = udp.receive(sock, MAX_UDP_PAYLOAD)
+                    if size:
+                        batch += [(piece, addr) for piece in split(data, size)]
+                        more = True
+                    else:
+                        batch.append((data, addr))
+                if not more:
+                    break
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as exc:
+            self._read_error = exc
+        return batch
+
+    # Sending.
+
+    def sendto(self, data: bytes | bytearray | memoryview, addr: NetworkAddress | None = None) -> None:
+        """Send one datagram, or keep it until the socket takes it; errors go to `error_received`."""
+        if self._is_over:
+            return
+        if self._unsent:
+            self._keep([bytes(data)], addr)
+            return
+        try:
+            if self._is_connected or addr is None:
+                self._sock.send(data)
+            else:
+                self._sock.sendto(data, addr)
+        except (BlockingIOError, InterruptedError):
+            self._keep([bytes(data)], addr)
+        except OSError as exc:
+            self._protocol.error_received(exc)
+
+    def send_all(self, datagrams: Iterable[Datagram]) -> None:
+        """Send datagrams in order, in as few system calls as can be; otherwise like `sendto` for each."""
+        for packets, addr in runs(datagrams):
+            if self._is_over:
+                return
+            rest = packets if self._unsent else self._send_run(packets, addr)
+            if rest:
+                self._keep(rest, addr)
+
+    def _send_run(self, packets: list[bytes], addr: NetworkAddress | None) -> list[bytes]:
+        """Send packets that can share a call; return those that the socket does not take now."""
+        if self._is_connected:
+            addr = None
+        if len(packets) == 1 or not self._segments:
+            return self._send_singly(packets, addr)[0]
+        failure: OSError | None = None
+        for _ in range(2):  # the first may fail with the error of an earlier packet (ICMP), which says nothing of these
+            try:
+                udp.send_segments(self._sock, packets, addr)
+            except (BlockingIOError, InterruptedError):
+                unsent = packets
+                break
+            except OSError as exc:
+                failure = exc
+            else:
+                unsent = []
+                break
+        else:
+            # It is the segmentation only if the same packets pass one by one: a peer's address can be at fault as well.
+            unsent, passed = self._send_singly(packets, addr)
+            if passed and failure is not None and failure.errno in REFUSALS:
+                self._segments = False
+            return unsent
+        if failure is not None:
+            self._protocol.error_received(failure)
+        return unsent
+
+    def _send_singly(self, packets: list[bytes], addr: NetworkAddress | None) -> tuple[list[bytes], int]:
+        """Send packets one by one; return those that the socket does not take now, and how many it took."""
+        passed = 0
+        for index, data in enumerate(packets):
+            try:
+                if addr is None:
+                    self._sock.send(data)
+                else:
+                    self._sock.sendto(data, addr)
+                passed += 1
+            except (BlockingIOError, InterruptedError):
+                return packets[index:], passed
+            except OSError as exc:
+                self._protocol.error_received(exc)
+        return [], passed
+
+    def _keep(self, packets: list[bytes], addr: NetworkAddress | None) -> None:
+        """Queue packets until the socket is writable."""
+        if not self._unsent:
+            self._loop.add_writer(self._fd, self._write_ready)
+        self._unsent.append((packets, addr))
+        self._unsent_bytes += sum(map(len, packets))
+        if self._unsent_bytes > HIGH_WATER and not self._is_paused:
+            self._is_paused = True
+            self._protocol.pause_writing()
+
+    def _write_ready(self) -> None:
+        unsent = self._unsent
+        while unsent:
+            packets, addr = unsent[0]
+            rest = self._send_run(packets, addr)
+            if self._is_over:  # an error that was reported made the protocol abort
+                return
+            self._unsent_bytes -= sum(map(len, packets)) - sum(map(len, rest))
+            if rest:
+                unsent[0] = rest, addr
+                break
+            unsent.popleft()
+        if not unsent:
+            self._loop.remove_writer(self._fd)
+            if self._is_closing:
+                self._end()
+                return
+        if self._is_paused and self._unsent_bytes <= LOW_WATER:
+            self._is_paused = False
+            self._protocol.resume_writing()
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait for the socket."""
+        return self._unsent_bytes
+
+    # The end.
+
+    def is_closing(self) -> bool:
+        """Tell whether the transport is closed, or will be when everything is sent."""
+        return self._is_closing
+
+    def close(self) -> None:
+        """Read no more, send what is queued, then close the socket; `connection_lost` tells when."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._loop.remove_reader(self._fd)
+            if not self._unsent:
+                self._end()
+
+    def abort(self) -> None:
+        """Close the socket and forget what is queued."""
+        if self._is_over:
+            return
+        if not self._is_closing:
+            self._is_closing = True
+            self._loop.remove_reader(self._fd)
+        if self._unsent:
+            self._loop.remove_writer(self._fd)
+            self._unsent.clear()
+            self._unsent_bytes = 0
+        self._end()
+
+    def get_protocol(self) -> BatchProtocol:
+        """Return who gets what is read."""
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let another protocol have what is read from now on."""
+        if not isinstance(protocol, BatchProtocol):
+            raise TypeError("the protocol must take batches")
+        self._protocol = protocol
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._loop.call_soon(self._close_socket)
+
+    def _close_socket(self) -> None:
+        try:
+            self._protocol.connection_lost(None)
+        finally:
+            self._sock.close()
+
+
+def _peername(sock: socket.socket) -> NetworkAddress | None:
+    try:
+        return sock.getpeername()
+    except OSError:  # not connected
+        return None
