@@ -197,7 +197,7 @@ def test_a_paused_socket_gets_no_stateless_answers(rig):
 def test_a_batch_is_one_flush_for_each_connection(rig):
     first, second = first_packet(), first_packet()
     sock, watched = FakeSocket(), WatchedLoop()
-    UdpTransport(loop=watched, sock=sock, protocol=ServerSocket(rig.listener, rig.loop))
+    rig.outlet = Outlet(UdpTransport(loop=watched, sock=sock, protocol=ServerSocket(rig.listener, rig.loop)))
     sock.inbox.extend([(data, 0) for data in (first, second, first, first, second)])
     watched.reader()
     assert [engine.names() for engine in rig.engines] == [["receive"] * 3, ["receive"] * 2]
@@ -219,13 +219,13 @@ def test_a_loops_own_transport_gives_all_it_has_before_any_is_worked_on(rig):
 def test_what_comes_while_packets_are_worked_on_is_taken_out_of_the_kernel(rig):
     sock, watched = FakeSocket(), WatchedLoop()
     server_socket = ServerSocket(rig.listener, rig.loop)
-    transport = UdpTransport(loop=watched, sock=sock, protocol=server_socket)
+    rig.outlet = Outlet(UdpTransport(loop=watched, sock=sock, protocol=server_socket))
     server_socket._inbound.run_soon()  # as after a turn that was too short
     sock.inbox.extend([(first_packet(), 0)] * (MAX_READ + 1))
     rig.loop.turn()
     assert len(sock.inbox) == 1
-    assert [engine.names() for engine in rig.engines] == [["receive"]]
-    transport.close()
+    assert [engine.names() for engine in rig.engines] == [["receive"] * MAX_READ]
+    rig.outlet.transport.close()
     server_socket._inbound.refill()
     assert len(sock.inbox) == 1
 
