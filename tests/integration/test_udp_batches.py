@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from adapter_ends import Server, client_end
+from adapter_ends import End, Server, client_end
 from both_loops import on_both_loops
 
-from wtransport._adapter import udp
+from wtransport._adapter import listener, udp
 from wtransport._adapter.addresses import Endpoint, resolve
 from wtransport._adapter.outlet import Outlet
 from wtransport._adapter.sockets import bind_sockets, connect_socket, open_transport
@@ -25,6 +26,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the offloads ar
 
 WAIT = 10.0
 PACKETS = [b"%04d" % number + bytes(1196 if number % 10 != 9 else 300) for number in range(150)]
+
+SIZE = 1 << 19
+"""Bytes that a whole connection carries: enough for packets to grow."""
+
+
+def can_segment() -> bool:
+    """Tell whether this kernel does."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        return udp.can_segment(probe)
 
 
 class Collector(BatchProtocol):
@@ -55,26 +65,39 @@ class Counting(socket.socket):
 
     refused: tuple[int, ...] = ()
     fails_with: int | None = None
+    mtu = 65_507
+    """Bytes of the largest packet that the interface takes."""
     calls = 0
+    sent: list[int]
+    """Sizes of the packets that went out alone."""
+    batched: list[int]
+    """Sizes of those that shared a call."""
 
     def setsockopt(self, level: int, option: int, *value: Any) -> None:
         if level == udp.SOL_UDP and option in self.refused:
             raise OSError(errno.ENOPROTOOPT, "refused by the test")
         super().setsockopt(level, option, *value)
 
-    def sendmsg(self, *args: Any) -> int:
+    def _count(self, sizes: list[int], book: list[int]) -> None:
         type(self).calls += 1
+        if sizes[0] > self.mtu:
+            raise OSError(errno.EMSGSIZE, "too long for the test's interface")
+        book += sizes
+
+    def sendmsg(self, packets: list[bytes], *args: Any) -> int:
         if self.fails_with is not None:
+            type(self).calls += 1
             raise OSError(self.fails_with, "refused by the test")
-        return super().sendmsg(*args)
+        self._count([len(packet) for packet in packets], self.batched)
+        return super().sendmsg(packets, *args)
 
-    def send(self, *args: Any) -> int:
-        type(self).calls += 1
-        return super().send(*args)
+    def send(self, data: bytes, *args: Any) -> int:
+        self._count([len(data)], self.sent)
+        return super().send(data, *args)
 
-    def sendto(self, *args: Any) -> int:
-        type(self).calls += 1
-        return super().sendto(*args)
+    def sendto(self, data: bytes, *args: Any) -> int:
+        self._count([len(data)], self.sent)
+        return super().sendto(data, *args)
 
 
 @pytest.fixture
@@ -82,7 +105,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
     """Sockets of a class that a test can change."""
 
     class Kernel(Counting):
-        pass
+        sent: ClassVar[list[int]] = []
+        batched: ClassVar[list[int]] = []
 
     monkeypatch.setattr(socket, "socket", Kernel)
     return Kernel
@@ -122,9 +146,8 @@ async def test_packets_arrive_one_by_one_and_in_order(kernel: type[Counting], bi
     for end in await exchange(bind, to):
         assert end.packets == PACKETS
         assert len(end.sources) == 1
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        if udp.can_segment(probe):
-            assert kernel.calls == 2 * len(PACKETS) // 10
+    if can_segment():
+        assert kernel.calls == 2 * len(PACKETS) // 10
 
 
 @pytest.mark.parametrize("refused", [(udp.UDP_SEGMENT,), (udp.UDP_GRO,), (udp.UDP_SEGMENT, udp.UDP_GRO)])
@@ -164,37 +187,42 @@ async def test_segments_larger_than_the_path_takes_are_left_to_single_packets(ke
 # Whole connections.
 
 
-async def upload(certificate: Any, size: int) -> bytes:
-    """Have a client send `size` bytes on a stream, and return what the server read."""
+async def upload(certificate: Any, size: int, *, bind: str = "127.0.0.1", to: Sequence[str] = ("127.0.0.1",)) -> None:
+    """Have a client at each address send `size` bytes on a stream, all at once, and compare what the server reads."""
+    content = bytes(range(256)) * (size // 256)
+    config = ClientConfig(ca_certs=certificate.certfile)
     server = Server(ServerConfig(certfile=certificate.certfile, keyfile=certificate.keyfile))
-    got = bytearray()
-    done = asyncio.get_running_loop().create_future()
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(server.running(bind))
+        clients = [await stack.enter_async_context(client_end(host, server.port, config)) for host in to]
+        uploads = [Upload(there) for there in server.ends]
+        for _, session in clients:
+            session.open_stream(unidirectional=True).write(content, end_stream=True)
+        for received in uploads:
+            assert await asyncio.wait_for(received.complete, WAIT) == content
 
-    async with (
-        server.running() as running,
-        client_end("127.0.0.1", running.port, ClientConfig(ca_certs=certificate.certfile)) as (_end, session),
-    ):
-        there = running.ends[0]
-        answer = there.on_event
 
-        def on_event(event: Any) -> None:
-            if not isinstance(event, (events.StreamOpened, events.StreamReadable)):
-                answer(event)
+class Upload:
+    """What a server's end reads from its stream."""
+
+    def __init__(self, end: End) -> None:
+        self.complete: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._content = bytearray()
+        self._answer = end.on_event
+        end.on_event = self._on_event
+
+    def _on_event(self, event: Any) -> None:
+        if not isinstance(event, (events.StreamOpened, events.StreamReadable)):
+            self._answer(event)
+            return
+        stream = event.stream
+        stream.wants_readable = True
+        while (data := stream.read()) is not None:
+            self._content += data
+            if not data:
+                self.complete.set_result(bytes(self._content))
                 return
-            stream = event.stream
             stream.wants_readable = True
-            while (data := stream.read()) is not None:
-                got.extend(data)
-                if not data:
-                    done.set_result(None)
-                    return
-                stream.wants_readable = True
-
-        there.on_event = on_event
-        stream = session.open_stream(unidirectional=True)
-        stream.write(bytes(range(256)) * (size // 256), end_stream=True)
-        await asyncio.wait_for(done, WAIT)
-    return bytes(got)
 
 
 @pytest.mark.parametrize("refused", [(), (udp.UDP_SEGMENT,), (udp.UDP_GRO,), (udp.UDP_SEGMENT, udp.UDP_GRO)])
@@ -203,12 +231,47 @@ async def test_a_stream_arrives_whatever_the_kernel_offers(
     certificate: Any, kernel: type[Counting], refused: tuple[int, ...]
 ) -> None:
     kernel.refused = refused
-    size = 1 << 19
-    assert await upload(certificate, size) == bytes(range(256)) * (size // 256)
+    await upload(certificate, SIZE)
 
 
 @on_both_loops
 async def test_a_stream_arrives_where_the_interface_does_not_segment(certificate: Any, kernel: type[Counting]) -> None:
     kernel.fails_with = errno.EIO
-    size = 1 << 19
-    assert await upload(certificate, size) == bytes(range(256)) * (size // 256)
+    await upload(certificate, SIZE)
+    assert not kernel.batched
+
+
+@on_both_loops
+async def test_probes_that_are_too_long_do_not_end_batches(certificate: Any, kernel: type[Counting]) -> None:
+    kernel.mtu = 1400
+    await upload(certificate, SIZE)
+    assert 1300 < max(kernel.sent + kernel.batched) <= 1400
+    if can_segment():
+        assert sum(kernel.batched) > SIZE // 2
+
+
+@on_both_loops
+async def test_packets_grow_in_batches(certificate: Any, kernel: type[Counting]) -> None:
+    await upload(certificate, SIZE)
+    if can_segment():
+        assert sum(size for size in kernel.batched if size > 1400) > SIZE // 2
+
+
+@pytest.mark.parametrize("bind", [["127.0.0.1", "::1"], ["::"]], ids=["two sockets", "dual stack"])
+@on_both_loops
+async def test_a_server_takes_batches_on_every_address(
+    certificate: Any, kernel: type[Counting], monkeypatch: pytest.MonkeyPatch, bind: list[str]
+) -> None:
+    endpoints = [endpoint for host in bind for endpoint in await resolve(host=host, port=0, passive=True)]
+    try:
+        bind_sockets(await resolve(host="::1", port=0))[0].close()
+    except OSError:
+        pytest.skip("this host has no IPv6")
+
+    async def every_address(*, host: str, port: int, passive: bool = False) -> list[Endpoint]:
+        return endpoints
+
+    monkeypatch.setattr(listener, "resolve", every_address)  # as a name would that has both
+    await upload(certificate, SIZE, bind="a name", to=["127.0.0.1", "::1"] * 2)
+    if can_segment():
+        assert sum(kernel.batched) > 3 * SIZE

@@ -17,8 +17,9 @@ __all__ = ["FakeSocket", "Recorder", "WatchedLoop"]
 class FakeSocket:
     """Keeps what is sent, gives what is queued in `inbox`; `refuse` says which option it does not have.
 
-    Each entry of `outcomes` decides about the next call of sending: None lets it pass, an error is raised. Entries of
-    `inbox` are payloads with the size of their segments (0: one datagram), or errors.
+    Each entry of `outcomes` decides about the next call of sending: None lets it pass, an error is raised. Beyond that
+    packets of more than `mtu` bytes are too long, and the routes to the hosts in `unsegmented` cannot segment. Entries
+    of `inbox` are payloads with the size of their segments (0: one datagram), or errors.
     """
 
     type = socket.SOCK_DGRAM
@@ -31,6 +32,8 @@ class FakeSocket:
         self.inbox: deque[tuple[bytes, int] | OSError] = deque()
         self.reads = 0
         self.closed = False
+        self.mtu = 65_507
+        self.unsegmented: set[str] = set()
 
     def fileno(self) -> int:
         return -1 if self.closed else 7
@@ -54,6 +57,10 @@ class FakeSocket:
         outcome = self.outcomes.popleft() if self.outcomes else None
         if outcome is not None:
             raise outcome
+        if len(data if name != "segments" else data[0]) > self.mtu:
+            raise OSError(errno.EMSGSIZE, "message too long")
+        if name == "segments" and addr is not None and addr[0] in self.unsegmented:
+            raise OSError(errno.EIO, "no checksums")
         self.calls.append((name, data, addr))
 
     def send(self, data: bytes) -> None:

@@ -9,7 +9,8 @@ import asyncio
 import errno
 import socket
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from .._quic.port import NetworkAddress
 from . import udp
@@ -30,12 +31,15 @@ LOOK_AGAIN = 8
 """Wake-ups with one datagram each, after which the next one looks for a second. In a dialogue there never is one, and
 finding that out costs as much as reading it (3 µs)."""
 
+MAX_UNSEGMENTED = 64
+"""Hosts remembered whose route does not segment; beyond that, everybody gets single packets."""
+
 HIGH_WATER = 64 * 1024
 LOW_WATER = HIGH_WATER // 4
 """Unsent bytes above which the protocol is paused, and down to which it is resumed; asyncio's own figures."""
 
 REFUSALS = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
-"""What kernels answer when they, the interface or the route cannot segment."""
+"""What kernels answer when the interface or the route cannot segment; but also to packets that are wrong themselves."""
 
 
 class BatchProtocol(asyncio.DatagramProtocol):
@@ -80,6 +84,7 @@ class UdpTransport(asyncio.DatagramTransport):
         self._read_error: OSError | None = None
         loop.add_reader(self._fd, self._read_ready)
         self._segments = udp.can_segment(sock)
+        self._unsegmented: set[Any] = set()  # hosts; None stands for the one that a connected socket has
         self._coalesces = udp.coalesce(sock)
         protocol.connection_made(self)
 
@@ -127,7 +132,7 @@ class UdpTransport(asyncio.DatagramTransport):
                         batch.append((data, addr))
                 if not more:
                     break
-        except (BlockingIOError, InterruptedError):
+        except BlockingIOError:
             pass
         except OSError as exc:
             self._read_error = exc
@@ -139,18 +144,10 @@ class UdpTransport(asyncio.DatagramTransport):
         """Send one datagram, or keep it until the socket takes it; errors go to `error_received`."""
         if self._is_over:
             return
-        if self._unsent:
-            self._keep([bytes(data)], addr)
-            return
-        try:
-            if self._is_connected or addr is None:
-                self._sock.send(data)
-            else:
-                self._sock.sendto(data, addr)
-        except (BlockingIOError, InterruptedError):
-            self._keep([bytes(data)], addr)
-        except OSError as exc:
-            self._protocol.error_received(exc)
+        packets = [bytes(data)]
+        rest = packets if self._unsent else self._send_singly(packets, None if self._is_connected else addr)[0]
+        if rest:
+            self._keep(rest, addr)
 
     def send_all(self, datagrams: Iterable[Datagram]) -> None:
         """Send datagrams in order, in as few system calls as can be; otherwise like `sendto` for each."""
@@ -165,48 +162,64 @@ class UdpTransport(asyncio.DatagramTransport):
         """Send packets that can share a call; return those that the socket does not take now."""
         if self._is_connected:
             addr = None
-        if len(packets) == 1 or not self._segments:
+        host = None if addr is None else addr[0]
+        if len(packets) == 1 or not self._segments or host in self._unsegmented:
             return self._send_singly(packets, addr)[0]
-        failure: OSError | None = None
-        for _ in range(2):  # the first may fail with the error of an earlier packet (ICMP), which says nothing of these
-            try:
-                udp.send_segments(self._sock, packets, addr)
-            except (BlockingIOError, InterruptedError):
-                unsent = packets
-                break
-            except OSError as exc:
-                failure = exc
-            else:
-                unsent = []
-                break
-        else:
-            # It is the segmentation only if the same packets pass one by one: a peer's address can be at fault as well.
-            unsent, passed = self._send_singly(packets, addr)
-            if passed and failure is not None and failure.errno in REFUSALS:
-                self._segments = False
-            return unsent
-        if failure is not None:
-            self._protocol.error_received(failure)
-        return unsent
+        error = self._attempt(udp.send_segments, self._sock, packets, addr)
+        if error is None:
+            return []
+        if isinstance(error, BlockingIOError):
+            return packets
+        # A wrong address fails one by one as well, and so does a probe of the path's MTU that is too long for the
+        # interface: it takes none of the others with it, and says nothing about segmentation.
+        rest, passed = self._send_singly(packets, addr)
+        if passed == len(packets) and error.errno in REFUSALS:
+            self._unsegmented.add(host)
+            self._segments = len(self._unsegmented) <= MAX_UNSEGMENTED
+        return rest
 
     def _send_singly(self, packets: list[bytes], addr: NetworkAddress | None) -> tuple[list[bytes], int]:
         """Send packets one by one; return those that the socket does not take now, and how many it took."""
+        sock, attempt = self._sock, self._attempt
         passed = 0
         for index, data in enumerate(packets):
-            try:
-                if addr is None:
-                    self._sock.send(data)
-                else:
-                    self._sock.sendto(data, addr)
+            error = attempt(sock.send, data) if addr is None else attempt(sock.sendto, data, addr)
+            if error is None:
                 passed += 1
-            except (BlockingIOError, InterruptedError):
+            elif isinstance(error, BlockingIOError):
                 return packets[index:], passed
-            except OSError as exc:
-                self._protocol.error_received(exc)
+            else:
+                self._protocol.error_received(error)
+                if self._is_over:
+                    break
         return [], passed
+
+    def _attempt(self, send: Callable[..., object], *args: Any) -> OSError | None:
+        """Send, and return the error if it fails: BlockingIOError when the socket is full.
+
+        The error of an earlier packet (ICMP) comes up in place of sending the next one, so what fails is tried twice;
+        an error that does not come again is reported.
+        """
+        try:
+            send(*args)
+            return None
+        except BlockingIOError as exc:
+            return exc
+        except OSError as exc:
+            error = exc
+        again: OSError | None = None
+        try:
+            send(*args)
+        except OSError as exc:
+            again = exc
+        if again is None or again.errno != error.errno:
+            self._protocol.error_received(error)
+        return again
 
     def _keep(self, packets: list[bytes], addr: NetworkAddress | None) -> None:
         """Queue packets until the socket is writable."""
+        if self._is_over:  # an error that was reported made the protocol abort
+            return
         if not self._unsent:
             self._loop.add_writer(self._fd, self._write_ready)
         self._unsent.append((packets, addr))

@@ -8,7 +8,15 @@ from fake_udp import FakeSocket, Recorder, WatchedLoop
 
 from wtransport._adapter import udp
 from wtransport._adapter.outlet import Outlet
-from wtransport._adapter.udp_transport import HIGH_WATER, LOOK_AGAIN, READ_BATCH, REFUSALS, BatchProtocol, UdpTransport
+from wtransport._adapter.udp_transport import (
+    HIGH_WATER,
+    LOOK_AGAIN,
+    MAX_UNSEGMENTED,
+    READ_BATCH,
+    REFUSALS,
+    BatchProtocol,
+    UdpTransport,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the offloads are Linux's")
 
@@ -73,18 +81,55 @@ def test_a_kernel_without_segmentation_gets_packets_one_by_one():
 
 
 @pytest.mark.parametrize("number", sorted(REFUSALS))
-def test_a_refusal_ends_segmentation_for_good_and_loses_nothing(rig, number):
+def test_a_refusal_ends_segmentation_to_that_host_and_loses_nothing(rig, number):
     rig.sock.outcomes.extend([OSError(number, "refused")] * 2)
     rig.send(b"1", b"2", b"3")
-    rig.send(b"4", b"5")
+    rig.send(b"4", b"5")  # to the same host
     assert rig.sock.names == ["sendto"] * 5
     assert rig.sock.packets == [b"1", b"2", b"3", b"4", b"5"]
     assert rig.protocol.errors == []
 
 
+def test_a_packet_that_is_too_long_takes_no_other_with_it(rig):
+    """A probe of the path's MTU leads data of a smaller size."""
+    rig.sock.mtu = 1400
+    rig.send(bytes(1452), b"1" * 1200)
+    rig.send(b"2" * 1200, b"3" * 1200)
+    assert rig.sock.packets == [b"1" * 1200, b"2" * 1200, b"3" * 1200]
+    assert rig.sock.names == ["sendto", "segments"]
+    assert [exc.errno for exc in rig.protocol.errors] == [errno.EMSGSIZE]
+
+
+def test_packets_that_have_become_too_long_do_not_end_segmentation(rig):
+    rig.sock.mtu = 1400
+    rig.send(bytes(1452), bytes(1452), b"short")
+    assert rig.sock.packets == [b"short"]
+    rig.send(b"1" * 1200, b"2" * 1200)
+    assert rig.sock.names[1:] == ["segments"]
+
+
+def test_a_route_that_does_not_segment_leaves_the_others_their_segments(rig):
+    rig.sock.unsegmented.add(A[0])
+    for _ in range(2):
+        rig.send(b"1", b"2", addr=A)
+        rig.send(b"3", b"4", addr=B)
+    assert rig.sock.names == ["sendto", "sendto", "segments"] * 2
+    assert rig.protocol.errors == []
+
+
+def test_many_routes_that_do_not_segment_are_the_socket_s_fault(rig):
+    hosts = [f"192.0.2.{number}" for number in range(MAX_UNSEGMENTED + 1)]
+    rig.sock.unsegmented.update(hosts)
+    for host in hosts:
+        rig.send(b"1", b"2", addr=(host, 1))
+    rig.sock.calls.clear()
+    rig.send(b"1", b"2", addr=("198.51.100.1", 1))
+    assert rig.sock.names == ["sendto", "sendto"]
+
+
 def test_a_refusal_is_the_destinations_fault_if_single_packets_fail_as_well(rig):
     bad = OSError(errno.EINVAL, "port 0")
-    rig.sock.outcomes.extend([bad] * 4)
+    rig.sock.outcomes.extend([bad] * 6)
     rig.send(b"1", b"2")
     assert rig.protocol.errors == [bad, bad]
     rig.send(b"3", b"4", addr=B)
@@ -110,13 +155,42 @@ def test_the_error_of_an_earlier_packet_is_reported_and_costs_no_packet(rig, num
     assert rig.protocol.errors == [refused]
 
 
+def test_a_single_packet_does_not_pay_for_an_earlier_one_either(rig):
+    refused, too_long = ConnectionRefusedError(errno.ECONNREFUSED, "ICMP"), OSError(errno.EMSGSIZE, "ICMP")
+    rig.sock.outcomes.append(refused)
+    rig.transport.sendto(b"1", A)
+    rig.sock.outcomes.append(too_long)
+    rig.send(b"2", b"3", addr=B)
+    rig.sock.outcomes.extend([refused, too_long])
+    rig.transport.sendto(b"4", A)
+    assert rig.sock.packets == [b"1", b"2", b"3"]
+    assert rig.protocol.errors == [refused, too_long, refused, too_long]
+    rig.sock.outcomes.extend([refused, FULL])
+    rig.transport.sendto(b"5", A)
+    assert rig.protocol.errors[4:] == [refused]
+    rig.loop.writer()
+    assert rig.sock.packets[3:] == [b"5"]
+
+
+@pytest.mark.parametrize("failing", [1, 3])
+def test_an_error_that_ends_the_transport_leaves_nothing_to_wait_for(rig, failing):
+    rig.protocol.on_error = lambda exc: rig.transport.abort()
+    rig.sock.outcomes.extend([OSError(errno.EPERM, "not allowed")] * failing + [FULL])
+    rig.send(b"1", b"2", b"3")
+    assert rig.loop.writer is None
+    assert rig.transport.get_write_buffer_size() == 0
+    rig.loop.turn()
+    assert rig.sock.closed
+    assert rig.protocol.log == ["made", "lost"]
+
+
 def test_an_error_of_one_packet_does_not_stop_the_next():
     rig = Rig(refuse=(udp.UDP_SEGMENT,))
     error = OSError(errno.EMSGSIZE, "too long")
-    rig.sock.outcomes.extend([None, error, None])
+    rig.sock.outcomes.extend([None, error, error, None])
     rig.send(b"1", b"2", b"3")
     assert rig.sock.packets == [b"1", b"3"]
-    rig.sock.outcomes.append(error)
+    rig.sock.outcomes.extend([error, error])
     rig.transport.sendto(b"4", A)
     assert rig.protocol.errors == [error, error]
 
@@ -307,7 +381,7 @@ def test_aborting_forgets_what_is_unsent(rig):
 
 
 def test_a_transport_can_be_aborted_while_it_closes_and_while_it_sends(rig):
-    rig.sock.outcomes.extend([FULL, *[OSError(errno.EPERM, "not allowed")] * 3])
+    rig.sock.outcomes.extend([FULL, *[OSError(errno.EPERM, "not allowed")] * 4])
     rig.send(b"1", b"2")
     rig.transport.close()
     rig.protocol.on_error = lambda exc: rig.transport.abort()
