@@ -9,7 +9,7 @@ import aioquic
 from .._speedups import BACKEND
 
 SWITCH = "WTRANSPORT_QUIC"
-"""The environment variable that, when it is ``aioquic``, leaves packets to aioquic although the kernels are compiled."""
+"""The environment variable that, when it is ``aioquic``, leaves packets to aioquic although kernels are compiled."""
 
 KNOWN_VERSIONS = ("1.7.",)
 """How the versions of aioquic begin whose internals the compiled data path knows."""
