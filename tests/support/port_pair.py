@@ -223,8 +223,8 @@ def configuration(*, is_client: bool, **changes: Any) -> QuicConfiguration:
     return quic
 
 
-def packets_with(port: AioquicPort, frames: bytes) -> list[bytes]:
-    """Return a packet of a connected port, as UDP payloads, with just these frames, whatever they are."""
+def packets_with(port: AioquicPort, frames: bytes, *, epoch: Epoch = Epoch.ONE_RTT) -> list[bytes]:
+    """Return a packet of a port, as UDP payloads, with just these frames, whatever they are."""
     connection = port._connection
     builder = QuicPacketBuilder(
         host_cid=connection.host_cid,
@@ -234,7 +234,8 @@ def packets_with(port: AioquicPort, frames: bytes) -> list[bytes]:
         max_datagram_size=65_000,
         packet_number=connection._packet_number,
     )
-    builder.start_packet(QuicPacketType.ONE_RTT, connection._cryptos[Epoch.ONE_RTT])
+    kind = QuicPacketType.INITIAL if epoch is Epoch.INITIAL else QuicPacketType.ONE_RTT
+    builder.start_packet(kind, connection._cryptos[epoch])
     buffer = builder.start_frame(frames[0], len(frames))
     buffer.push_bytes(frames[1:])
     datagrams, _ = builder.flush()

@@ -2,7 +2,8 @@
 
 Stateless resets (10.3) with tokens that outlive the process, and noticed when the peer sends one; an address that Retry
 has validated (8.1.2) is free of the anti-amplification limit; version negotiation must echo both connection ids (6.2);
-an end that closes says so again to whoever still speaks (10.2.1).
+an end that closes says so again to whoever still speaks (10.2.1). And bounds where flow control sets none: of what is
+kept of the handshake (7.5), of connection ids that are over, and of those that a peer has us make.
 """
 
 from __future__ import annotations
@@ -10,15 +11,39 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
+from aioquic._buffer import Buffer
 from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import NetworkAddress, QuicConnection, QuicConnectionAdapter, QuicConnectionState
+from aioquic.quic.connection import (
+    NetworkAddress,
+    QuicConnection,
+    QuicConnectionAdapter,
+    QuicConnectionError,
+    QuicConnectionId,
+    QuicConnectionState,
+    QuicReceiveContext,
+)
 from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicErrorCode, QuicFrameType, QuicHeader
+from aioquic.quic.packet_builder import QuicPacketBuilder
+from aioquic.tls import Epoch
 
 from .reset_tokens import ResetTokens
 
 MIN_STATELESS_RESET = 21
 """Bytes of the smallest datagram that can be a stateless reset (RFC 9000, 10.3)."""
+
+MAX_HANDSHAKE_BYTES = 16 * 1024
+"""Bytes of messages of TLS kept until they are whole, and of CRYPTO frames beyond a gap. Anybody can send them, and
+aioquic keeps 16 MiB, copied for each frame. BoringSSL takes messages of this size, and certificates of the next."""
+
+MAX_CERTIFICATE_BYTES = 100 * 1024
+"""The same where a message may be the peer's certificates."""
+
+MAX_HANDSHAKE_PIECES = 128
+"""Most pieces of the same beyond gaps; a lost packet leaves one gap, and Chromium makes some ten on purpose."""
+
+MAX_KNOWN_IDS = 64
+"""Most numbers of the peer's connection ids that are remembered, so that a repeated frame brings none of them back."""
 
 STATELESS_RESET_REASON = "stateless reset: the peer has lost the connection, probably it was restarted"
 """What the end of such a connection is told with; nothing of it came over the wire."""
@@ -56,6 +81,8 @@ class HardenedConnection(QuicConnection):
         self._close_packets: list[tuple[bytes, NetworkAddress]] = []
         self._received_closing = 0
         self._reset_tokens = reset_tokens
+        self._tokens_assigned = 0  # to connection ids below this number
+        self._newest_sent_id = 0
         self._assign_reset_tokens()
 
     def _initialize(self, peer_cid: bytes) -> None:
@@ -71,7 +98,61 @@ class HardenedConnection(QuicConnection):
         """Replace aioquic's random tokens, which nobody knows after a restart."""
         if self._reset_tokens is not None:
             for connection_id in self._host_cids:
-                connection_id.stateless_reset_token = self._reset_tokens.token(connection_id.cid)
+                if connection_id.sequence_number >= self._tokens_assigned:
+                    connection_id.stateless_reset_token = self._reset_tokens.token(connection_id.cid)
+            self._tokens_assigned = self._host_cid_seq
+
+    # What flow control does not bound.
+
+    def _handle_crypto_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        end = buf.pull_uint_var() + buf.pull_uint_var()
+        buf.seek(start)
+        receiver = self._crypto_streams[context.epoch].receiver
+        may_be_certificates = context.epoch is Epoch.HANDSHAKE
+        limit = MAX_CERTIFICATE_BYTES if may_be_certificates else MAX_HANDSHAKE_BYTES
+        if (
+            end - receiver.starting_offset() + len(self.tls._receive_buffer) > limit
+            or len(receiver._ranges) > MAX_HANDSHAKE_PIECES
+        ):
+            raise QuicConnectionError(
+                error_code=QuicErrorCode.CRYPTO_BUFFER_EXCEEDED,
+                frame_type=frame_type,
+                reason_phrase="too much of the handshake is missing",
+            )
+        super()._handle_crypto_frame(context, frame_type, buf)
+
+    def _write_new_connection_id_frame(self, builder: QuicPacketBuilder, connection_id: QuicConnectionId) -> None:
+        super()._write_new_connection_id_frame(builder, connection_id)
+        self._newest_sent_id = max(self._newest_sent_id, connection_id.sequence_number)
+
+    def _handle_retire_connection_id_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        if buf.pull_uint_var() > self._newest_sent_id:  # aioquic looks at those as well that were made but not sent
+            raise QuicConnectionError(
+                error_code=QuicErrorCode.PROTOCOL_VIOLATION,
+                frame_type=frame_type,
+                reason_phrase="a connection id was retired that was never issued",
+            )
+        buf.seek(start)
+        super()._handle_retire_connection_id_frame(context, frame_type, buf)
+
+    def _handle_new_connection_id_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        super()._handle_new_connection_id_frame(context, frame_type, buf)
+        if len(self._peer_cid_sequence_numbers) > MAX_KNOWN_IDS:
+            self._forget_ids(frame_type)
+
+    def _forget_ids(self, frame_type: int) -> None:
+        """Forget the numbers of ids that are over: as if the peer had retired all that came before those in use."""
+        in_use = [self._peer_cid.sequence_number or 0, *(each.sequence_number for each in self._peer_cid_available)]
+        self._peer_retire_prior_to = first = max(self._peer_retire_prior_to, min(in_use))
+        self._peer_cid_sequence_numbers = {number for number in self._peer_cid_sequence_numbers if number >= first}
+        if len(self._peer_cid_sequence_numbers) > MAX_KNOWN_IDS:
+            raise QuicConnectionError(
+                error_code=QuicErrorCode.PROTOCOL_VIOLATION,
+                frame_type=frame_type,
+                reason_phrase="the numbers of connection ids do not follow each other",
+            )
 
     def close_datagrams(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """Return the UDP payloads with our CONNECTION_CLOSE, to be asked for while `_close_pending`."""
