@@ -157,6 +157,7 @@ class MemoryPort:
 
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         self.streams[stream_id].low_water = low_water
+        self.let_go(stream_id, 0)
 
     def send_room(self, stream_id: int) -> int:
         return self.streams[stream_id].room

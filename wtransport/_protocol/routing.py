@@ -132,9 +132,18 @@ class StreamRouter:
 
     def on_drained(self, event: StreamDrained) -> None:
         """Pass on that the unsent bytes of a stream fell to the mark asked for."""
+        if event.stream_id in self._ended_sessions:
+            self._reset_unsent(event.stream_id)
+            return
         reader = self.readers.get(event.stream_id)
         if reader is not None:
             reader.on_drained()
+
+    def _reset_unsent(self, session_id: int) -> None:
+        """Reset what still has bytes to send: the peer was told that their session is over (draft-16, 6)."""
+        for stream in [each for each in self._sending.values() if each.session.stream_id == session_id]:
+            del self._sending[stream.stream_id]
+            stream.reset_unsent(ErrorCodes.WT_SESSION_GONE)
 
     def on_room(self, event: StreamRoomRaised) -> None:
         """Pass on that the transport takes more bytes of a stream."""

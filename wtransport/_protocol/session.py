@@ -241,6 +241,8 @@ class SessionCore:
                 still_arriving = stream.is_receiving
                 stream.abandon(gone, ErrorCodes.WT_SESSION_GONE)
                 self.stream_finished(stream, still_arriving=still_arriving)
+        # Of streams that were over but for bytes to send, those go out that are in line before the peer is told.
+        self.port.watch_unsent(self.stream_id, 0)
         self.tally.settle(self, was_open=was_open)
         self.credit.end()
         if self._wants_streams[0] or self._wants_streams[1]:

@@ -345,6 +345,12 @@ class StreamCore(StreamReader):
             self._reset_sent = True
         self._drop_unsent(unsent)
 
+    def reset_unsent(self, wire_code: int) -> None:
+        """Reset the sending side if it is over but for bytes that have not gone out; nobody wants them any more."""
+        if unsent := self.session.port.unsent_bytes(self.stream_id):
+            self.session.port.reset_stream(self.stream_id, wire_code)
+            self._drop_unsent(unsent)
+
     def _drop_unsent(self, nbytes: int) -> None:
         """End the sending side, of whose bytes so many that were passed on never go out (with the header, if that).
 

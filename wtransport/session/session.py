@@ -163,6 +163,7 @@ class WebTransportSession(_BaseSession):
     async def close(self, *, error_code: int = 0, reason: str | None = None, close_connection: bool = False) -> None:
         """End the session: the peer gets code and reason, and all streams are reset. Closing twice is no error.
 
+        A stream that has its FIN is not reset at once: what is in line to be sent goes out before the peer is told.
         A request that a server has not answered is refused with 403, unless the server accepts requests by itself.
 
         Args:

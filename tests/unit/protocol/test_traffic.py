@@ -220,6 +220,20 @@ def test_bytes_that_are_left_when_the_session_ends(
     assert client.sessions_closed == server.sessions_closed == 1
 
 
+def test_what_was_ended_just_before_the_session_arrives(pair: MakePair) -> None:
+    ends = pair()
+    ours, theirs = ends.open_session()
+    stream = ours.open_stream(unidirectional=True)
+    stream.write(b"last words", end_stream=True)
+    ours.close()
+    ends.pump()
+    assert not theirs.is_open
+    other = ends.take("server", events.StreamOpened).stream
+    assert ends.read_all(other) == b"last words"
+    assert_balanced(ends, written=[10, 0], read=[0, 10])
+    assert books(ends)[0].streams_closed == books(ends)[1].streams_closed == 1
+
+
 def test_a_stream_for_a_session_that_is_over(pair: MakePair) -> None:
     ends = pair()
     ours, theirs = ends.open_session()
