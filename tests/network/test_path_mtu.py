@@ -10,6 +10,7 @@ from engine_pair import EnginePair
 from network import SERVER_ADDRESS, Network
 from transfer import Transfer
 
+from wtransport._protocol.traffic import traffic_of
 from wtransport._quic.path_mtu import BLACK_HOLE_INTERVAL, MAX_PROBES, SEARCH_STEP
 
 MakePair: TypeAlias = Callable[..., EnginePair]
@@ -129,6 +130,24 @@ def test_datagrams_alone_notice_a_narrower_path(make_pair: MakePair) -> None:
     assert ours.send_datagram(data)
     pair.advance(1.0)
     assert theirs.datagrams.drain() == [data]
+
+
+def test_datagrams_that_became_too_large_while_they_waited_are_counted(make_pair: MakePair) -> None:
+    network = Network(delay=0.02)
+    pair, ours, _ = started(make_pair, network)
+    moved(pair, ours, size=256 * KIB)
+    large = ours.max_datagram_size
+    network.change(mtu=1300)
+    count = 0
+    while ours.max_datagram_size == large:  # the queue is never empty
+        count += ours.send_datagram(bytes(large))
+        pair.advance(0.001)
+    pair.advance(5.0)
+    books, others = traffic_of(pair.client), traffic_of(pair.server)
+    assert 0 < books.datagrams_unsent < count
+    assert books.datagrams_sent == count
+    assert others.datagrams_received == 0, "none that was sent can have arrived"
+    assert network.to_server.too_large >= count - books.datagrams_unsent
 
 
 @pytest.mark.parametrize("blackout", [1.0, 5.0])

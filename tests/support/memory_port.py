@@ -75,6 +75,7 @@ class MemoryPort:
         self.connection_id = b"01234567"
         self.is_terminated = False
         self.is_paced = False
+        self.datagrams_dropped = 0
         self.probe_timeout = PROBE_TIMEOUT
         self.round_trip_time = 0.05
         self.on_cid_issued: Callable[[bytes], None] = lambda cid: None

@@ -34,5 +34,8 @@ class ListenerCounters:
     resets_sent: int = 0
     over_waiting_limit: int = 0
     """Datagrams, of connections as well, dropped because too many of the same sender waited to be worked on."""
+    send_errors: int = 0
+    """Datagrams that the operating system refused to send, but for those too large for an interface: probes of a path's
+    MTU are there to find that out. QUIC sends their contents again."""
     answers_withheld: int = 0
     """Answers without a connection that were not sent, because there were too many or the socket was full."""

@@ -67,6 +67,9 @@ class Router(Protocol):
     def datagram_dropped(self) -> None:
         """Take note that a datagram found too many waiting before it."""
 
+    def sending_failed(self) -> None:
+        """Take note that the operating system refused to send a datagram."""
+
     def socket_lost(self, outlet: Outlet, error: Exception | None) -> None:
         """The socket is closed."""
 

@@ -177,6 +177,10 @@ class Listener:
         """Take note that a datagram found too many waiting before it."""
         self.counters.over_waiting_limit += 1
 
+    def sending_failed(self) -> None:
+        """Count a datagram that could not be sent."""
+        self.counters.send_errors += 1
+
     def route(self, data: bytes, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
         """Return the connection that a datagram belongs to; None when it was answered or dropped."""
         if not data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from typing import cast
 
@@ -24,9 +25,6 @@ class ServerSocket(BatchProtocol):
     read_batch = MAX_READ
 
     def __init__(self, router: Router, loop: asyncio.AbstractEventLoop) -> None:
-        self.send_errors = 0
-        """Datagrams that the operating system refused; QUIC sends their contents again."""
-
         self.closed: asyncio.Future[None] = loop.create_future()
         self._router = router
         self._clock = clock_of(loop)
@@ -80,7 +78,8 @@ class ServerSocket(BatchProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """Count an error of sending. No connection can be told: the error does not say whose datagram it was."""
-        self.send_errors += 1
+        if not (isinstance(exc, OSError) and exc.errno == errno.EMSGSIZE):  # a probe, which finds out just that
+            self._router.sending_failed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the socket is closed."""

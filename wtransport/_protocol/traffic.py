@@ -41,6 +41,8 @@ class TrafficStats:
         bytes_received: bytes that the peer sent, also those of aborted streams that never arrived.
         bytes_discarded: those of them that the program did not get.
         datagrams_sent: datagrams handed to the transport; the network may lose them.
+        datagrams_unsent: those of them that never left, as packets had become too small for them: the path took no
+            larger ones any more, or the peer a longer connection id. A session does not know its own.
         datagrams_received: datagrams that arrived.
         datagrams_dropped: those of them that the program did not get: too many waited already, or their session was
             not there.
@@ -58,6 +60,7 @@ class TrafficStats:
     bytes_received: int = 0
     bytes_discarded: int = 0
     datagrams_sent: int = 0
+    datagrams_unsent: int = 0
     datagrams_received: int = 0
     datagrams_dropped: int = 0
 
@@ -149,7 +152,7 @@ class SessionTally:
 
 def traffic_of(engine: Engine) -> TrafficStats:
     """Return a connection's figures as of now, with those of the sessions that are open."""
-    total = TrafficStats() + engine.traffic
+    total = TrafficStats(datagrams_unsent=engine.port.datagrams_dropped) + engine.traffic
     for session in engine.sessions.values():
         if session.is_open:
             total.add(session.tally.stats(session))

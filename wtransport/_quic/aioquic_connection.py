@@ -189,6 +189,11 @@ class StreamingConnection(PathMtuConnection):
         return self._remote_max_datagram_frame_size or 0
 
     @property
+    def datagrams_dropped(self) -> int:
+        """Return how many queued datagrams were dropped, as no packet could hold them any more."""
+        return self._writer.datagrams_dropped
+
+    @property
     def packet_room(self) -> int:
         """Return how many bytes of frames fit into one 1-RTT packet."""
         header = 1 + len(self._peer_cid.cid) + PACKET_NUMBER_SIZE

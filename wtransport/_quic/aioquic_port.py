@@ -305,6 +305,11 @@ class AioquicPort:
         return self._table.remote_max_streams(unidirectional=False)
 
     @property
+    def datagrams_dropped(self) -> int:
+        """Return how many queued datagrams were never sent, as packets had become too small for them."""
+        return self._connection.datagrams_dropped
+
+    @property
     def probe_timeout(self) -> float:
         """Return the probe timeout, in seconds."""
         return self._connection.probe_timeout

@@ -35,6 +35,7 @@ class FrameWriter:
 
     def __init__(self, table: StreamTable) -> None:
         self.datagrams: deque[bytes] = deque()
+        self.datagrams_dropped = 0
         self._table = table
         self._streams_first = False
 
@@ -76,12 +77,14 @@ class FrameWriter:
     def drop_oversized_datagrams(self, packet_room: int) -> bool:
         """Drop datagrams at the head that no packet holds any more; True when there were any.
 
-        They fitted when they were queued: the peer made us use a longer connection id since.
+        They fitted when they were queued: since then the peer made us use a longer connection id, or the path lost the
+        larger packets.
         """
         queue = self.datagrams
         before = len(queue)
         while queue and 1 + varint_size(len(queue[0])) + len(queue[0]) > packet_room:
             queue.popleft()
+        self.datagrams_dropped += before - len(queue)
         return len(queue) < before
 
     def write_limits(self, builder: QuicPacketBuilder) -> None:

@@ -274,6 +274,10 @@ class QuicPort(Protocol):
         """Return the total number of bidirectional streams that the peer lets us open so far (MAX_STREAMS)."""
 
     @property
+    def datagrams_dropped(self) -> int:
+        """Return how many queued datagrams were never sent, as packets had become too small for them."""
+
+    @property
     def probe_timeout(self) -> float:
         """Return the current probe timeout (PTO), in seconds."""
 

@@ -1,5 +1,7 @@
 """A listener's decisions about datagrams, without sockets and in virtual time."""
 
+import errno
+
 import pytest
 from fake_port import FakeTransport
 from fake_udp import FakeSocket, WatchedLoop
@@ -234,5 +236,7 @@ def test_errors_of_sending_are_counted(rig):
     server_socket = ServerSocket(rig.listener, rig.loop)
     server_socket.connection_made(rig.outlet.transport)
     server_socket.error_received(OSError("no route"))
-    assert server_socket.send_errors == 1
+    assert rig.listener.counters.send_errors == 1
+    server_socket.error_received(OSError(errno.EMSGSIZE, "a probe of the path's MTU"))
+    assert rig.listener.counters.send_errors == 1
     assert server_socket.local_address == ("192.0.2.1", 4433)

@@ -154,6 +154,8 @@ def test_datagrams_that_fit_no_longer_do_not_stop_the_rest(pair) -> None:
     new_connection_id = bytes([0x18, sequence_number, sequence_number, 20]) + bytes(20) + bytes(16)
     pair.inject(pair.server, new_connection_id)
     assert client.max_datagram_payload == largest - 12
+    assert client.datagrams_dropped == 0
     pair.run(0.1)
+    assert client.datagrams_dropped == 3
     assert not client._connection._writer.datagrams
     assert client.unsent_bytes(stream_id) == 0
