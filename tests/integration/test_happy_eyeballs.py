@@ -7,7 +7,7 @@ import contextlib
 import gc
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from wtransport.session import WebTransportSession
 
 URL = "https://localhost/"
 WAIT = 10.0
+TRIES = 4
 LONG = 60.0
 """Seconds of head start that no test waits for."""
 
@@ -90,21 +91,33 @@ async def check(session: WebTransportSession, address: Any) -> None:
     assert open_clients() == 1
 
 
+async def takes_at_most(seconds: float, measure: Callable[[], Awaitable[float]]) -> bool:
+    """Tell whether something takes no longer, at one of several tries: what a busy machine adds comes and goes."""
+    for _ in range(TRIES):
+        if await measure() <= seconds:
+            return True
+    return False
+
+
 @on_both_loops
 async def test_an_unreachable_first_address_costs_half_a_second_at_most(
     certificate: Any, silent: Any, resolve_to: Any
 ) -> None:
-    seconds = []
+    async def cost() -> float:
+        seconds = []
+        for addresses in ([address], [silent, address]):
+            resolve_to(*addresses)
+            async with WebTransportClient(config=client_config(certificate)) as client:
+                began = time.perf_counter()
+                session = await client.connect(url=URL)
+                seconds.append(time.perf_counter() - began)
+                await check(session, address)
+        assert seconds[1] >= 0.25
+        return seconds[1] - seconds[0]
+
     with no_leftovers():
         async with site(certificate) as address:
-            for addresses in ([address], [silent, address]):
-                resolve_to(*addresses)
-                async with WebTransportClient(config=client_config(certificate)) as client:
-                    began = time.perf_counter()
-                    session = await client.connect(url=URL)
-                    seconds.append(time.perf_counter() - began)
-                    await check(session, address)
-    assert 0.25 <= seconds[1] <= seconds[0] + 0.5
+            assert await takes_at_most(0.5, cost)
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.15])
@@ -114,11 +127,18 @@ async def test_each_silent_address_costs_the_configured_delay(
     config = client_config(certificate, connection_attempt_delay=delay)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
         another.bind((HOST, 0))
-        async with site(certificate) as address, WebTransportClient(config=config) as client:
-            resolve_to(silent, another.getsockname(), address)
-            began = time.perf_counter()
-            await check(await client.connect(url=URL), address)
-            assert 2 * delay <= time.perf_counter() - began <= 2 * delay + 1.0
+
+        async def cost() -> float:
+            async with WebTransportClient(config=config) as client:
+                resolve_to(silent, another.getsockname(), address)
+                began = time.perf_counter()
+                await check(await client.connect(url=URL), address)
+                seconds = time.perf_counter() - began
+            assert seconds >= 2 * delay
+            return seconds - 2 * delay
+
+        async with site(certificate) as address:
+            assert await takes_at_most(1.0, cost)
 
 
 @on_both_loops
