@@ -45,6 +45,7 @@ from .transport_parameters import (
     encode_reset_stream_at,
     has_reset_stream_at,
     max_udp_payload_size_of,
+    split_parameters,
 )
 from .violations import TransportViolation
 
@@ -241,8 +242,9 @@ class StreamingConnection(PathMtuConnection):
         if self._remote_max_idle_timeout == 0.0:
             self._remote_max_idle_timeout = None  # "disabled", as if it were absent (RFC 9000, 18.2)
         try:
-            reset_stream_at = has_reset_stream_at(data)
-            self._limit_payload(max_udp_payload_size_of(data))
+            parameters = split_parameters(data)
+            reset_stream_at = has_reset_stream_at(parameters)
+            self._limit_payload(max_udp_payload_size_of(parameters))
         except TransportViolation as exc:
             raise _translated(exc, QuicFrameType.CRYPTO) from exc
         self.table.remote = PeerLimits(

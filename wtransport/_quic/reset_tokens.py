@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 
 from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE
@@ -10,8 +11,6 @@ __all__ = ["ResetTokens"]
 
 _LABEL = b"wtransport stateless reset"
 """Says what the derived key is for, so that nothing else made from the private key can equal it."""
-
-_HASH = "sha256"
 
 
 class ResetTokens:
@@ -30,8 +29,9 @@ class ResetTokens:
             private_key: the private key of the server's certificate, in any encoding that does not change.
             port: UDP port that the server listens on.
         """
-        self._key = hmac.digest(private_key, _LABEL + port.to_bytes(2), _HASH)
+        self._key = hmac.digest(private_key, _LABEL + port.to_bytes(2), "sha256")
 
     def token(self, connection_id: bytes) -> bytes:
         """Return the 16 bytes that end a stateless reset for this connection id; nobody else can tell them."""
-        return hmac.digest(self._key, connection_id, _HASH)[:STATELESS_RESET_TOKEN_SIZE]
+        # Four for every connection: keyed BLAKE2 (RFC 7693) takes a quarter of what HMAC takes.
+        return hashlib.blake2s(connection_id, key=self._key, digest_size=STATELESS_RESET_TOKEN_SIZE).digest()

@@ -7,13 +7,19 @@ one alone). And max_udp_payload_size, which aioquic checks and forgets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from .._speedups import decode_varint, encode_varint
 from ..constants import ErrorCodes
 from .violations import TransportViolation
 
-__all__ = ["RESET_STREAM_AT", "encode_reset_stream_at", "has_reset_stream_at", "max_udp_payload_size_of"]
+__all__ = [
+    "RESET_STREAM_AT",
+    "encode_reset_stream_at",
+    "has_reset_stream_at",
+    "max_udp_payload_size_of",
+    "split_parameters",
+]
 
 RESET_STREAM_AT = 0x24
 """Type of the frame: the fields of RESET_STREAM, then how many bytes from the beginning arrive nevertheless."""
@@ -26,55 +32,63 @@ DEFAULT_MAX_UDP_PAYLOAD_SIZE = 65_527
 """Bytes that a peer takes which says nothing: all that UDP carries (RFC 9000, 18.2)."""
 
 
+_ENCODED = b"".join(encode_varint(parameter) + b"\x00" for parameter in _PARAMETERS)
+
+
 def encode_reset_stream_at() -> bytes:
     """Return what is appended to our transport parameters: both codepoints, each without a value."""
-    return b"".join(encode_varint(parameter) + b"\x00" for parameter in _PARAMETERS)
+    return _ENCODED
 
 
-def has_reset_stream_at(parameters: bytes) -> bool:
-    """Tell from the peer's transport parameters whether it takes RESET_STREAM_AT.
+def split_parameters(parameters: bytes) -> dict[int, bytes]:
+    """Return the value of each parameter of the peer, by its identifier.
 
     Args:
-        parameters: the whole extension, as the TLS handshake carries it (RFC 9000, section 18).
+        parameters: the whole extension, as the TLS handshake carries it (RFC 9000, section 18). A last value that ends
+            too early is whatever there is.
 
     Raises:
-        TransportViolation: a parameter stands twice (RFC 9000, 7.4), or this one has a value.
+        TransportViolation: a parameter stands twice (RFC 9000, 7.4), or they end inside one.
     """
-    seen: set[int] = set()
-    for identifier, value in _each(parameters):
-        if identifier in seen:
-            raise _violation(f"transport parameter {identifier:#x} stands twice")
-        if identifier in _PARAMETERS and value:
-            raise _violation("the reset_stream_at transport parameter has a value")
-        seen.add(identifier)
-    return not seen.isdisjoint(_PARAMETERS)
-
-
-def max_udp_payload_size_of(parameters: bytes) -> int:
-    """Return the bytes of the largest UDP payload that the peer takes; less than 1200 is for others to refuse.
-
-    Raises:
-        TransportViolation: the parameters are malformed.
-    """
-    for identifier, value in _each(parameters):
-        if identifier == _MAX_UDP_PAYLOAD_SIZE:
-            decoded = decode_varint(value, 0)
-            if decoded is None:
-                raise _violation("the max_udp_payload_size transport parameter has no value")
-            return decoded[0]
-    return DEFAULT_MAX_UDP_PAYLOAD_SIZE
-
-
-def _each(parameters: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield identifier and value of each; a value that ends too early is whatever there is."""
-    position = 0
-    while position < len(parameters):
+    values: dict[int, bytes] = {}
+    position, end = 0, len(parameters)
+    while position < end:
         identifier = decode_varint(parameters, position)
         length = None if identifier is None else decode_varint(parameters, identifier[1])
         if identifier is None or length is None:
             raise _violation("transport parameters end inside a parameter")
+        if identifier[0] in values:
+            raise _violation(f"transport parameter {identifier[0]:#x} stands twice")
         position = length[1] + length[0]
-        yield identifier[0], parameters[length[1] : position]
+        values[identifier[0]] = parameters[length[1] : position]
+    return values
+
+
+def has_reset_stream_at(parameters: Mapping[int, bytes]) -> bool:
+    """Tell from the peer's transport parameters whether it takes RESET_STREAM_AT.
+
+    Raises:
+        TransportViolation: this one has a value.
+    """
+    found = [parameters[identifier] for identifier in _PARAMETERS if identifier in parameters]
+    if any(found):
+        raise _violation("the reset_stream_at transport parameter has a value")
+    return bool(found)
+
+
+def max_udp_payload_size_of(parameters: Mapping[int, bytes]) -> int:
+    """Return the bytes of the largest UDP payload that the peer takes; less than 1200 is for others to refuse.
+
+    Raises:
+        TransportViolation: the parameter has no value.
+    """
+    value = parameters.get(_MAX_UDP_PAYLOAD_SIZE)
+    if value is None:
+        return DEFAULT_MAX_UDP_PAYLOAD_SIZE
+    decoded = decode_varint(value, 0)
+    if decoded is None:
+        raise _violation("the max_udp_payload_size transport parameter has no value")
+    return decoded[0]
 
 
 def _violation(reason: str) -> TransportViolation:
