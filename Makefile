@@ -116,6 +116,7 @@ bench: build
 	$(BIN)/python -m perf.kernels
 	@if [ -e perf/engine/__main__.py ]; then $(BIN)/python -m perf.engine; fi
 	$(BIN)/python -m perf.listener
+	$(BIN)/python -m perf.udp
 
 # Fewer: make lossy ARGS="--mib 4 --seeds 2".
 lossy migration: build

@@ -35,7 +35,7 @@ def can_segment(sock: socket.socket) -> bool:
 
 
 def coalesce(sock: socket.socket) -> bool:
-    """Have the kernel join datagrams; False when it does not. They must be read with `receive` from then on."""
+    """Have the kernel join datagrams, and say so in a control message: `segment_size`. False when it does not."""
     return _set(sock, UDP_GRO, 1)
 
 
@@ -67,19 +67,13 @@ def send_segments(sock: socket.socket, packets: list[bytes], addr: NetworkAddres
         sock.sendmsg(packets, [(SOL_UDP, UDP_SEGMENT, size)], 0, addr)
 
 
-def receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, int, NetworkAddress]:
-    """Read one payload.
+def segment_size(control: list[tuple[int, int, bytes]]) -> int:
+    """Return the size of the datagrams that were joined, of which the last may be shorter; 0 when it is one datagram.
 
-    Returns:
-        the payload; the size of the datagrams in it, of which the last may be shorter, or 0 when it is one; and the
-        address that they came from.
-
-    Raises:
-        OSError: nothing to read, or an error of the socket.
+    Args:
+        control: the control messages that `socket.recvmsg` returned; at most `CONTROL_SPACE` bytes need be asked for.
     """
-    data, control, _, addr = sock.recvmsg(max_bytes, CONTROL_SPACE)
     for level, kind, value in control:
         if level == SOL_UDP and kind == UDP_GRO:
-            size = int.from_bytes(value, sys.byteorder)
-            return data, size if size < len(data) else 0, addr
-    return data, 0, addr
+            return int.from_bytes(value, sys.byteorder)
+    return 0

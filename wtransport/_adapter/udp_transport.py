@@ -124,8 +124,8 @@ class UdpTransport(asyncio.DatagramTransport):
                 if not self._coalesces:
                     batch.append(sock.recvfrom(MAX_UDP_PAYLOAD))
                 else:
-                    data, size, addr = udp.receive(sock, MAX_UDP_PAYLOAD)
-                    if size:
+                    data, control, _, addr = sock.recvmsg(MAX_UDP_PAYLOAD, udp.CONTROL_SPACE)
+                    if control and (size := udp.segment_size(control)):
                         batch += [(piece, addr) for piece in split(data, size)]
                         more = True
                     else:
@@ -144,10 +144,28 @@ class UdpTransport(asyncio.DatagramTransport):
         """Send one datagram, or keep it until the socket takes it; errors go to `error_received`."""
         if self._is_over:
             return
-        packets = [bytes(data)]
-        rest = packets if self._unsent else self._send_singly(packets, None if self._is_connected else addr)[0]
-        if rest:
-            self._keep(rest, addr)
+        if self._unsent:
+            self._keep([bytes(data)], addr)
+            return
+        sock = self._sock
+        # Not by way of `_send_singly`, which would take 0.5 µs more: this is what a dialogue is made of.
+        try:
+            if addr is None or self._is_connected:
+                sock.send(data)
+            else:
+                sock.sendto(data, addr)
+            return
+        except BlockingIOError as exc:
+            error: OSError | None = exc
+        except OSError as exc:
+            if addr is None or self._is_connected:
+                error = self._attempt_again(exc, sock.send, data)
+            else:
+                error = self._attempt_again(exc, sock.sendto, data, addr)
+        if isinstance(error, BlockingIOError):
+            self._keep([bytes(data)], addr)
+        elif error is not None:
+            self._protocol.error_received(error)
 
     def send_all(self, datagrams: Iterable[Datagram]) -> None:
         """Send datagrams in order, in as few system calls as can be; otherwise like `sendto` for each."""
@@ -195,18 +213,20 @@ class UdpTransport(asyncio.DatagramTransport):
         return [], passed
 
     def _attempt(self, send: Callable[..., object], *args: Any) -> OSError | None:
-        """Send, and return the error if it fails: BlockingIOError when the socket is full.
-
-        The error of an earlier packet (ICMP) comes up in place of sending the next one, so what fails is tried twice;
-        an error that does not come again is reported.
-        """
+        """Send, and return the error if it fails: BlockingIOError when the socket is full."""
         try:
             send(*args)
-            return None
         except BlockingIOError as exc:
             return exc
         except OSError as exc:
-            error = exc
+            return self._attempt_again(exc, send, *args)
+        return None
+
+    def _attempt_again(self, error: OSError, send: Callable[..., object], *args: Any) -> OSError | None:
+        """Send what has failed once, and return the error if it fails again; one that does not come again is reported.
+
+        The error of an earlier packet (ICMP) comes up in place of sending the next one.
+        """
         again: OSError | None = None
         try:
             send(*args)

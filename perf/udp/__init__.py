@@ -1,0 +1,1 @@
+"""What a UDP packet costs between a connection and the kernel."""
