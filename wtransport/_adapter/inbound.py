@@ -50,7 +50,8 @@ TURN_TIME = 0.001
 """Seconds of work on received datagrams in one turn of the loop; tasks and timers are served between two turns."""
 
 SLICE_TIME = 0.000_5
-"""Seconds that one connection has at a time while others wait; at least one datagram."""
+"""Seconds that one connection has at a time while others wait; at least one datagram. As many again for what its
+datagrams ask for: the last packet of a handshake takes most of a slice, and its answer should not wait for the next."""
 
 _Waiting: TypeAlias = "deque[tuple[bytes, NetworkAddress, float]]"  # with the time at which it came
 
@@ -207,8 +208,8 @@ class Inbound:
                 break
 
     def _deal_with(self, connection: AdapterProtocol, slice_end: float) -> None:
-        """Let a connection deal with what it received, until its slice is over."""
-        if connection.end_batch(slice_end):
+        """Let a connection deal with what it received: until its slice is over, but for `SLICE_TIME` at least."""
+        if connection.end_batch(max(slice_end, self._clock() + SLICE_TIME)):
             self._backlogs.add(connection)
         else:
             self._backlogs.discard(connection)

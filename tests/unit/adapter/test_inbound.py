@@ -193,6 +193,15 @@ def test_what_a_packet_asks_for_is_part_of_the_slice(desk: Desk) -> None:
     assert desk.log.count("flood event") == 300
 
 
+def test_what_a_dear_packet_asks_for_is_dealt_with_at_once(desk: Desk) -> None:
+    desk.connection("hello", cost=0.002).events_per_datagram = 2
+    desk.connection("other")
+    desk.put("hello")
+    desk.put("other")
+    desk.inbound.run()
+    assert desk.log == ["hello", "hello event", "hello event"]
+
+
 def test_what_is_left_to_deal_with_is_gone_on_with_although_no_packet_waits(desk: Desk) -> None:
     flood = desk.connection("flood")
     flood.events_per_datagram = 30
