@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from aioquic._buffer import Buffer
 from aioquic._crypto import CryptoError
-from aioquic.quic.crypto import CryptoContext, CryptoPair
+from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.packet import (
     STATELESS_RESET_TOKEN_SIZE,
     QuicErrorCode,
@@ -23,7 +23,8 @@ from aioquic.quic.packet import (
     pull_quic_header,
 )
 from aioquic.quic.packet_builder import QuicPacketBuilder
-from aioquic.tls import CipherSuite
+
+from .._quic.initial_keys import first_packet_keys
 
 LONG_HEADER = 0x80
 """Bit of the first byte (RFC 8999, 5.1)."""
@@ -116,7 +117,8 @@ class InitialPacket(NamedTuple):
     def is_authentic(self) -> bool:
         """Tell whether the packet arrived as somebody sent it; its keys are no secret (RFC 9001, 5.2)."""
         try:
-            _initial_keys(self.header, for_reading=True).decrypt_packet(self.data, self.payload_offset, 0)
+            keys = first_packet_keys(self.header.destination_cid, self.header.version)
+            keys.decrypt_packet(self.data, self.payload_offset, 0)
         except CryptoError:
             return False
         return True
@@ -161,16 +163,7 @@ def encode_refusal(header: LongHeader, error_code: int = QuicErrorCode.CONNECTIO
     return datagrams[0]
 
 
-class _NotDerived(CryptoContext):
-    """Keys that nobody will use; to derive them takes half the time that looking at a first packet does."""
-
-    def setup(self, *, cipher_suite: CipherSuite, secret: bytes, version: int) -> None:
-        """Derive nothing."""
-
-
-def _initial_keys(header: LongHeader, *, for_reading: bool = False) -> CryptoPair:
+def _initial_keys(header: LongHeader) -> CryptoPair:
     keys = CryptoPair()
-    if for_reading:
-        keys.send = _NotDerived()
     keys.setup_initial(cid=header.destination_cid, is_client=False, version=header.version)
     return keys

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 
 import aioquic
 from aioquic._buffer import Buffer
@@ -33,6 +33,7 @@ from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
 from aioquic.tls import Epoch
 
+from . import aioquic_tuning  # noqa: F401 - puts quicker parts into place
 from .client_certificates import ClientCertificates
 from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
@@ -51,9 +52,6 @@ from .violations import TransportViolation
 
 if not aioquic.__version__.startswith("1.7."):
     raise ImportError(f"wtransport knows the internals of aioquic 1.7 only, found {aioquic.__version__}")
-
-# A pure function that makes the same 33 sets for every connection: with its results kept, connecting costs 2 % less.
-aioquic_module.EPOCHS = cache(aioquic_module.EPOCHS)
 
 ACTIVE_CONNECTION_IDS = 4
 """Connection ids that the peer may give us at a time (RFC 9000, 18.2). A migration takes one, which is replaced soon;

@@ -1,0 +1,180 @@
+"""What replaces parts of aioquic does the same: both are run side by side, with a copy of the module as it came."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from types import ModuleType
+from typing import Any
+
+import pytest
+from aioquic import tls as tuned
+from aioquic._buffer import Buffer
+from aioquic.tls import CipherSuite
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+
+from wtransport._quic import aioquic_tuning, key_schedule
+
+SUITES = list(CipherSuite)[:3]
+SECRET = bytes(range(32))
+
+
+@pytest.fixture(scope="module")
+def stock() -> ModuleType:
+    spec = importlib.util.find_spec("aioquic.tls")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.push_block is not tuned.push_block
+    return module
+
+
+def test_they_are_in_place():
+    assert tuned.push_block is aioquic_tuning.PushBlock
+    assert tuned.KeySchedule is key_schedule.KeySchedule
+    assert tuned.hkdf_expand_label is key_schedule.hkdf_expand_label
+
+
+# Key schedule.
+
+
+@pytest.mark.parametrize("algorithm", [SHA256(), SHA384()], ids=lambda algorithm: algorithm.name)
+@pytest.mark.parametrize("length", [0, 1, 12, 16, 32, 48, 49, 1000, 255 * 32])
+@pytest.mark.parametrize("context", [b"", b"c" * 32, b"c" * 255])
+def test_expanding(stock, algorithm, length, context):
+    arguments = algorithm, os.urandom(algorithm.digest_size), b"quic key", context, length
+    if length == 0:
+        assert key_schedule.hkdf_expand_label(*arguments) == b""
+    else:
+        assert key_schedule.hkdf_expand_label(*arguments) == stock.hkdf_expand_label(*arguments)
+
+
+def test_more_than_255_hashes_cannot_be_expanded(stock):
+    for module in (stock, key_schedule):
+        with pytest.raises(ValueError):
+            module.hkdf_expand_label(SHA256(), SECRET, b"label", b"", 255 * 32 + 1)
+
+
+@pytest.mark.parametrize("algorithm", [SHA256(), SHA384()], ids=lambda algorithm: algorithm.name)
+@pytest.mark.parametrize("salt", [b"", b"s" * 20, b"s" * 32, b"s" * 48, b"s" * 64])
+def test_extracting(stock, algorithm, salt):
+    for key_material in (b"", b"8 bytes!", bytes(48), b"k" * 300):
+        arguments = algorithm, salt, key_material
+        assert key_schedule.hkdf_extract(*arguments) == stock.hkdf_extract(*arguments)
+
+
+def walk(schedule: Any) -> list[bytes]:
+    """Return all that a handshake asks of a schedule."""
+    results = [schedule.secret]
+    schedule.extract(None)
+    schedule.update_hash(b"ClientHello")
+    results += [schedule.secret, schedule.derive_secret(b"c e traffic")]
+    schedule.update_hash(b"ServerHello")
+    schedule.extract(b"shared key")
+    traffic = schedule.derive_secret(b"s hs traffic")
+    results += [traffic, schedule.certificate_verify_data(b"TLS 1.3, server CertificateVerify")]
+    results.append(schedule.finished_verify_data(traffic))
+    schedule.update_hash(b"Finished")
+    schedule.extract(None)
+    return [*results, schedule.derive_secret(b"exp master"), schedule.secret]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_whole_handshake(stock, suite):
+    mine, theirs = key_schedule.KeySchedule(suite), stock.KeySchedule(suite)
+    assert walk(mine) == walk(theirs)
+    assert (mine.generation, mine.algorithm.name) == (theirs.generation, theirs.algorithm.name)
+    assert mine.cipher_suite == suite
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_client_that_offers_several_suites(stock, suite):
+    selected = []
+    for module in (key_schedule, stock):
+        proxy = module.KeyScheduleProxy(SUITES)
+        proxy.extract(None)
+        proxy.update_hash(b"ClientHello")
+        selected.append(proxy.select(suite))
+    mine, theirs = selected
+    assert (mine.secret, mine.generation) == (theirs.secret, theirs.generation)
+    assert mine.derive_secret(b"label") == theirs.derive_secret(b"label")
+
+
+def test_a_suite_that_was_not_offered_cannot_be_selected(stock):
+    for module in (key_schedule, stock):
+        with pytest.raises(KeyError):
+            module.KeyScheduleProxy(SUITES[:1]).select(SUITES[1])
+
+
+# Messages.
+
+
+class Failure(Exception):
+    """What a block raises."""
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+@pytest.mark.parametrize("content", [b"", b"x", b"x" * 255])
+def test_writing_blocks(stock, capacity, content):
+    written = []
+    for module in (tuned, stock):
+        buf = Buffer(capacity=2000)
+        with module.push_block(buf, capacity):
+            buf.push_bytes(content)
+        with module.push_extension(buf, 0x39), module.push_block(buf, 1):
+            buf.push_bytes(content)
+        module.push_opaque(buf, capacity, content)
+        module.push_list(buf, 2, buf.push_uint16, [1, 2, 3])
+        written.append(buf.data)
+    assert written[0] == written[1]
+
+
+def test_a_block_that_is_too_long_or_fails(stock):
+    for module in (tuned, stock):
+        buf = Buffer(capacity=2000)
+        with pytest.raises(OverflowError), module.push_block(buf, 1):
+            buf.push_bytes(bytes(256))
+        with pytest.raises(OverflowError):
+            module.push_opaque(buf, 1, bytes(256))
+        for writing in (module.push_block(buf, 1), module.push_extension(buf, 1)):
+            with pytest.raises(Failure), writing:
+                raise Failure
+
+
+@pytest.mark.parametrize("data", ["03 010203", "00", "04 010203", "", "02 010203"])
+def test_reading_blocks(stock, data):
+    results = []
+    for module in (tuned, stock):
+        buf = Buffer(data=bytes.fromhex(data))
+        try:
+            results.append((module.pull_opaque(buf, 1), buf.tell()))
+        except Exception as exc:
+            results.append(type(exc).__name__)
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("nbytes", [2, 3, 4])
+def test_a_block_must_be_read_to_its_end_and_no_further(stock, nbytes):
+    for module in (tuned, stock):
+        buf = Buffer(data=b"\x00\x03abcdef")
+        if nbytes == 3:
+            with module.pull_block(buf, 2) as length:
+                assert (length, buf.pull_bytes(nbytes)) == (3, b"abc")
+        else:
+            with pytest.raises(module.AlertDecodeError), module.pull_block(buf, 2):
+                buf.pull_bytes(nbytes)
+        with pytest.raises(Failure), module.pull_block(Buffer(data=b"\x01a"), 1):
+            raise Failure
+
+
+def test_messages_go_into_the_transcript_unless_they_fail(stock):
+    for module in (tuned, stock):
+        schedule, buf = module.KeySchedule(SUITES[0]), Buffer(capacity=100)
+        expected = module.KeySchedule(SUITES[0])
+        buf.push_bytes(b"before")
+        with module.push_message(schedule, buf):
+            buf.push_bytes(b"message")
+        with pytest.raises(Failure), module.push_message(schedule, buf):
+            buf.push_bytes(b"half")
+            raise Failure
+        expected.update_hash(b"message")
+        assert schedule.derive_secret(b"label") == expected.derive_secret(b"label")

@@ -1,0 +1,59 @@
+"""Keys of Initial packets (RFC 9001, section 5.2). Made from a connection id that everybody sees, they are no secret.
+
+A server looks at a client's first packet before it makes a connection, which needs the same keys at once.
+"""
+
+from __future__ import annotations
+
+from aioquic.quic.crypto import (
+    INITIAL_CIPHER_SUITE,
+    INITIAL_SALT_VERSION_1,
+    INITIAL_SALT_VERSION_2,
+    CryptoContext,
+    CryptoPair,
+)
+from aioquic.quic.packet import QuicProtocolVersion
+from aioquic.tls import cipher_suite_hash
+
+from .key_schedule import hkdf_expand_label, hkdf_extract
+
+__all__ = ["InitialCryptoPair", "first_packet_keys"]
+
+_HASH = cipher_suite_hash(INITIAL_CIPHER_SUITE)
+
+_last: dict[tuple[bytes, int], tuple[CryptoContext, bytes]] = {}
+"""What `first_packet_keys` made last, for the connection that may come of it; with the secret it was made from."""
+
+
+def first_packet_keys(connection_id: bytes, version: int) -> CryptoContext:
+    """Return what a server reads a client's first packet with.
+
+    Args:
+        connection_id: the destination connection id of the packet.
+        version: the QUIC version, as it is on the wire.
+    """
+    salt = INITIAL_SALT_VERSION_2 if version == QuicProtocolVersion.VERSION_2 else INITIAL_SALT_VERSION_1
+    secret = hkdf_extract(_HASH, salt, connection_id)
+    keys = CryptoContext()
+    _set_up(keys, secret, b"client in", version)
+    _last.clear()
+    _last[connection_id, version] = keys, secret
+    return keys
+
+
+class InitialCryptoPair(CryptoPair):
+    """Both directions' keys, for `QuicConnection`; what `first_packet_keys` made before is not made again."""
+
+    def setup_initial(self, cid: bytes, is_client: bool, version: int) -> None:
+        """Derive the keys of Initial packets."""
+        made = None if is_client else _last.pop((cid, version), None)
+        if made is None:
+            super().setup_initial(cid, is_client, version)
+        else:
+            self.recv, secret = made
+            _set_up(self.send, secret, b"server in", version)
+
+
+def _set_up(keys: CryptoContext, initial_secret: bytes, label: bytes, version: int) -> None:
+    secret = hkdf_expand_label(_HASH, initial_secret, label, b"", _HASH.digest_size)
+    keys.setup(cipher_suite=INITIAL_CIPHER_SUITE, secret=secret, version=version)
