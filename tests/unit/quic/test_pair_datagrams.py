@@ -159,3 +159,9 @@ def test_datagrams_that_fit_no_longer_do_not_stop_the_rest(pair) -> None:
     assert client.datagrams_dropped == 3
     assert not client._connection._writer.datagrams
     assert client.unsent_bytes(stream_id) == 0
+
+
+@pytest.mark.parametrize("padding", [1, 2, 900])
+def test_padding_ends_where_the_next_frame_begins(pair, padding) -> None:
+    pair.inject(pair.client, bytes(padding) + b"\x31\x01a" + bytes(padding) + b"\x31\x00" + bytes(padding))
+    assert datagrams(pair.server) == [b"a", b""]
