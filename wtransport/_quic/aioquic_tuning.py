@@ -15,6 +15,7 @@ from aioquic.quic import connection, crypto
 from aioquic.tls import AlertDecodeError
 
 from . import key_schedule
+from .authorities import CryptoModule
 from .initial_keys import InitialCryptoPair
 
 __all__ = ["PullBlock", "PushBlock", "PushExtension", "PushMessage"]
@@ -137,6 +138,7 @@ def _install() -> None:
         setattr(tls, name, replacement)
     for name in ("hkdf_expand_label", "hkdf_extract"):
         setattr(crypto, name, replacements[name])
+    vars(tls)["crypto"] = CryptoModule()
     vars(connection)["CryptoPair"] = InitialCryptoPair
     # A pure function that makes the same 33 sets for every connection.
     connection.EPOCHS = cache(connection.EPOCHS)

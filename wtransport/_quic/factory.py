@@ -14,6 +14,7 @@ from ..config import ClientConfig, ServerConfig
 from ..exceptions import CertificateError
 from ..utils import create_quic_configuration
 from .aioquic_port import AioquicPort
+from .authorities import check_authorities
 from .client_certificates import ClientCertificates
 from .limits import TransportLimits
 from .path_mtu import BASE_UDP_PAYLOAD
@@ -170,8 +171,8 @@ def _keep_alive_interval(config: ClientConfig | ServerConfig) -> float | None:
 def _load_authorities(quic: QuicConfiguration, ca_certs: str) -> None:
     try:
         # aioquic opens the file in the middle of the handshake, where an error would be too late.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=ca_certs)
-    except OSError as exc:
+        check_authorities(ca_certs)
+    except (OSError, ValueError) as exc:
         raise CertificateError(
             f"cannot load the CA certificates: {exc}", certificate_path=ca_certs, certificate_error=str(exc)
         ) from exc
