@@ -25,3 +25,15 @@ cdef class StreamLimit:
     cdef public int64_t opened
 
     cdef bint is_worth_announcing(self) noexcept
+
+
+@cython.final
+@cython.no_gc
+cdef class RemoteLimits:
+    cdef public int64_t max_data
+    cdef public int64_t max_stream_data_bidi_local
+    cdef public int64_t max_stream_data_bidi_remote
+    cdef public int64_t max_stream_data_uni
+    cdef public int64_t max_streams_bidi
+    cdef public int64_t max_streams_uni
+    cdef public bint reset_stream_at

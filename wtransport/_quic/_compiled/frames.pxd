@@ -1,46 +1,40 @@
 """The writer of the frames of streams, limits and datagrams, for the packet codec.
 
-    frames: FrameList = empty
+    cdef FrameList frames                     # empty
     size = writer.fill(out, room, &frames)    # 0: there is nothing to write, or nothing of it fits (writer.is_cut)
     ... later, for each of the frames, exactly once:
     writer.on_fate(&frames.items[i], acknowledged)
 
-The frames keep their owners' references; `on_fate` takes none of them.
+The frames keep their references to their owners; `on_fate` takes none of them.
 """
 
-cimport cython
+from libc.stdint cimport int64_t
 
-from ..._speedups._compiled.ring cimport Ring
+from .datagrams cimport OutgoingDatagrams
+from .flow cimport StreamLimit
 from .sent cimport FrameList, SentFrame
-from .streams cimport QuicStream
-from .table cimport StreamTable
+from .writing cimport StreamWriter
 
 
-@cython.final
-@cython.no_gc
-cdef class OutgoingDatagrams:
-    cdef Ring ring
-
-    cdef int push(self, bytes data) except -1
-
-
-@cython.final
-cdef class FrameWriter:
+cdef class FrameWriter(StreamWriter):
     cdef readonly OutgoingDatagrams datagrams
-    cdef readonly StreamTable table
     cdef bint streams_first
-    # After `fill`: something did not fit, so that there is more to write.
-    cdef bint is_cut
-    # While filling: where the next frame begins, and the bytes that are left.
-    cdef unsigned char* out
-    cdef Py_ssize_t room
-    cdef FrameList* sent
+    # For packets of aioquic's builder.
     cdef unsigned char* scratch
     cdef Py_ssize_t scratch_size
 
-    # MAX_DATA and the like, then streams and datagrams in turns; returns the bytes written. `drop_oversized_datagrams`
-    # first when nothing fits into a packet that is empty.
+    # MAX_DATA and the like, then streams and datagrams in turns; returns the bytes written. With nothing written and
+    # `is_cut` in a packet that is empty, datagrams may be too large for any: see `datagrams.drop_oversized`.
     cdef Py_ssize_t fill(self, unsigned char* out, Py_ssize_t room, FrameList* frames) except -1
     cdef int on_fate(self, SentFrame* frame, bint acknowledged) except -1
     cdef bint has_frames(self) noexcept
     cdef int push_datagram(self, bytes data) except -1
+
+    cdef int _push_to(self, object builder, bint limits) except -1
+    cdef unsigned char* _scratch_of(self, Py_ssize_t size) except NULL
+    cdef int _write_limits(self) except -1
+    cdef int _announce_streams(self, StreamLimit limit, bint unidirectional) except -1
+    cdef int _announce(self, int64_t frame_type, object owner, int64_t limit) except -1
+    cdef int _write_turns(self) except -1
+    cdef int _write_datagrams(self) except -1
+    cdef int _write_streams(self) except -1

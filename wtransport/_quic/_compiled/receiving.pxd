@@ -38,6 +38,7 @@ cdef class ReceiveHalf:
     cdef bint _try_reset(self) noexcept
     cdef bytes _advance(self, const unsigned char* data, Py_ssize_t size)
     cdef int _keep(self, int64_t offset, const unsigned char* data, Py_ssize_t size) except -1
+    cdef int _make_room(self) except -1
     cdef Py_ssize_t _after(self, int64_t offset) noexcept
     cdef void _drop(self, Py_ssize_t first, Py_ssize_t stop) noexcept
     cdef int _join_adjacent(self) except -1
