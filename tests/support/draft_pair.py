@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from aioquic.buffer import Buffer
@@ -10,6 +9,7 @@ from aioquic.quic.connection import QuicConnection
 from draft_kinds import SESSIONS, Kind
 from draft_rules import Outcome
 from engine_pair import EnginePair
+from quic_frames import note_frames
 
 from wtransport._protocol import events
 from wtransport._protocol.engine import Engine
@@ -64,7 +64,7 @@ def _restrict_resets(kind: Kind, connection: Any) -> None:
     def parse_known(data: bytes, from_session_ticket: bool = False) -> None:
         parse(data, from_session_ticket)
         announced = kind.knows_resets & _parameter_ids(data)
-        table.remote = replace(table.remote, reset_stream_at=bool(announced))
+        table.remote.reset_stream_at = bool(announced)
 
     connection._serialize_transport_parameters = serialize
     connection._parse_transport_parameters = parse_known
@@ -72,14 +72,9 @@ def _restrict_resets(kind: Kind, connection: Any) -> None:
 
 def _note_resets(connection: Any) -> None:
     """Let a connection keep the types of the frames by which the peer reset streams, in `reset_types`."""
-    take = connection.table.on_reset
     connection.reset_types = []
-
-    def on_reset(stream_id: int, error_code: int, final_size: int, *reliable_size: int) -> None:
-        connection.reset_types.append(RESET_STREAM_AT if reliable_size else RESET_STREAM)
-        take(stream_id, error_code, final_size, *reliable_size)
-
-    connection.table.on_reset = on_reset
+    for frame_type in (RESET_STREAM, RESET_STREAM_AT):
+        note_frames(connection, frame_type, connection.reset_types.append)
 
 
 def _parameter_ids(data: bytes) -> set[int]:

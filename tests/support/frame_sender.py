@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from port_pair import limits
 from quic_frames import PacketLoop
+from quic_twins import current
 
-from wtransport._quic.frame_writer import FrameWriter
 from wtransport._quic.limits import PeerLimits
-from wtransport._quic.stream_table import StreamTable
 
 
 class FrameSender:
@@ -15,10 +14,10 @@ class FrameSender:
 
     def __init__(self, **remote: int) -> None:
         self.events: list = []
-        self.table = StreamTable(is_client=True, limits=limits(), emit=self.events.append)
+        self.table = current().StreamTable(is_client=True, limits=limits(), emit=self.events.append)
         values = dict.fromkeys(PeerLimits.__slots__, 10**9) | {"max_streams_bidi": 1000, "max_streams_uni": 1000}
         self.table.remote = PeerLimits(**(values | remote))
-        self.writer = FrameWriter(self.table)
+        self.writer = current().FrameWriter(self.table)
         self.loop = PacketLoop(self.writer)
 
     def open(self, data: bytes = b"", *, fin: bool = False, unidirectional: bool = False) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,3 +135,15 @@ class PacketLoop:
         self._next_number = builder.packet_number
         datagrams, packets = builder.flush()
         return [Packet(parse_frames(data[11:-16]), sent) for data, sent in zip(datagrams, packets, strict=True)]
+
+
+def note_frames(connection: Any, frame_type: int, note: Callable[[int], Any]) -> None:
+    """Call `note` with the type of every frame of that type which a connection takes, before it does."""
+    handlers = connection._QuicConnection__frame_handlers
+    handler, epochs = handlers[frame_type]
+
+    def noted(context: Any, taken: int, buf: Buffer) -> None:
+        note(taken)
+        handler(context, taken, buf)
+
+    handlers[frame_type] = noted, epochs

@@ -35,12 +35,11 @@ from aioquic.tls import Epoch
 
 from . import aioquic_tuning  # noqa: F401 - puts quicker parts into place
 from .client_certificates import ClientCertificates
-from .frame_writer import FrameWriter
 from .limits import PeerLimits, TransportLimits
 from .path_mtu_connection import PathMtuConnection
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
 from .reset_tokens import ResetTokens
-from .stream_table import StreamTable
+from .stream_kernels import FrameWriter, StreamTable
 from .transport_parameters import (
     RESET_STREAM_AT,
     encode_reset_stream_at,

@@ -51,7 +51,7 @@ class StreamTable:
         self._emit = emit
         self._next_ids = [0, 2] if is_client else [1, 3]
         self._wants_streams = [False, False]
-        self._waiting_for_max_data: dict[QuicStream, None] = {}
+        self.waiting_for_max_data: dict[QuicStream, None] = {}
 
     # Commands of the application.
 
@@ -214,7 +214,7 @@ class StreamTable:
         """Take a MAX_DATA frame (RFC 9000, 19.9)."""
         if limit > self.remote.max_data:
             self.remote.max_data = limit
-            waiting, self._waiting_for_max_data = self._waiting_for_max_data, {}
+            waiting, self.waiting_for_max_data = self.waiting_for_max_data, {}
             for stream in waiting:
                 self.enqueue(stream)
 
@@ -266,11 +266,11 @@ class StreamTable:
 
     def wait_for_max_data(self, stream: QuicStream) -> None:
         """Remember that a stream can go on only when MAX_DATA rises."""
-        self._waiting_for_max_data[stream] = None
+        self.waiting_for_max_data[stream] = None
 
     def repeat_blocked(self, limit: int) -> None:
         """Tell the peer once more that its MAX_DATA holds us back, if this one still does."""
-        stream = next((stream for stream in self._waiting_for_max_data if stream.send.unsent), None)
+        stream = next((stream for stream in self.waiting_for_max_data if stream.send.unsent), None)
         if stream is not None and self.remote.max_data == limit:
             self.blocked_at = -1
             self.enqueue(stream)
@@ -299,7 +299,7 @@ class StreamTable:
     def _forget(self, stream: QuicStream) -> None:
         if self.streams.pop(stream.stream_id, None) is None:
             return
-        self._waiting_for_max_data.pop(stream, None)
+        self.waiting_for_max_data.pop(stream, None)
         if bool(stream.stream_id & 1) == self._is_client:
             self._emit(StreamOver(stream.stream_id))
 

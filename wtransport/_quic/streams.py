@@ -249,6 +249,11 @@ class ReceiveHalf:
         self._ends: list[int] = []
         self._pieces: list[bytes] = []
 
+    @property
+    def kept(self) -> list[tuple[int, int]]:
+        """Return where the bytes begin and end that are kept while some before them are missing; in order."""
+        return list(zip(self._starts, self._ends, strict=True))
+
     def stop(self, error_code: int) -> bool:
         """Have STOP_SENDING sent; False when there is nothing to stop.
 

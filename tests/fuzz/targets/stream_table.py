@@ -16,10 +16,8 @@ from fuzzing.outcomes import Trace, check
 from quic_frames import Packet, PacketLoop, StreamFrame
 
 from wtransport._quic import port as quic
-from wtransport._quic.frame_writer import FrameWriter
 from wtransport._quic.limits import PeerLimits, TransportLimits
-from wtransport._quic.stream_table import StreamTable
-from wtransport._quic.streams import QuicStream
+from wtransport._quic.stream_kernels import FrameWriter, QuicStream, StreamTable
 from wtransport._quic.violations import TransportViolation
 from wtransport._speedups import BACKEND
 
@@ -165,7 +163,7 @@ class _Play:
             self.of(stream_id).is_reset = True  # the event may come later
 
     def max_data(self, source: ByteSource) -> None:
-        self.table.on_max_data(self.table.remote.max_data - 50 + self.size(source))
+        self.table.on_max_data(min(self.table.remote.max_data - 50 + self.size(source), 2**62 - 1))
 
     def max_stream_data(self, source: ByteSource) -> None:
         self.table.on_max_stream_data(self.peers_id(source), self.size(source))
@@ -296,7 +294,8 @@ class _Play:
             check(not stream.is_finished, "a stream that is over is kept")
             check(receive.window.received <= receive.window.limit, "a stream's limit is exceeded")
             check(receive.window.limit <= receive.window.consumed + receive.window.window, "too much credit given")
-            check(sum(map(len, receive._pieces)) <= _LIMITS.stream_window, "a stream keeps more than its window")
+            kept = sum(end - start for start, end in receive.kept)
+            check(kept <= _LIMITS.stream_window, "a stream keeps more than its window")
             check(stream.send.offset + stream.send.unsent <= known.written, "more is queued than was written")
             check(stream.send.offset == known.sent, "the offset is not what was sent")
             if not receive.is_stopped and not receive.is_finished:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from port_pair import PortPair
+from quic_twins import TWINS, use
 
 
 @pytest.fixture
@@ -18,3 +19,10 @@ def make_pair(certificate) -> Callable[..., PortPair]:
 def pair(make_pair) -> PortPair:
     """Return a connected pair over a network without faults."""
     return make_pair().connect()
+
+
+@pytest.fixture(params=TWINS, scope="module")
+def quic_twin(request: pytest.FixtureRequest) -> str:
+    """Let the tests that use this run on both twins of the streams; `quic_twins.current` is the one at hand."""
+    use(request.param)
+    return request.param

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from frame_sender import FrameSender
 from port_pair import WINDOW, PortPair
-from quic_frames import StreamFrame
+from quic_frames import StreamFrame, note_frames
 
 from wtransport._quic.port import StreamBytes
+
+STREAM_DATA_BLOCKED = 0x15
+
+pytestmark = pytest.mark.usefixtures("quic_twin")
 
 
 def blocked(frames: list) -> list[tuple]:
@@ -125,16 +129,14 @@ def test_without_room_it_is_said_in_the_next_packet() -> None:
 
 def test_a_reader_that_waits_is_told_and_the_transfer_goes_on(pair: PortPair) -> None:
     told: list[int] = []
-    connection = pair.server.port._connection
-    take = connection.table.on_stream_data_blocked
-    connection.table.on_stream_data_blocked = lambda stream_id: (told.append(stream_id), take(stream_id))
+    note_frames(pair.server.port._connection, STREAM_DATA_BLOCKED, told.append)
     port = pair.client.port
     stream_id = port.open_stream(unidirectional=True)
     port.send_stream(stream_id, bytes(2 * WINDOW), True)
     pair.settle()
-    assert told == [stream_id]
+    assert told == [STREAM_DATA_BLOCKED]
     assert sum(len(event.data) for event in pair.server.of(StreamBytes)) == WINDOW
     pair.server.port.consume(stream_id, WINDOW)
     pair.settle()
-    assert told == [stream_id]
+    assert told == [STREAM_DATA_BLOCKED]
     assert sum(len(event.data) for event in pair.server.of(StreamBytes)) == 2 * WINDOW

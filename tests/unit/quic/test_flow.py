@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quic_twins import current
 
-from wtransport._quic.flow import ReceiveWindow, StreamLimit
+pytestmark = pytest.mark.usefixtures("quic_twin")
 
 
 @given(st.integers(1, 1000), st.lists(st.tuples(st.integers(0, 400), st.floats(0, 1)), max_size=60))
 def test_limit_never_exceeds_what_was_read_plus_the_window_and_never_stalls(window, steps) -> None:
-    credit = ReceiveWindow(window)
+    credit = current().ReceiveWindow(window)
     sent = 0
     for send, share in steps:
         sent += min(send, credit.limit - sent)
@@ -22,7 +24,7 @@ def test_limit_never_exceeds_what_was_read_plus_the_window_and_never_stalls(wind
 
 
 def test_limit_rises_once_half_the_window_was_read() -> None:
-    credit = ReceiveWindow(100)
+    credit = current().ReceiveWindow(100)
     assert not credit.consume(49)
     assert not credit.is_due
     assert credit.consume(1)
@@ -31,7 +33,7 @@ def test_limit_rises_once_half_the_window_was_read() -> None:
 
 
 def test_lost_announcement_is_due_again() -> None:
-    credit = ReceiveWindow(100)
+    credit = current().ReceiveWindow(100)
     credit.consume(100)
     credit.announced = credit.limit
     assert not credit.is_due
@@ -40,7 +42,7 @@ def test_lost_announcement_is_due_again() -> None:
 
 
 def test_stream_limit_is_announced_when_half_of_it_is_used() -> None:
-    streams = StreamLimit(4)
+    streams = current().StreamLimit(4)
     streams.opened = 1
     assert not streams.stream_closed()
     assert streams.limit == 5

@@ -12,6 +12,8 @@ from quic_frames import DatagramFrame, StreamFrame
 
 from wtransport._quic.port import StreamDrained
 
+pytestmark = pytest.mark.usefixtures("quic_twin")
+
 PACKET = 1200
 ROOM = PACKET - 11 - 16
 """Bytes of frames in a packet, after the header and before the tag."""

@@ -112,5 +112,5 @@ def test_ten_thousand_streams_leave_nothing_behind(make_pair) -> None:
         table = end.port._table
         assert table.streams == {}
         assert not table.ready
-        assert not table._waiting_for_max_data
+        assert not table.waiting_for_max_data
     assert len(open_all(pair.client, unidirectional=False)) > 250

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from port_pair import PATIENT, WINDOW, Network, PortPair, limits
 from quic_frames import PacketLoop, StreamFrame
+from quic_twins import current
 
-from wtransport._quic.frame_writer import FrameWriter
 from wtransport._quic.limits import PeerLimits
 from wtransport._quic.port import StreamBytes, StreamDiscarded, StreamOver, StreamReset, StreamStopped, Terminated
-from wtransport._quic.stream_table import StreamTable
 from wtransport._quic.violations import TransportViolation
 from wtransport.constants import ErrorCodes
+
+pytestmark = pytest.mark.usefixtures("quic_twin")
 
 HEADER = bytes.fromhex("405404")
 CODE = 0x52E4A40FA8DB
@@ -28,9 +29,9 @@ class Sender:
 
     def __init__(self, *, supported: bool = True, credit: int = 10**6) -> None:
         self.events: list = []
-        self.table = StreamTable(is_client=True, limits=limits(), emit=self.events.append)
+        self.table = current().StreamTable(is_client=True, limits=limits(), emit=self.events.append)
         self.table.remote = PeerLimits(10**6, 10**6, 10**6, credit, 100, 100, supported)
-        self.loop = PacketLoop(FrameWriter(self.table))
+        self.loop = PacketLoop(current().FrameWriter(self.table))
         self.stream = self.table.streams[self.table.open(unidirectional=True)]
         self.table.write_header(self.stream, HEADER)
 
@@ -52,7 +53,7 @@ class Receiver:
 
     def __init__(self, **given: int) -> None:
         self.events: list = []
-        self.table = StreamTable(is_client=False, limits=limits(**given), emit=self.events.append)
+        self.table = current().StreamTable(is_client=False, limits=limits(**given), emit=self.events.append)
 
     def take(self) -> list:
         events, self.events[:] = list(self.events), []

@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from port_pair import WINDOW, limits
+from quic_tables import make_table
 
-from wtransport._quic.limits import PeerLimits, TransportLimits
+from wtransport._quic.limits import PeerLimits
 from wtransport._quic.port import (
     StreamBytes,
     StreamCreditRaised,
     StreamDiscarded,
-    StreamOver,
     StreamReset,
     StreamStopped,
 )
-from wtransport._quic.stream_table import MAX_STREAM_COUNT, StreamTable
+from wtransport._quic.stream_table import MAX_STREAM_COUNT
 from wtransport._quic.violations import TransportViolation
 from wtransport.constants import ErrorCodes
 
+pytestmark = pytest.mark.usefixtures("quic_twin")
+
 CLIENT_BIDI, SERVER_BIDI, CLIENT_UNI, SERVER_UNI = 0, 1, 2, 3
-GENEROUS = PeerLimits(10**6, 10**5, 10**5, 10**5, 100, 100)
-
-
-class Table(StreamTable):
-    """A table with the events it reported; streams that are over are done with at once."""
-
-    def __init__(self, *, is_client: bool = False, given: TransportLimits | None = None) -> None:
-        self.events: list = []
-        super().__init__(is_client=is_client, limits=given or limits(), emit=self._report)
-        self.remote = PeerLimits(**{name: getattr(GENEROUS, name) for name in PeerLimits.__slots__})
-
-    def _report(self, event) -> None:
-        if isinstance(event, StreamOver):
-            self.release(event.stream_id)
-        else:
-            self.events.append(event)
-
-    def finish_sending(self, stream_id: int) -> None:
-        """Have the sending side's FIN acknowledged."""
-        stream = self.streams[stream_id]
-        if stream.send.is_open:
-            self.write(stream, b"", True)
-        while (frame := stream.send.next_frame(1000, 1000)) is not None:
-            stream.send.on_frame_delivery(True, *frame[:3])
-        self.forget_if_finished(stream)
 
 
 def violation(action) -> int:
@@ -60,7 +39,7 @@ def violation(action) -> int:
 
 @pytest.mark.parametrize("kind", [CLIENT_BIDI, CLIENT_UNI])
 def test_opening_more_streams_than_allowed(kind) -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame((15 << 2) | kind, 0, b"x", False)
     for action in (
         lambda: table.on_stream_frame((16 << 2) | kind, 0, b"x", False),
@@ -72,14 +51,14 @@ def test_opening_more_streams_than_allowed(kind) -> None:
 
 
 def test_opening_beyond_the_limit_by_frames_for_our_sending_side() -> None:
-    table = Table()
+    table = make_table()
     assert violation(lambda: table.on_stop_sending(16 << 2, 0)) == ErrorCodes.STREAM_LIMIT_ERROR
     assert violation(lambda: table.on_max_stream_data(16 << 2, 0)) == ErrorCodes.STREAM_LIMIT_ERROR
 
 
 @pytest.mark.parametrize("is_client", [False, True])
 def test_frames_against_the_direction_or_for_streams_that_were_not_opened(is_client) -> None:
-    table = Table(is_client=is_client)
+    table = make_table(is_client=is_client)
     own_uni = table.open(unidirectional=True)
     ours, theirs = (CLIENT_BIDI, SERVER_UNI) if is_client else (SERVER_BIDI, CLIENT_UNI)
     for action in (
@@ -99,7 +78,7 @@ def test_frames_against_the_direction_or_for_streams_that_were_not_opened(is_cli
 
 
 def test_going_over_a_streams_limit() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(0, 0, bytes(WINDOW), False)
     assert violation(lambda: table.on_stream_frame(0, WINDOW, b"x", False)) == ErrorCodes.FLOW_CONTROL_ERROR
     assert violation(lambda: table.on_stream_frame(4, WINDOW, b"x", False)) == ErrorCodes.FLOW_CONTROL_ERROR
@@ -107,7 +86,7 @@ def test_going_over_a_streams_limit() -> None:
 
 
 def test_going_over_the_connections_limit() -> None:
-    table = Table(given=limits(connection_window=2 * WINDOW - 1))
+    table = make_table(given=limits(connection_window=2 * WINDOW - 1))
     table.on_stream_frame(0, 0, bytes(WINDOW), False)
     assert violation(lambda: table.on_stream_frame(4, 0, bytes(WINDOW), False)) == ErrorCodes.FLOW_CONTROL_ERROR
     assert violation(lambda: table.on_stream_frame(4, WINDOW - 1, b"x", False)) == ErrorCodes.FLOW_CONTROL_ERROR
@@ -116,7 +95,7 @@ def test_going_over_the_connections_limit() -> None:
 
 
 def test_contradicting_the_final_size() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(0, 0, b"abc", True)
     assert violation(lambda: table.on_stream_frame(0, 3, b"x", False)) == ErrorCodes.FINAL_SIZE_ERROR
     assert violation(lambda: table.on_stream_frame(0, 0, b"ab", True)) == ErrorCodes.FINAL_SIZE_ERROR
@@ -125,12 +104,12 @@ def test_contradicting_the_final_size() -> None:
 
 
 def test_offsets_beyond_what_a_varint_holds() -> None:
-    table = Table()
+    table = make_table()
     assert violation(lambda: table.on_stream_frame(0, 2**62 - 1, b"x", False)) == ErrorCodes.FRAME_ENCODING_ERROR
 
 
 def test_more_streams_than_ids_allow() -> None:
-    table = Table()
+    table = make_table()
     assert violation(lambda: table.on_max_streams(MAX_STREAM_COUNT + 1, unidirectional=True)) == (
         ErrorCodes.FRAME_ENCODING_ERROR
     )
@@ -138,7 +117,7 @@ def test_more_streams_than_ids_allow() -> None:
 
 
 def test_scattering_a_stream_over_too_many_pieces() -> None:
-    table = Table()
+    table = make_table()
     for offset in range(1, 4096, 2):
         table.on_stream_frame(0, offset, b"x", False)
 
@@ -153,7 +132,7 @@ def test_scattering_a_stream_over_too_many_pieces() -> None:
 
 
 def test_a_frame_opens_the_lower_streams_of_its_kind_too() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(12, 0, b"x", False)
     assert sorted(table.streams) == [0, 4, 8, 12]
     table.on_stream_frame(4, 0, b"y", False)
@@ -170,13 +149,13 @@ def test_a_frame_opens_the_lower_streams_of_its_kind_too() -> None:
     ],
 )
 def test_every_frame_that_names_a_stream_opens_it(frame) -> None:
-    table = Table()
+    table = make_table()
     frame(table)
     assert sorted(table.streams) == [0, 4]
 
 
 def test_each_opener_has_its_own_credit() -> None:
-    table = Table(is_client=True)
+    table = make_table(is_client=True)
     table.remote = PeerLimits(
         max_data=100,
         max_stream_data_bidi_local=1,
@@ -194,7 +173,7 @@ def test_each_opener_has_its_own_credit() -> None:
 
 
 def test_ids_go_up_by_four_and_refusal_is_remembered_until_the_limit_rises() -> None:
-    table = Table(is_client=True)
+    table = make_table(is_client=True)
     table.remote.max_streams_bidi = 2
     assert [table.open(unidirectional=False) for _ in range(3)] == [0, 4, None]
     table.on_max_streams(2, unidirectional=False)
@@ -212,7 +191,7 @@ def test_ids_go_up_by_four_and_refusal_is_remembered_until_the_limit_rises() -> 
 
 
 def test_frames_for_finished_streams_are_ignored() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(0, 0, b"all", True)
     table.finish_sending(0)
     assert table.streams == {}
@@ -229,7 +208,7 @@ def test_frames_for_finished_streams_are_ignored() -> None:
 
 
 def test_frames_for_our_finished_streams_are_ignored() -> None:
-    table = Table(is_client=True)
+    table = make_table(is_client=True)
     stream_id = table.open(unidirectional=False)
     table.finish_sending(stream_id)
     table.on_stream_frame(stream_id, 0, b"", True)
@@ -240,7 +219,7 @@ def test_frames_for_our_finished_streams_are_ignored() -> None:
 
 
 def test_a_closed_stream_lets_the_peer_open_another() -> None:
-    table = Table(given=limits(max_streams_bidi=2))
+    table = make_table(given=limits(max_streams_bidi=2))
     for number in range(10):
         table.on_stream_frame(number << 2, 0, b"", True)
         assert number << 2 in table.streams
@@ -249,7 +228,7 @@ def test_a_closed_stream_lets_the_peer_open_another() -> None:
 
 
 def test_our_own_closed_streams_do_not_count_for_the_peer() -> None:
-    table = Table(is_client=True)
+    table = make_table(is_client=True)
     stream_id = table.open(unidirectional=True)
     table.finish_sending(stream_id)
     assert table.streams == {}
@@ -261,7 +240,7 @@ def test_our_own_closed_streams_do_not_count_for_the_peer() -> None:
 
 
 def test_the_peers_reset_is_reported_once_with_its_size() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(2, 0, b"abc", False)
     table.on_reset(2, 77, 10)
     table.on_reset(2, 77, 10)
@@ -270,14 +249,14 @@ def test_the_peers_reset_is_reported_once_with_its_size() -> None:
 
 
 def test_a_reset_after_the_fin_arrived_is_no_news() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(0, 0, b"abc", True)
     table.on_reset(0, 5, 3)
     assert table.events == [StreamBytes(0, b"abc", True)]
 
 
 def test_a_reset_in_a_gap_after_the_fin_gives_back_the_missing_bytes() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(2, 5, b"end", True)
     table.on_reset(2, 5, 8)
     assert table.events == [StreamReset(2, 5, 8)]
@@ -285,7 +264,7 @@ def test_a_reset_in_a_gap_after_the_fin_gives_back_the_missing_bytes() -> None:
 
 
 def test_stop_sending_resets_and_is_reported_once() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(0, 0, b"x", False)
     stream = table.streams[0]
     table.write(stream, bytes(100), False)
@@ -300,7 +279,7 @@ def test_stop_sending_resets_and_is_reported_once() -> None:
 
 
 def test_stop_sending_that_overtakes_the_first_bytes_is_told_after_them() -> None:
-    table = Table()
+    table = make_table()
     table.on_stop_sending(0, 66)
     table.on_stream_frame(0, 1, b"bc", False)
     assert table.events == []
@@ -312,7 +291,7 @@ def test_stop_sending_that_overtakes_the_first_bytes_is_told_after_them() -> Non
 
 
 def test_stop_sending_for_a_stream_that_was_reset_is_no_news() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(0, 0, b"x", False)
     table.reset(table.streams[0], 1)
     table.on_stop_sending(0, 66)
@@ -321,7 +300,7 @@ def test_stop_sending_for_a_stream_that_was_reset_is_no_news() -> None:
 
 
 def test_a_stopped_stream_is_discarded_and_credited_at_once() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(2, 0, b"read", False)
     table.on_stream_frame(2, 10, b"beyond a gap", False)
     table.consume(2, 4)
@@ -337,7 +316,7 @@ def test_a_stopped_stream_is_discarded_and_credited_at_once() -> None:
 
 
 def test_a_stopped_stream_that_is_reset_reports_the_reset() -> None:
-    table = Table()
+    table = make_table()
     table.on_stream_frame(2, 0, b"abc", False)
     table.consume(2, 3)
     table.stop(table.streams[2], 5)
@@ -348,7 +327,7 @@ def test_a_stopped_stream_that_is_reset_reports_the_reset() -> None:
 
 
 def test_a_stream_that_waited_for_credit_is_dropped_when_it_is_over() -> None:
-    table = Table(is_client=True)
+    table = make_table(is_client=True)
     stream_id = table.open(unidirectional=True)
     stream = table.streams[stream_id]
     table.write(stream, b"blocked", False)
@@ -357,11 +336,11 @@ def test_a_stream_that_waited_for_credit_is_dropped_when_it_is_over() -> None:
     stream.send.on_reset_delivery(True)
     table.forget_if_finished(stream)
     assert table.streams == {}
-    assert not table._waiting_for_max_data
+    assert not table.waiting_for_max_data
 
 
 def test_a_watch_on_a_stream_that_drained_already_is_answered_at_once() -> None:
-    table = Table(is_client=True)
+    table = make_table(is_client=True)
     stream_id = table.open(unidirectional=True)
     table.write(table.streams[stream_id], bytes(10), False)
     table.watch_unsent(table.streams[stream_id], 9)
@@ -373,7 +352,7 @@ def test_a_watch_on_a_stream_that_drained_already_is_answered_at_once() -> None:
 
 
 def test_a_watch_on_a_streams_room_is_answered_once_when_it_rises() -> None:
-    table = Table(is_client=True)
+    table = make_table(is_client=True)
     stream_id = table.open(unidirectional=True)
     send = table.streams[stream_id].send
     room = send.room
@@ -396,7 +375,7 @@ def test_a_watch_on_a_streams_room_is_answered_once_when_it_rises() -> None:
 class Peer:
     """Sends on streams as far as the limits allow, in any order, with resets; and remembers what it sent."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Any) -> None:
         self.table = table
         self.highest: dict[int, int] = {}
         self.final: dict[int, int] = {}
@@ -432,7 +411,7 @@ OPERATIONS = st.lists(
 @given(OPERATIONS)
 def test_connection_credit_never_leaks(operations) -> None:
     """However streams end: when the program has taken all that it was given, every byte sent is accounted for."""
-    table = Table(given=limits(connection_window=2 * WINDOW))
+    table = make_table(given=limits(connection_window=2 * WINDOW))
     peer = Peer(table)
     unread: dict[int, int] = {}
     window = table.receive_window

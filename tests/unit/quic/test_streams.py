@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quic_twins import current
 
-from wtransport._quic.streams import MAX_PIECES, FinalSizeError, ReceiveHalf, SendHalf, TooManyGapsError
+from wtransport._quic.streams import MAX_PIECES, FinalSizeError, TooManyGapsError
+
+pytestmark = pytest.mark.usefixtures("quic_twin")
 
 CONTENT = bytes(range(200))
 
 
-def receiver(window: int = 10**9) -> ReceiveHalf:
-    return ReceiveHalf(window=window)
+def receiver(window: int = 10**9, *, readable: bool = True) -> Any:
+    return current().ReceiveHalf(window=window, readable=readable)
+
+
+def sender(limit: int = 100, *, writable: bool = True) -> Any:
+    return current().SendHalf(limit=limit, writable=writable)
 
 
 @st.composite
@@ -39,12 +47,12 @@ def test_every_cut_overlap_and_order_gives_the_same_bytes(ranges, fin_first) -> 
             got += ready
             assert got == CONTENT[: len(got)]
         assert half.next_offset == len(got)
-        assert all(first < last for first, last in zip(half._starts, half._ends, strict=True)), "an empty piece"
-        assert all(last <= first for last, first in zip(half._ends, half._starts[1:], strict=False))
+        assert all(first < last for first, last in half.kept), "an empty piece"
+        assert all(last <= first for (_, last), (first, _) in itertools.pairwise(half.kept))
         assert half.is_finished == (len(got) == len(CONTENT))
     assert got == CONTENT
     assert half.window.received == len(CONTENT)
-    assert not half._starts
+    assert not half.kept
 
 
 @given(frames())
@@ -116,7 +124,7 @@ def test_a_reset_ends_the_half_and_drops_what_was_beyond_a_gap() -> None:
     assert half.reset(7, 20)
     assert half.is_finished
     assert half.window.received == 20
-    assert not half._pieces
+    assert not half.kept
     assert not half.reset(7, 20)
     assert half.receive(0, b"late", False) is None
 
@@ -134,7 +142,7 @@ def test_a_stopped_half_keeps_nothing_and_ends_when_the_size_is_known() -> None:
     assert not half.stop(10)
     assert half.stop_code == 9
     assert half.receive(0, b"abc", False) is None
-    assert not half._pieces
+    assert not half.kept
     assert half.receive(10, b"end", True) == b""
     assert half.is_finished
 
@@ -143,14 +151,14 @@ def test_there_is_nothing_to_stop_after_the_end() -> None:
     half = receiver()
     half.receive(0, b"abc", True)
     assert not half.stop(1)
-    assert not ReceiveHalf(window=10, readable=False).stop(1)
+    assert not receiver(10, readable=False).stop(1)
 
 
 def test_many_adjacent_pieces_are_joined() -> None:
     half = receiver()
     for offset in range(1, 3 * MAX_PIECES):
         assert half.receive(offset, b"x", False) is None
-        assert len(half._starts) <= MAX_PIECES
+        assert len(half.kept) <= MAX_PIECES
     ready = half.receive(0, b"x", False)
     assert ready == b"x" * 3 * MAX_PIECES
 
@@ -160,7 +168,7 @@ def test_too_many_gaps_are_an_error() -> None:
     with pytest.raises(TooManyGapsError):
         for offset in range(1, 2 * MAX_PIECES + 3, 2):
             half.receive(offset, b"x", False)
-    assert len(half._starts) <= MAX_PIECES + 1
+    assert len(half.kept) <= MAX_PIECES + 1
 
 
 def test_half_as_many_gaps_are_fine() -> None:
@@ -176,7 +184,7 @@ def test_half_as_many_gaps_are_fine() -> None:
 
 
 def test_bytes_leave_in_order_cut_to_size() -> None:
-    half = SendHalf(limit=100)
+    half = sender()
     half.write(b"hello ", False)
     half.write(b"world", True)
     assert half.unsent == 11
@@ -188,7 +196,7 @@ def test_bytes_leave_in_order_cut_to_size() -> None:
 
 
 def test_no_frame_without_room_or_credit() -> None:
-    half = SendHalf(limit=4)
+    half = sender(4)
     half.write(b"hello", False)
     assert half.next_frame(-1, 100) is None
     assert half.next_frame(0, 100) is None
@@ -201,7 +209,7 @@ def test_no_frame_without_room_or_credit() -> None:
 
 def test_of_what_was_lost_the_lowest_offset_comes_first() -> None:
     """The reader waits for it, however late its last copy was lost."""
-    half = SendHalf(limit=100)
+    half = sender()
     half.write(b"abcdefgh", True)
     frames = [half.next_frame(2, 100) for _ in range(4)]
     for number in (2, 3, 1, 0):
@@ -217,7 +225,7 @@ def test_of_what_was_lost_the_lowest_offset_comes_first() -> None:
 
 
 def test_lost_bytes_come_first_are_cut_and_keep_their_fin_for_the_last_part() -> None:
-    half = SendHalf(limit=100)
+    half = sender()
     half.write(b"abcdef", True)
     half.next_frame(100, 100)
     half.on_frame_delivery(False, 0, b"abcdef", True)
@@ -229,7 +237,7 @@ def test_lost_bytes_come_first_are_cut_and_keep_their_fin_for_the_last_part() ->
 
 
 def test_a_half_is_finished_when_all_and_the_fin_were_acknowledged() -> None:
-    half = SendHalf(limit=100)
+    half = sender()
     half.write(b"abcd", False)
     first = half.next_frame(2, 100)
     second = half.next_frame(2, 100)
@@ -244,7 +252,7 @@ def test_a_half_is_finished_when_all_and_the_fin_were_acknowledged() -> None:
 
 
 def test_a_reset_after_the_fin_was_written_still_goes_out() -> None:
-    half = SendHalf(limit=100)
+    half = sender()
     half.write(b"abcd", True)
     half.next_frame(2, 100)
     assert half.reset(5)
@@ -262,16 +270,16 @@ def test_a_reset_after_the_fin_was_written_still_goes_out() -> None:
 
 
 def test_a_reset_of_a_half_that_is_over_has_no_effect() -> None:
-    half = SendHalf(limit=100)
+    half = sender()
     half.write(b"", True)
     half.on_frame_delivery(True, *half.next_frame(10, 10)[:3])
     assert not half.reset(1)
     assert not half.reset_pending
-    assert not SendHalf(limit=0, writable=False).reset(1)
+    assert not sender(0, writable=False).reset(1)
 
 
 def test_a_second_reset_keeps_the_first_code() -> None:
-    half = SendHalf(limit=100)
+    half = sender()
     assert half.reset(1)
     assert not half.reset(2)
     assert half.reset_code == 1

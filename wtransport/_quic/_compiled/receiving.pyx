@@ -42,14 +42,9 @@ cdef class ReceiveHalf:
         return None if self.code < 0 else self.code
 
     @property
-    def kept_pieces(self):
-        """Return how many pieces are kept while bytes before them are missing."""
-        return self.piece_count
-
-    @property
-    def kept_bytes(self):
-        """Return how many bytes are kept while bytes before them are missing."""
-        return sum([self.pieces[i].end - self.pieces[i].start for i in range(self.piece_count)])
+    def kept(self):
+        """Return where the bytes begin and end that are kept while some before them are missing; in order."""
+        return [(self.pieces[i].start, self.pieces[i].end) for i in range(self.piece_count)]
 
     def stop(self, int64_t error_code):
         """Have STOP_SENDING sent; False when there is nothing to stop."""
