@@ -44,4 +44,5 @@ cdef class OutgoingDatagrams:
             if 1 + varint_length(size) + size <= packet_room:
                 break
             ring_pop(&self.ring)
+        self.dropped += before - self.ring.count
         return self.ring.count < before

@@ -76,6 +76,11 @@ cdef class FrameWriter(StreamWriter):
         """Tell whether anything waits to be written."""
         return self.has_frames()
 
+    @property
+    def datagrams_dropped(self):
+        """Return how many datagrams were dropped, as no packet could hold them any more."""
+        return self.datagrams.dropped
+
     def write(self, builder):
         """Fill the current packet of aioquic's builder; QuicPacketBuilderStop when not all fits."""
         self._push_to(builder, False)
