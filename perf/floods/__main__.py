@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perf.floods.kinds import KINDS
-from perf.floods.process import PeakMemory, Process
+from perf.floods.process import PeakMemory, Process, ProcessFailedError
 from wtransport import BACKEND
 from wtransport.utils import generate_self_signed_cert
 
@@ -81,6 +81,8 @@ class Outcome:
     after: float
     connections: int
     """That the server ended."""
+    complaint: str
+    """What the victim met first, if a request failed."""
 
     @property
     def row(self) -> str:
@@ -148,7 +150,7 @@ def measure(kind: str, *, seconds: float, certificate: tuple[str, str]) -> Outco
 def _run(kind: str, seconds: float, server: Process, victim: Process, flooder: Process) -> Outcome:
     victim.ask("measure 0.5")  # warm
     capacity = _find_capacity(kind, server, flooder)
-    quiet = victim.ask(f"measure {seconds}")
+    quiet = victim.ask(f"measure {seconds}", seconds=seconds)
     before = server.ask("look")
     half, flooded_half = _both(victim, flooder, capacity / 2, seconds)
     busy = (server.ask("look")["cpu"] - before["cpu"]) / seconds
@@ -156,7 +158,7 @@ def _run(kind: str, seconds: float, server: Process, victim: Process, flooder: P
     with PeakMemory(server.pid) as memory:
         twice, flooded_twice = _both(victim, flooder, capacity * 2, seconds)
         time.sleep(RECOVERY)
-        after = victim.ask(f"measure {seconds / 2}")
+        after = victim.ask(f"measure {seconds / 2}", seconds=seconds)
     return Outcome(
         kind=kind,
         capacity=capacity,
@@ -172,6 +174,7 @@ def _run(kind: str, seconds: float, server: Process, victim: Process, flooder: P
         growth=memory.growth,
         after=after["p50"] * 1e3,
         connections=flooded_half["connections"] + flooded_twice["connections"],
+        complaint=next(filter(None, (each["complaint"] for each in (quiet, half, twice, after))), ""),
     )
 
 
@@ -179,8 +182,8 @@ def _both(victim: Process, flooder: Process, rate: float, seconds: float) -> tup
     """Have the victim measured under a flood."""
     flooder.tell(f"flood {rate} {seconds}")
     time.sleep(0.1)
-    measured = victim.ask(f"measure {seconds - 0.2}")
-    return measured, flooder.answer()
+    measured = victim.ask(f"measure {seconds - 0.2}", seconds=seconds)
+    return measured, flooder.answer(seconds=seconds)
 
 
 def _find_capacity(kind: str, server: Process, flooder: Process) -> float:
@@ -192,6 +195,8 @@ def _find_capacity(kind: str, server: Process, flooder: Process) -> float:
         before = server.ask("look")
         sent = flooder.ask(f"send {KINDS[kind].sample}")["offered"]
         rates.append(sent / max(server.ask("look")["cpu"] - before["cpu"], 1e-6))
+    if not any(rates):
+        raise ProcessFailedError("the flooder could send nothing")
     return statistics.median(rates)
 
 
@@ -207,14 +212,24 @@ def main() -> int:
     print("can take of that input in a second; sent: of that, in fact; ended: connections that the server closed")
     print(line(first for first, _, _ in COLUMNS))
     print(line(second for _, second, _ in COLUMNS), flush=True)
-    missed = 0
+    missed = measured = 0
+    kinds = arguments.only or list(KINDS)
     with tempfile.TemporaryDirectory() as directory:
         certificate = generate_self_signed_cert(hostname="localhost", output_dir=directory, days_valid=10)
         for _ in range(arguments.rounds):
-            for kind in arguments.only or KINDS:
-                seen = measure(kind, seconds=arguments.seconds, certificate=certificate)
+            for kind in kinds:
+                try:
+                    seen = measure(kind, seconds=arguments.seconds, certificate=certificate)
+                except (ProcessFailedError, OSError) as error:
+                    print(f"{kind:<18} not measured: {error}", flush=True)
+                    missed += 1
+                    continue
                 print(seen.row, flush=True)
+                if seen.complaint:
+                    print(f"{'':<18} the victim's first loss: {seen.complaint}", flush=True)
+                measured += 1
                 missed += bool(seen.misses)
+    print(f"{measured} of {arguments.rounds * len(kinds)} measured, {missed} not within the bars", flush=True)
     return int(missed > 0)
 
 

@@ -15,6 +15,7 @@ import time
 
 from perf.floods.kinds import KINDS, Flood
 from perf.floods.process import pin
+from wtransport.exceptions import SessionError
 
 TICK = 0.001
 """Seconds between looks at the clock when nothing is due."""
@@ -24,6 +25,9 @@ NICENESS = 10
 
 BURST = 16
 """Batches that are offered at a time at most, before looking at what came back."""
+
+PATIENCE = 60.0
+"""Seconds in which some units must be offered that a measurement needs; a machine that is busy may leave none."""
 
 SETTLE = 0.3
 """Seconds in which a server deals with what is measured."""
@@ -44,7 +48,8 @@ def flood(kind: Flood, *, rate: float, seconds: float) -> dict[str, float]:
 def send(kind: Flood, units: int) -> dict[str, float]:
     """Offer so many units, and wait until the server must have dealt with them."""
     offered = 0
-    while offered < units:
+    deadline = time.monotonic() + PATIENCE
+    while offered < units and time.monotonic() < deadline:
         for _ in range(BURST):
             offered += kind.offer(min(kind.batch, max(units - offered, 0)))
         kind.pump(TICK)
@@ -67,14 +72,17 @@ def main() -> None:
     kind = KINDS[arguments.kind].make(("127.0.0.1", arguments.port))
     print("ready", flush=True)
     while words := sys.stdin.readline().split():
-        answer: dict[str, float] = {}
-        match words[0]:
-            case "flood":
-                answer = flood(kind, rate=float(words[1]), seconds=float(words[2]))
-            case "send":
-                answer = send(kind, int(words[1]))
-            case "renew":
-                kind.renew()
+        answer: dict[str, float | str] = {}
+        try:
+            match words[0]:
+                case "flood":
+                    answer |= flood(kind, rate=float(words[1]), seconds=float(words[2]))
+                case "send":
+                    answer |= send(kind, int(words[1]))
+                case "renew":
+                    kind.renew()
+        except (ConnectionError, SessionError) as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
     kind.close()
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["PeakMemory", "Process", "pin"]
+__all__ = ["PATIENCE", "PeakMemory", "Process", "ProcessFailedError", "pin"]
+
+PATIENCE = 120.0
+"""Seconds that a program may take to answer, beyond what it was told to spend."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
@@ -22,17 +28,26 @@ def pin(core: int | None) -> None:
         os.sched_setaffinity(0, {core})
 
 
+class ProcessFailedError(Exception):
+    """A program ended, or did not answer."""
+
+
 class Process:
     """A module of this package in a process of its own."""
 
     def __init__(self, module: str, *arguments: str) -> None:
+        self._module = module
+        self._last_told = "its first line"
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"perf.floods.{module}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.first_line = self._line()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.first_line = self._line(0.0)
 
     @property
     def pid(self) -> int:
@@ -41,38 +56,71 @@ class Process:
 
     def tell(self, line: str) -> None:
         """Write a line."""
-        stdin = self._process.stdin
-        if stdin is None:
-            raise RuntimeError("no pipe")
-        stdin.write(line + "\n")
-        stdin.flush()
+        self._last_told = line
+        try:
+            if self._process.stdin is not None:
+                self._process.stdin.write(line + "\n")
+                self._process.stdin.flush()
+        except BrokenPipeError:
+            raise ProcessFailedError(self._end()) from None
 
-    def ask(self, line: str) -> dict[str, Any]:
-        """Write a line and return the answer."""
+    def ask(self, line: str, *, seconds: float = 0.0) -> dict[str, Any]:
+        """Write a line and return the answer, which takes about so many seconds.
+
+        Raises:
+            ProcessFailedError: the program has ended, or took much longer.
+        """
         self.tell(line)
-        return self.answer()
+        return self.answer(seconds=seconds)
 
-    def answer(self) -> dict[str, Any]:
-        """Return the next answer."""
-        answer: dict[str, Any] = json.loads(self._line())
+    def answer(self, *, seconds: float = 0.0) -> dict[str, Any]:
+        """Return the next answer, which takes about so many seconds.
+
+        Raises:
+            ProcessFailedError: the program has ended, took much longer, or could not do what it was told.
+        """
+        answer: dict[str, Any] = json.loads(self._line(seconds))
+        if "error" in answer:
+            raise ProcessFailedError(f"the {self._module} could not {self._last_told!r}: {answer['error']}")
         return answer
 
-    def _line(self) -> str:
-        stdout = self._process.stdout
-        line = "" if stdout is None else stdout.readline()
+    def _read(self) -> None:
+        """Pass lines on, in a thread: a pipe has no time-out. An empty one is the end."""
+        while self._process.stdout is not None and (line := self._process.stdout.readline()):
+            self._lines.put(line)
+        self._lines.put("")
+
+    def _line(self, seconds: float) -> str:
+        try:
+            line = self._lines.get(timeout=seconds + PATIENCE)
+        except queue.Empty:
+            text = f"the {self._module} has not answered {self._last_told!r} for {seconds + PATIENCE:.0f} s"
+            raise ProcessFailedError(text) from None
         if not line:
-            raise RuntimeError(f"{self._process.args!r} ended early")
+            raise ProcessFailedError(self._end())
         return line.strip()
+
+    def _end(self) -> str:
+        try:
+            status = self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            return f"the {self._module} has closed its output at {self._last_told!r}"
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        return f"the {self._module} ended {how} at {self._last_told!r}"
 
     def close(self) -> None:
         """Let the program end."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 class PeakMemory:
