@@ -17,7 +17,7 @@ from serving import Certificate, serving
 
 from wtransport import ClientConfig, ClientError, StreamError, WebTransportClient, WebTransportSession
 
-WAIT = 10.0
+WAIT = 30.0
 IDC, WHATEVER, I_LIED = 1, 2, 3
 DA_YAMN, BRUH, SUS, BORED = 1, 2, 3, 4
 

@@ -17,7 +17,7 @@ from wtransport import StreamError, WebTransportSession, WebTransportStream
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-WAIT = 10.0  # seconds for the server to see what the browser did
+WAIT = 30.0  # seconds for the server to see what the browser did
 OCTET = 255
 REST = 0.1  # seconds; long enough for 60 of 60 tries, on a machine under load too
 PATIENCE_MS = 1000  # milliseconds the browser gives the server to act on STOP_SENDING before it ends the session

@@ -14,7 +14,7 @@ from wtransport.types import EventType
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-WAIT = 10.0  # seconds for the server to see what the browser did
+WAIT = 30.0  # seconds for the server to see what the browser did
 CODES_AND_REASONS = [(0, ""), (7, "done"), (4_000_000_000, "Grüße, 世界")]
 
 

@@ -25,7 +25,7 @@ from wtransport.server import WebTransportServer
 from wtransport.session import WebTransportSession
 from wtransport.stream import WebTransportStream
 
-WAIT = 10.0
+WAIT = 30.0
 LOCAL = ("tasks", "futures", "timers", "transports")
 
 

@@ -21,7 +21,7 @@ from wtransport.server import ServerApp, ServerCluster, WebTransportServer
 from wtransport.session import WebTransportSession
 from wtransport.types import EventType
 
-WAIT = 10.0
+WAIT = 30.0
 LOCAL = ("tasks", "futures", "timers", "transports")
 
 

@@ -20,7 +20,7 @@ from wtransport.config import ClientConfig
 from wtransport.server import ServerApp
 from wtransport.utils import certificate_hash
 
-WAIT = 30.0
+WAIT = 60.0
 
 
 def test_the_demo_works_and_says_so() -> None:

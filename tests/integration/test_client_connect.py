@@ -21,7 +21,7 @@ from wtransport.session import WebTransportSession
 from wtransport.types import EventType, SessionState
 from wtransport.utils import generate_self_signed_cert
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 async def until_closed(session: WebTransportSession) -> None:

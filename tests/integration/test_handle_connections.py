@@ -25,7 +25,7 @@ def test_the_classes_report_the_module_of_the_09_api():
 
 
 async def until_closed(connection: WebTransportConnection) -> dict:
-    event = await connection.events.wait_for(event_type=EventType.CONNECTION_CLOSED, timeout=5)
+    event = await connection.events.wait_for(event_type=EventType.CONNECTION_CLOSED, timeout=30)
     return event.data
 
 
@@ -47,10 +47,10 @@ async def test_a_connection_begins_idle_and_becomes_connected(certificate):
         await client.initialize()
         await client.initialize()
         assert client.state is ConnectionState.CONNECTING
-        event = await client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=5)
+        event = await client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=30)
         assert event.data == {"connection": client, "connection_id": client.connection_id}
         assert client.is_connected
-        await pair.server.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=5)
+        await pair.server.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=30)
         assert pair.server.is_connected
         assert not pair.server.is_client
         assert client.connection_id != pair.server.connection_id
@@ -106,7 +106,7 @@ async def test_several_sessions_share_a_connection(certificate):
 async def test_the_request_event_is_told_to_the_connection(certificate):
     async with connection_pair(certificate) as pair:
         await pair.client.initialize()
-        await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=5)
+        await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=30)
         heard = []
         pair.server.events.on(event_type=EventType.SESSION_REQUEST, handler=heard.append)
         server = (await pair.open_session("/p")).server
@@ -125,7 +125,7 @@ async def test_the_request_event_is_told_to_the_connection(certificate):
 async def test_a_request_that_nobody_takes_is_refused(certificate):
     async with connection_pair(certificate) as pair:
         await pair.client.initialize()
-        await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=5)
+        await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=30)
         pair.server.on_session_request = None
         with pytest.raises(ClientError, match="404"):
             await pair.client.create_session(path="/")
@@ -134,7 +134,7 @@ async def test_a_request_that_nobody_takes_is_refused(certificate):
 async def test_a_handler_of_the_connection_may_accept(certificate):
     async with connection_pair(certificate) as pair:
         await pair.client.initialize()
-        await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=5)
+        await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=30)
         pair.server.on_session_request = None
 
         async def accept(event) -> None:
@@ -210,7 +210,7 @@ async def test_closing_while_the_request_waits_ends_it(certificate):
         await pair.client.close()
         with pytest.raises(WebTransportConnectionError):
             await creating
-        await session.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=5)
+        await session.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=30)
         with pytest.raises(SessionError):
             await session.accept()
 
@@ -305,7 +305,7 @@ async def test_a_graceful_shutdown_waits_for_the_sessions(certificate):
     async with session_pair(certificate) as pair:
         client, server = pair.connections.client, pair.connections.server
         stopping = asyncio.create_task(server.graceful_shutdown())
-        await pair.client.events.wait_for(event_type=EventType.SESSION_DRAINING, timeout=5)
+        await pair.client.events.wait_for(event_type=EventType.SESSION_DRAINING, timeout=30)
         assert client.state is ConnectionState.DRAINING
         with pytest.raises(SessionError, match="GOAWAY"):
             await client.create_session(path="/")
@@ -322,10 +322,10 @@ async def test_a_graceful_shutdown_waits_for_the_sessions(certificate):
 async def test_a_graceful_shutdown_does_not_wait_for_ever(certificate):
     async with session_pair(certificate, server={"close_timeout": 0.3}) as pair:
         server = pair.connections.server
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await server.graceful_shutdown()
         assert server.is_closed
-        await pair.client.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=5)
+        await pair.client.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=30)
 
 
 async def test_a_graceful_shutdown_without_sessions_just_closes(certificate):
@@ -350,7 +350,7 @@ async def test_nothing_is_left_of_a_connection(certificate):
             handles = [weakref.ref(each) for each in (pair.client, pair.server, pair.connections.client, stream, other)]
         del pair, stream, other
         # The listener lets go of a connection when its draining period is over.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while any(handle() is not None for handle in handles):
                 gc.collect()
                 await asyncio.sleep(0.01)
@@ -369,7 +369,7 @@ async def test_a_stream_that_is_over_is_held_by_nobody(certificate):
             await stream.read_all()
             streams += [weakref.ref(stream), weakref.ref(other)]
         del stream, other
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while any(each() is not None for each in streams):
                 gc.collect()
                 await asyncio.sleep(0.01)
@@ -384,10 +384,10 @@ async def test_a_session_that_is_over_is_held_by_nobody(certificate):
         for _ in range(5):
             both = await pair.open_session()
             await both.client.close()
-            await both.server.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=5)
+            await both.server.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=30)
             sessions += [weakref.ref(both.client), weakref.ref(both.server)]
         del both
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while any(each() is not None for each in sessions):
                 gc.collect()
                 await asyncio.sleep(0.01)

@@ -121,7 +121,7 @@ async def test_wait_for_gets_one_datagram_after_the_other(pair):
         await pair.client.send_datagram(data=b"%d" % number)
     seen = []
     for _ in range(4):
-        event = await pair.server.events.wait_for(event_type=EventType.DATAGRAM_RECEIVED, timeout=5)
+        event = await pair.server.events.wait_for(event_type=EventType.DATAGRAM_RECEIVED, timeout=30)
         seen.append(event.data["data"])
     assert seen == [b"0", b"1", b"2", b"3"]
 
@@ -184,7 +184,7 @@ async def test_what_arrived_can_be_read_after_the_end(pair):
     await pair.client.send_datagram(data=b"last")
     await arrived(pair, 1)
     await pair.client.close()
-    await pair.server.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=5)
+    await pair.server.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=30)
     assert await pair.server.read_datagram() == b"last"
     with pytest.raises(SessionError):
         await pair.server.read_datagram()

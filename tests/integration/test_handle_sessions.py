@@ -24,7 +24,7 @@ def test_the_classes_report_the_module_of_the_09_api():
 
 
 async def closed(session: WebTransportSession) -> dict:
-    event = await session.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=5)
+    event = await session.events.wait_for(event_type=EventType.SESSION_CLOSED, timeout=30)
     return event.data
 
 
@@ -252,7 +252,7 @@ async def test_the_loss_of_the_connection_ends_the_session_with_its_error(pair):
 
 async def test_draining_is_told_and_nothing_more(pair):
     await pair.server.drain()
-    event = await pair.client.events.wait_for(event_type=EventType.SESSION_DRAINING, timeout=5)
+    event = await pair.client.events.wait_for(event_type=EventType.SESSION_DRAINING, timeout=30)
     assert event.data == {"session": pair.client, "session_id": pair.client.session_id}
     assert pair.client.state is SessionState.DRAINING
     stream = await pair.client.create_unidirectional_stream()
@@ -303,7 +303,7 @@ async def test_wait_for_gets_one_stream_after_the_other(pair):
     opened = [(await pair.client.create_unidirectional_stream()).stream_id for _ in range(5)]
     seen = []
     for _ in opened:
-        event = await pair.server.events.wait_for(event_type=EventType.STREAM_OPENED, timeout=5)
+        event = await pair.server.events.wait_for(event_type=EventType.STREAM_OPENED, timeout=30)
         seen.append(event.data["stream_id"])
     assert seen == opened
 
@@ -336,7 +336,7 @@ async def test_an_iterator_that_waits_ends_with_the_session(pair):
     stream = await pair.client.create_unidirectional_stream()
     await barrier(pair)
     await pair.client.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert [each.stream_id for each in await collecting] == [stream.stream_id]
 
 
@@ -364,7 +364,7 @@ async def test_opening_waits_for_credit_and_times_out(certificate):
         pair.client.events.on(
             event_type=EventType.SESSION_MAX_STREAMS_UNI_UPDATED, handler=lambda event: raised.append(event.data)
         )
-        blocked = pair.server.events.wait_for(event_type=EventType.SESSION_STREAMS_BLOCKED, timeout=5)
+        blocked = pair.server.events.wait_for(event_type=EventType.SESSION_STREAMS_BLOCKED, timeout=30)
         blocking = asyncio.create_task(blocked)
         await asyncio.sleep(0)  # it listens from its first step on
         for _ in range(2):
@@ -393,10 +393,10 @@ async def test_writing_waits_for_the_credit_of_the_session(certificate):
         server={"initial_max_data": 2000, "flow_control_window_auto_scale": False},
     ) as pair:
         blocking = asyncio.create_task(
-            pair.server.events.wait_for(event_type=EventType.SESSION_DATA_BLOCKED, timeout=5)
+            pair.server.events.wait_for(event_type=EventType.SESSION_DATA_BLOCKED, timeout=30)
         )
         updating = asyncio.create_task(
-            pair.client.events.wait_for(event_type=EventType.SESSION_MAX_DATA_UPDATED, timeout=5)
+            pair.client.events.wait_for(event_type=EventType.SESSION_MAX_DATA_UPDATED, timeout=30)
         )
         stream = await pair.client.create_unidirectional_stream()
         writing = asyncio.create_task(stream.write_all(data=bytes(5000)))

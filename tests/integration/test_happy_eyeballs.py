@@ -25,7 +25,7 @@ from wtransport.server import ServerApp
 from wtransport.session import WebTransportSession
 
 URL = "https://localhost/"
-WAIT = 10.0
+WAIT = 30.0
 TRIES = 4
 LONG = 60.0
 """Seconds of head start that no test waits for."""

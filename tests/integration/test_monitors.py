@@ -18,7 +18,7 @@ from wtransport.monitor import ClientMonitor, ConnectionMonitor, ServerMonitor, 
 from wtransport.server import WebTransportServer
 from wtransport.types import ConnectionState, SessionState
 
-WAIT = 10.0
+WAIT = 30.0
 OFTEN = 0.01
 """Seconds between two looks."""
 

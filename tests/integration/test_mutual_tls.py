@@ -18,7 +18,7 @@ from wtransport.exceptions import CertificateError, ConnectionError
 from wtransport.server import ServerApp, WebTransportServer
 from wtransport.session import WebTransportSession
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from wtransport.server import ServerApp, create_cors_middleware, create_rate_lim
 from wtransport.session import WebTransportSession
 from wtransport.types import EventType, SessionState
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 async def until_closed(session: WebTransportSession) -> None:

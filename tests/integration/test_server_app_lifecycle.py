@@ -18,7 +18,7 @@ from wtransport.server import ServerApp
 from wtransport.session import WebTransportSession
 from wtransport.types import EventType
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 async def until_closed(session: WebTransportSession) -> None:

@@ -26,7 +26,7 @@ from wtransport.exceptions import (
 from wtransport.server import WebTransportServer
 from wtransport.types import ConnectionState, EventType, SessionState
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 async def eventually(condition: Any) -> None:

@@ -38,8 +38,8 @@ async def test_messages_arrive_and_are_confirmed(pair: SessionPair) -> None:
         await client.send(data="one")
         await server.send(data=b"two")
         assert await server.receive() == b"one"
-        assert await client.receive(timeout=5) == b"two"
-        await client.flush(timeout=5)
+        assert await client.receive(timeout=30) == b"two"
+        await client.flush(timeout=30)
         await server.flush()
         assert client.unconfirmed == server.unconfirmed == 0
 
@@ -86,7 +86,7 @@ async def test_nonsense_is_passed_over(pair: SessionPair) -> None:
         ):
             await pair.server.send_datagram(data=data)
         await pair.server.send_datagram(data=data_frame(0, b""))
-        assert await client.receive(timeout=5) == b""
+        assert await client.receive(timeout=30) == b""
 
 
 async def test_what_nobody_confirms_is_given_up_and_told(pair: SessionPair) -> None:
@@ -156,7 +156,7 @@ async def test_sequence_numbers_begin_anew(pair: SessionPair) -> None:
         for number in range(4):
             await client.send(data=b"%d" % number)
         assert [await server.receive() for _ in range(4)] == [b"0", b"1", b"2", b"3"]
-        await client.flush(timeout=5)
+        await client.flush(timeout=30)
         assert client._oldest == client._next_sequence == 2
 
 

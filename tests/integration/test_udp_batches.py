@@ -24,7 +24,7 @@ from wtransport.config import ClientConfig, ServerConfig
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the offloads are Linux's")
 
-WAIT = 10.0
+WAIT = 30.0
 PACKETS = [b"%04d" % number + bytes(1196 if number % 10 != 9 else 300) for number in range(150)]
 
 SIZE = 1 << 19

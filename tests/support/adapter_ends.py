@@ -14,7 +14,7 @@ from wtransport.config import ClientConfig, ServerConfig
 
 __all__ = ["End", "Server", "client_end", "open_client"]
 
-WAIT = 10.0
+WAIT = 30.0
 """Seconds for something on loopback that normally takes milliseconds."""
 
 

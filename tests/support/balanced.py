@@ -29,7 +29,7 @@ __all__ = [
     "unused_port",
 ]
 
-WAIT = 10.0
+WAIT = 30.0
 """Seconds for something on loopback that normally takes milliseconds."""
 
 

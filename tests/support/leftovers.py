@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["Leftovers", "TrackingLoop", "cancel_at_every_step", "no_tasks_left", "on_tracking_loop"]
 
-SETTLE_TIME = 10.0
+SETTLE_TIME = 30.0
 """Seconds for what ends by itself: draining periods, and the closing of connections."""
 
 EVERY_STEP = 150

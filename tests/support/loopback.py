@@ -14,7 +14,7 @@ __all__ = ["HOST", "client_config", "no_leftovers", "running", "server_config", 
 
 HOST = "127.0.0.1"
 
-WAIT = 10.0
+WAIT = 30.0
 """Seconds for something on loopback that normally takes milliseconds."""
 
 

@@ -14,7 +14,7 @@ from wtransport.stream import WebTransportStream
 
 __all__ = ["WAIT", "StreamPair", "both_ends", "cancelled_after", "leaves_no_task", "stream_pair", "until"]
 
-WAIT = 10.0
+WAIT = 30.0
 """Seconds for something on loopback that normally takes milliseconds."""
 
 

@@ -211,7 +211,7 @@ async def _until_closed(stream: Any) -> None:
     closed = asyncio.Event()
     stream.events.once(event_type="stream_closed", handler=lambda event: closed.set())
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await closed.wait()
 
 
