@@ -48,9 +48,9 @@ class RawClient:
         self._is_open = False
         try:
             self.port.connect(address, time.monotonic())
-            self._until(lambda: self.engine.is_ready)
+            self.until(lambda: self.engine.is_ready)
             self.session: SessionCore = self.engine.open_session(authority="localhost", path=path, headers={})
-            self._until(lambda: self._is_open)
+            self.until(lambda: self._is_open)
         except ConnectionError:
             self.socket.close()
             raise
@@ -60,7 +60,8 @@ class RawClient:
         """Tell whether the server has ended the connection or its session."""
         return self.engine.is_closed or not self.session.is_open
 
-    def _until(self, condition: Callable[[], bool]) -> None:
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Do what the connection needs until something is so; ConnectionError when it is not in time."""
         deadline = time.monotonic() + CONNECT_SECONDS
         while not condition():
             if self.engine.is_closed or time.monotonic() > deadline:

@@ -39,6 +39,11 @@ HELLOS = 2000
 
 INITIAL_MIN = 1200
 
+FIRST_STREAM = 14
+"""Of a session, unidirectional: after the control stream and those of QPACK."""
+
+LIMIT = encode_varint(1 << 40)
+
 GREASE = 0x21 + 0x1F * 1000
 """A type of frames, and of capsules, that means nothing (RFC 9114, 7.2.8; RFC 9297, 5.4)."""
 
@@ -144,27 +149,36 @@ class SmallDatagrams(_Frames):
         super().__init__(address, _datagram_frame(b""))
 
 
-class Pings(_Frames):
-    """PING frames, as many in a packet as fit."""
+def same(frame: bytes) -> Callable[[tuple[str, int]], Flood]:
+    """Return the kind that sends one and the same frame, as many in a packet as fit."""
+    return lambda address: _Frames(address, frame)
+
+
+class ResetsAgain(_Frames):
+    """RESET_STREAM for a stream that is over."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        super().__init__(address, b"\x01")
+        super().__init__(address, b"\x04" + encode_varint(FIRST_STREAM) + b"\x01\x00")
 
-
-class Challenges(_Frames):
-    """PATH_CHALLENGE frames, as many in a packet as fit."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        super().__init__(address, b"\x1a" + bytes(8))
+    def _connect(self) -> RawClient:
+        client = super()._connect()
+        stream = client.session.open_stream(unidirectional=True)
+        if stream is None or stream.stream_id != FIRST_STREAM:
+            raise ConnectionError(f"the first stream is not {FIRST_STREAM}")
+        stream.reset(1)
+        client.until(lambda: stream.stream_id not in client.port._table.streams)
+        return client
 
 
 class Streams(_Connected):
     """Unidirectional streams of one byte, ended at once."""
 
+    unidirectional = True
+
     def _offer(self, client: RawClient, units: int) -> int:
         for count in range(units):
             try:
-                stream = client.session.open_stream(unidirectional=True)
+                stream = client.session.open_stream(unidirectional=self.unidirectional)
             except SessionError:
                 return count
             if stream is None:
@@ -181,6 +195,16 @@ class Resets(Streams):
 
     def _end(self, stream: Any) -> None:
         stream.reset(1)
+
+
+class Stops(Streams):
+    """Bidirectional streams whose answer is stopped at once."""
+
+    unidirectional = False
+
+    def _end(self, stream: Any) -> None:
+        stream.write(b"", end_stream=True)
+        stream.stop(1)
 
 
 class Requests(_Connected):
@@ -376,8 +400,16 @@ KINDS: dict[str, Kind] = {
     "small frames": Kind(SmallFrames, 10_000),
     "empty frames": Kind(EmptyFrames, WITHIN_IDLE),
     "unknown frames": Kind(UnknownFrames, WITHIN_IDLE),
-    "PING": Kind(Pings, 50_000),
-    "PATH_CHALLENGE": Kind(Challenges, 5000),
+    "stops": Kind(Stops, WITHIN_ABORTED),
+    "PING": Kind(same(b"\x01"), 50_000),
+    "PATH_CHALLENGE": Kind(same(b"\x1a" + bytes(8)), 5000),
+    "ACK": Kind(same(b"\x02\x01\x00\x00\x00"), 5000),
+    "RESET_STREAM": Kind(ResetsAgain, 5000),
+    "CRYPTO": Kind(same(b"\x06\x00\x01x"), 5000),
+    "MAX_DATA": Kind(same(b"\x10" + LIMIT), 5000),
+    "MAX_STREAMS": Kind(same(b"\x13" + LIMIT), 5000),
+    "NEW_CONNECTION_ID": Kind(same(b"\x18\x01\x00\x08" + bytes(8 + 16)), 3000),
+    "RETIRE_CONNECTION_ID": Kind(same(b"\x19\x01"), 5000),
     "handshakes": Kind(Handshakes, 1000, HANDSHAKES, {"address_validation": "always"}),
     "handshakes, auto": Kind(Handshakes, 300, HANDSHAKES),
 }

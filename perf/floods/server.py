@@ -29,6 +29,7 @@ def make_app(config: ServerConfig) -> ServerApp:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(take_datagrams(session))
             tasks.create_task(take_streams(session))
+            tasks.create_task(take_bidirectional_streams(session))
 
     async def take_datagrams(session: WebTransportSession) -> None:
         async for _ in session.incoming_datagrams():
@@ -38,6 +39,12 @@ def make_app(config: ServerConfig) -> ServerApp:
         async for stream in session.incoming_unidirectional_streams():
             with contextlib.suppress(WebTransportError):  # it was reset
                 await stream.read_all()
+
+    async def take_bidirectional_streams(session: WebTransportSession) -> None:
+        async for stream in session.incoming_bidirectional_streams():
+            with contextlib.suppress(WebTransportError):
+                await stream.read_all()
+            await stream.close()
 
     return app
 
