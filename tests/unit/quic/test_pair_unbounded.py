@@ -177,3 +177,23 @@ def test_an_id_that_is_repeated_after_its_use_is_not_used_again(pair) -> None:
         pair.inject(pair.client, new_connection_id(old))
     assert end_code(pair, pair.server) is None
     assert len(server._peer_cid_available) <= 3
+
+
+# Acknowledgements.
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 1 << 40])
+def test_a_packet_that_was_never_sent_cannot_be_acknowledged(pair, ahead) -> None:
+    """RFC 9000, 13.1. Whatever is sent afterwards would count as lost."""
+    pair.settle()
+    next_number = pair.server.port._connection._packet_number
+    ack = b"\x02" + encode_varint(next_number + ahead) + b"\x00\x00\x00"
+    pair.inject(pair.client, ack)
+    assert end_code(pair, pair.server) == PROTOCOL_VIOLATION
+
+
+def test_the_last_packet_that_was_sent_can_be_acknowledged_again(pair) -> None:
+    pair.settle()
+    ack = b"\x02" + encode_varint(pair.server.port._connection._packet_number - 1) + b"\x00\x00\x00"
+    pair.inject(pair.client, ack * 2)
+    assert end_code(pair, pair.server) is None
