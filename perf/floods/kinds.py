@@ -39,8 +39,8 @@ HELLOS = 2000
 
 INITIAL_MIN = 1200
 
-FIRST_STREAM = 14
-"""Of a session, unidirectional: after the control stream and those of QPACK."""
+FIRST_STREAM = 6
+"""Of a session, unidirectional: after the control stream, as the engine needs none for QPACK."""
 
 LIMIT = encode_varint(1 << 40)
 
