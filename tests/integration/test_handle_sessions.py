@@ -357,7 +357,7 @@ async def test_a_stream_reset_before_it_was_taken_is_still_handed_out(pair):
 async def test_opening_waits_for_credit_and_times_out(certificate):
     async with session_pair(
         certificate,
-        client={"stream_creation_timeout": 0.3},
+        client={"stream_creation_timeout": 1.0},
         server={"initial_max_streams_uni": 2, "flow_control_window_auto_scale": False},
     ) as pair:
         raised = []

@@ -129,13 +129,15 @@ async def test_each_silent_address_costs_the_configured_delay(
         another.bind((HOST, 0))
 
         async def cost() -> float:
-            async with WebTransportClient(config=config) as client:
-                resolve_to(silent, another.getsockname(), address)
-                began = time.perf_counter()
-                await check(await client.connect(url=URL), address)
-                seconds = time.perf_counter() - began
-            assert seconds >= 2 * delay
-            return seconds - 2 * delay
+            seconds = []
+            for addresses in ([address], [silent, another.getsockname(), address]):
+                resolve_to(*addresses)
+                async with WebTransportClient(config=config) as client:
+                    began = time.perf_counter()
+                    await check(await client.connect(url=URL), address)
+                    seconds.append(time.perf_counter() - began)
+            assert seconds[1] >= 2 * delay
+            return seconds[1] - seconds[0] - 2 * delay
 
         async with site(certificate) as address:
             assert await takes_at_most(1.0, cost)

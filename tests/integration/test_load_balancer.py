@@ -152,7 +152,7 @@ async def test_least_latency_measures_everybody_before_it_trusts_a_figure(certif
     config = client_config(certificate)
     async with three_servers(certificate) as servers:
         addresses = [server.address for server in servers]
-        delays = {addresses[0][1]: 0.2, addresses[1][1]: 0.0, addresses[2][1]: 0.2}
+        delays = {addresses[0][1]: 1.0, addresses[1][1]: 0.0, addresses[2][1]: 1.0}
         factory = Factory(before=lambda port: asyncio.sleep(delays[port]))
         async with balancer(certificate, addresses, factory) as lb:
             for _ in range(3):

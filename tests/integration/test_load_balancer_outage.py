@@ -86,7 +86,7 @@ async def test_200_calls_succeed_while_a_server_is_stopped_and_started_again(cer
 
 async def test_200_calls_succeed_while_a_server_process_is_killed_and_started_again(certificate: Any) -> None:
     # Nobody says that it is dead: the client has to notice by itself.
-    config = client_config(certificate, connection_idle_timeout=0.6, connection_keepalive_timeout=0.2)
+    config = client_config(certificate, connection_idle_timeout=1.5, connection_keepalive_timeout=0.4)
     async with (
         RestartableServer(certificate) as one,
         RestartableServer(certificate) as two,
