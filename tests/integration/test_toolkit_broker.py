@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from handle_pair import SessionPair, connection_pair
 from loopback import client_config, running, server_config
-from toolkit import WAIT, StreamPair, both_ends, cancelled_after, leaves_no_task, stream_pair, until
+from toolkit import WAIT, StreamPair, both_ends, cancelled_after, leaves_no_task, stands_still, stream_pair, until
 
 from wtransport import ServerApp, WebTransportClient, WebTransportSession
 from wtransport.constants import ErrorCodes
@@ -174,11 +174,11 @@ async def test_a_client_that_reads_no_answers_gets_no_more_commands_read(certifi
                 await pair.client.write(data=b"SUB %0100d\n" % number)
 
         asking = asyncio.ensure_future(ask_for_ever())
-        before = -1
-        while before != broker.stats.subscriptions:  # until it stands still
-            before = broker.stats.subscriptions
-            await asyncio.sleep(0.5)
-        assert 64 < before < 5000
+
+        async def subscriptions() -> int:
+            return broker.stats.subscriptions
+
+        assert 64 < await stands_still(subscriptions) < 5000
         assert not asking.done()
         asking.cancel()
         serving.cancel()

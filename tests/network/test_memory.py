@@ -10,7 +10,7 @@ from typing import Any, Self
 import pytest
 from handle_pair import SessionPair, connection_pair, session_pair
 from leftovers import no_tasks_left
-from toolkit import until
+from toolkit import stands_still, until
 
 from wtransport._protocol import limits
 from wtransport._quic.factory import CONNECTION_WINDOW_FACTOR
@@ -49,13 +49,14 @@ async def write_without_end(stream: Any) -> None:
         await stream.write(data=bytes(16 * KIB))
 
 
-async def stands_still(pair: SessionPair, sender: str) -> None:
+async def sends_no_more(pair: SessionPair, sender: str) -> None:
     """Return when no more bytes arrive."""
     receiving = pair.server if sender == "client" else pair.client
-    before = -1
-    while before != (now := (await receiving.diagnostics()).peer_data_sent):
-        before = now
-        await asyncio.sleep(0.3)  # nothing tells of what does not happen
+
+    async def arrived() -> int:
+        return (await receiving.diagnostics()).peer_data_sent
+
+    await stands_still(arrived)
 
 
 @pytest.mark.parametrize("sender", ["client", "server"])
@@ -66,7 +67,7 @@ async def test_streams_that_nobody_reads_cost_windows_and_buffers(certificate: A
         with Traced() as memory:
             streams = [await sending.create_unidirectional_stream() for _ in range(count)]
             writers = [asyncio.ensure_future(write_without_end(stream)) for stream in streams]
-            await stands_still(pair, sender)
+            await sends_no_more(pair, sender)
             receiving = limits.SESSION_WINDOW_FACTOR * WINDOW
             # Sent and not acknowledged, and written: no more at one end than the peer lets it send, and its buffers.
             assert memory.peak < 2 * receiving + count * (BUFFER + 16 * KIB) + SLACK
@@ -90,7 +91,7 @@ async def test_sessions_that_nobody_reads_cost_the_connections_window(certificat
                     stream = await (pair.client if sender == "client" else pair.server).create_unidirectional_stream()
                     writers.append(asyncio.ensure_future(write_without_end(stream)))
             for pair in pairs:
-                await stands_still(pair, sender)
+                await sends_no_more(pair, sender)
             receiving = CONNECTION_WINDOW_FACTOR * WINDOW
             assert memory.peak < 2 * receiving + 5 * count * (BUFFER + 16 * KIB) + SLACK
         total = 0

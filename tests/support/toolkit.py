@@ -12,7 +12,16 @@ from loopback import CertificateFiles
 
 from wtransport.stream import WebTransportStream
 
-__all__ = ["WAIT", "StreamPair", "both_ends", "cancelled_after", "leaves_no_task", "stream_pair", "until"]
+__all__ = [
+    "WAIT",
+    "StreamPair",
+    "both_ends",
+    "cancelled_after",
+    "leaves_no_task",
+    "stands_still",
+    "stream_pair",
+    "until",
+]
 
 WAIT = 30.0
 """Seconds for something on loopback that normally takes milliseconds."""
@@ -50,6 +59,19 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+async def stands_still(figure: Callable[[], Awaitable[int]]) -> int:
+    """Return a figure once it changes no more: nothing tells of what does not happen.
+
+    Half a second in many steps, as a machine that is busy with something else would stand still in a single one.
+    """
+    before, quiet = await figure(), 0
+    while quiet < 10:
+        await asyncio.sleep(0.05)
+        now = await figure()
+        before, quiet = now, quiet + 1 if now == before else 0
+    return before
 
 
 async def cancelled_after(turns: int, operation: Callable[[], Awaitable[Any]]) -> bool:
