@@ -83,7 +83,7 @@ class RawClient:
         if deadline is not None and deadline <= now:
             engine.handle_timeout(now)
         self._take_events()
-        self.port._connection._loss._cc.congestion_window = NO_CONGESTION
+        self.port._connection._loss.congestion_window = NO_CONGESTION
         for data, _ in engine.datagrams_to_send(time.monotonic()):
             self.send(data)
         self._take_events()

@@ -73,7 +73,7 @@ def test_both_ends_find_the_size_and_nothing_arrives_changed(make_pair: MakePair
 def test_lost_probes_are_no_sign_of_congestion(make_pair: MakePair, mtu: int) -> None:
     pair, ours, _ = started(make_pair, Network(delay=0.01, mtu=mtu))
     moved(pair, ours, size=MIB)
-    assert pair.client.port._connection._loss._cc.ssthresh is None  # type: ignore[attr-defined] # still slow start
+    assert pair.client.port._connection._loss.slow_start_threshold is None  # type: ignore[attr-defined] # still slow start
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,9 +1,10 @@
 """aioquic's connection with streams, limits and datagrams of our own.
 
-Only this file and those of its base classes, `path_mtu_connection`, `authenticated_connection` and
-`hardened_connection`, know aioquic's privates.
+Only this file and those of its base classes, `path_mtu_connection`, `authenticated_connection`, `hardened_connection`
+and `recovering_connection`, know aioquic's privates.
 
-aioquic keeps TLS, packet protection, loss recovery, congestion control, connection ids and paths. Replaced, because
+aioquic keeps TLS, packet protection, connection ids and paths, and where nothing is compiled loss recovery and
+congestion control. Replaced, because
 stock aioquic 1.7 scans every stream for every packet, gives credit on receipt instead of on reading, and queues
 datagrams without a bound: the frames of streams, their limits and datagrams, both ways, and what goes into a 1-RTT
 packet in which order. The rules of those are in `stream_table` and `frame_writer`.
@@ -20,7 +21,6 @@ from aioquic._buffer import Buffer
 from aioquic.quic import connection as aioquic_module
 from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.congestion.base import K_GRANULARITY
 from aioquic.quic.connection import (
     NetworkAddress,
     QuicConnectionError,
@@ -200,12 +200,12 @@ class StreamingConnection(PathMtuConnection):
     @property
     def probe_timeout(self) -> float:
         """Return the probe timeout, in seconds."""
-        return float(self._loss.get_probe_timeout())
+        return self._loss.get_probe_timeout()
 
     @property
     def round_trip_time(self) -> float:
         """Return the smoothed round-trip time, in seconds; 0.0 before the first sample."""
-        return float(self._loss._rtt_smoothed) if self._loss._rtt_initialized else 0.0
+        return self._loss.smoothed_rtt
 
     def end(self, error_code: int, reason: str, *, is_application: bool) -> None:
         """Close the connection with an application error code or a transport one."""
@@ -365,16 +365,12 @@ class StreamingConnection(PathMtuConnection):
         return self._writer.has_work
 
     def _idle_timeout(self) -> float:
-        # As aioquic has it (RFC 9000, 10.1), but without three calls for every packet.
+        # As aioquic has it (RFC 9000, 10.1), but without two calls for every packet.
         timeout: float = self._configuration.idle_timeout
         remote = self._remote_max_idle_timeout
         if remote is not None and remote < timeout:
             timeout = remote
-        loss = self._loss
-        if not loss._rtt_initialized:
-            return max(timeout, 3 * self.probe_timeout)
-        probe_timeout = loss._rtt_smoothed + max(4 * loss._rtt_variance, K_GRANULARITY) + loss.max_ack_delay
-        return max(timeout, 3 * probe_timeout)
+        return max(timeout, 3 * self._loss.get_probe_timeout())
 
     def _replenish_connection_ids(self) -> None:
         super()._replenish_connection_ids()
@@ -401,12 +397,12 @@ class StreamingConnection(PathMtuConnection):
         crypto = self._application_keys
         if not crypto.send.is_valid():
             return
-        space, pacer, writer = self._application_space, self._loss._pacer, self._writer
+        space, loss, writer = self._application_space, self._loss, self._writer
         while True:
-            ack_at: float | None = space.ack_at  # mypy: aioquic types the pacer as always having a time
+            ack_at = space.ack_at
             if ack_at is None or ack_at > now:
                 # Acknowledgements that are due are not paced (RFC 9002, 7.7).
-                self._pacing_at = pacer.next_send_time(now=now)
+                self._pacing_at = loss.next_send_time(now)
                 if self._pacing_at is not None:
                     break
             builder.start_packet(QuicPacketType.ONE_RTT, crypto)
@@ -430,7 +426,7 @@ class StreamingConnection(PathMtuConnection):
                     break  # the congestion window or the anti-amplification limit is used up
             if builder.packet_is_empty:
                 break
-            pacer.update_after_send(now=now)
+            loss.on_paced(now)
             if not has_more and self._handshake_complete:
                 self._pacing_at = None
                 break

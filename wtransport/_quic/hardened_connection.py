@@ -2,9 +2,8 @@
 
 Stateless resets (10.3) with tokens that outlive the process, and noticed when the peer sends one; an address that Retry
 has validated (8.1.2) is free of the anti-amplification limit; version negotiation must echo both connection ids (6.2);
-an end that closes says so again to whoever still speaks (10.2.1); nobody acknowledges what was not sent (13.1). And
-bounds where flow control sets none: of what is kept of the handshake (7.5), of connection ids that are over, and of
-those that a peer has us make.
+an end that closes says so again to whoever still speaks (10.2.1). And bounds where flow control sets none: of what is
+kept of the handshake (7.5), of connection ids that are over, and of those that a peer has us make.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicErrorCode, QuicF
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
+from .recovering_connection import RecoveringConnection
 from .reset_tokens import ResetTokens
 
 MIN_STATELESS_RESET = 21
@@ -61,7 +61,7 @@ class _DebugLog(QuicConnectionAdapter):
         self.debug(msg, *args, **kwargs)
 
 
-class HardenedConnection(QuicConnection):
+class HardenedConnection(RecoveringConnection):
     """A `QuicConnection` that resets and validates as the RFC has it."""
 
     def __init__(
@@ -127,16 +127,6 @@ class HardenedConnection(QuicConnection):
                 reason_phrase="too much of the handshake is missing",
             )
         super()._handle_crypto_frame(context, frame_type, buf)
-
-    def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        super()._handle_ack_frame(context, frame_type, buf)
-        if self._spaces[context.epoch].largest_acked_packet >= self._packet_number:
-            # RFC 9000, 13.1. What is sent until that number comes would count as lost, and be sent again.
-            raise QuicConnectionError(
-                error_code=QuicErrorCode.PROTOCOL_VIOLATION,
-                frame_type=frame_type,
-                reason_phrase="a packet was acknowledged that was never sent",
-            )
 
     def _write_new_connection_id_frame(self, builder: QuicPacketBuilder, connection_id: QuicConnectionId) -> None:
         super()._write_new_connection_id_frame(builder, connection_id)

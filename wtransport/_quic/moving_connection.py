@@ -5,12 +5,8 @@ A client that changes its network goes on with another connection id, and neithe
 
 from __future__ import annotations
 
-import math
-
 from aioquic._buffer import Buffer
-from aioquic.quic.congestion.base import create_congestion_control
 from aioquic.quic.connection import NetworkAddress, QuicReceiveContext
-from aioquic.quic.recovery import QuicPacketPacer
 
 from .hardened_connection import HardenedConnection
 
@@ -22,7 +18,7 @@ class MovingConnection(HardenedConnection):
         """Client only: send from another address from now on."""
         if self._handshake_confirmed:
             self.change_connection_id()
-            self._measure_anew()
+            self._loss.measure_anew()
 
     def _handle_path_response_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         path, *others = self._network_paths
@@ -30,21 +26,7 @@ class MovingConnection(HardenedConnection):
         super()._handle_path_response_frame(context, frame_type, buf)
         # The path before is the second now. Another port alone is mostly a translator's doing.
         if path.is_validated and not was_validated and others and _host(path.addr) != _host(others[0].addr):
-            self._measure_anew()
-
-    def _measure_anew(self) -> None:
-        """Forget round-trip times and congestion; what is under way does not count for the new path."""
-        loss = self._loss
-        for space in loss.spaces:
-            for packet in space.sent_packets.values():
-                packet.in_flight = False
-        size = self._max_datagram_size
-        loss._cc = create_congestion_control(self._configuration.congestion_control_algorithm, max_datagram_size=size)
-        loss._pacer = QuicPacketPacer(max_datagram_size=size)
-        loss._pto_count = 0
-        loss._rtt_initialized = False
-        loss._rtt_min = math.inf
-        loss._rtt_latest = loss._rtt_smoothed = loss._rtt_variance = 0.0
+            self._loss.measure_anew()
 
 
 def _host(addr: NetworkAddress) -> object:

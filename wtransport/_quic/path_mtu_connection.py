@@ -7,13 +7,13 @@ path to be kept or left, challenges and probes after a timeout, goes out in pack
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from aioquic.quic.connection import NetworkAddress, QuicNetworkPath
 from aioquic.quic.packet import QuicFrameType, QuicPacketType
-from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicSentPacket
+from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.tls import Epoch
 
 from .authenticated_connection import AuthenticatedConnection
@@ -40,10 +40,6 @@ class PathMtuConnection(AuthenticatedConnection):
         self._path_mtus.clear()
         self._path = None
         super().path_changed()
-
-    def _measure_anew(self) -> None:
-        super()._measure_anew()
-        self._follow_size()  # the congestion control is a new one
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """Return the UDP payloads to send."""
@@ -106,17 +102,9 @@ class PathMtuConnection(AuthenticatedConnection):
         """Have everything that counts in packets count in packets of the path's size."""
         loss, size = self._loss, self._path_mtu.size
         self._max_datagram_size = size
-        control: Any = loss._cc
-        control._max_datagram_size = loss._pacer._max_datagram_size = size
-        if hasattr(control, "additive_increase_factor"):  # CUBIC's
-            control.additive_increase_factor = size
+        loss.set_datagram_size(size)
         self._black_hole.reset()
-        for name in ("on_packets_lost", "on_packets_expired", "on_packet_acked"):
-            vars(control).pop(name, None)
-        if size > BASE_UDP_PAYLOAD:
-            # On the instance, and the third one only when there was a loss: packets that arrive do not pay for it.
-            control.on_packets_lost = self._on_packets_lost
-            control.on_packets_expired = self._on_packets_expired
+        loss.watch_large_packets(BASE_UDP_PAYLOAD, self if size > BASE_UDP_PAYLOAD else None)
 
     # Probes.
 
@@ -127,7 +115,7 @@ class PathMtuConnection(AuthenticatedConnection):
             return []
         path_mtu, loss = self._path_mtu, self._loss
         size = path_mtu.next_probe(path.bytes_sent, now)
-        if size is None or loss.congestion_window - loss.bytes_in_flight < size or self._is_held_back(now):
+        if size is None or loss.congestion_window - loss.bytes_in_flight < size or loss.next_send_time(now) is not None:
             return []
         builder = QuicPacketBuilder(
             host_cid=self.host_cid,
@@ -149,13 +137,8 @@ class PathMtuConnection(AuthenticatedConnection):
             # Its loss is no sign of congestion (RFC 9000, 14.4), and nobody waits for it: no probe timeout either.
             packet.in_flight = packet.is_ack_eliciting = False
         path_mtu.on_probe_sent(now)
-        loss._pacer.update_after_send(now=now)
+        loss.on_paced(now)
         return self._flush_builder(builder=builder, network_path=path, peer_cid=self._peer_cid.cid, now=now)
-
-    def _is_held_back(self, now: float) -> bool:
-        """Tell whether the pacer lets nothing go now."""
-        due: float | None = self._loss._pacer.next_send_time(now=now)  # mypy: aioquic types it as always having a time
-        return due is not None
 
     def _on_probe_delivery(self, state: QuicDeliveryState, path_mtu: PathMtu, path: QuicNetworkPath, size: int) -> None:
         if state is not QuicDeliveryState.ACKED:
@@ -166,34 +149,20 @@ class PathMtuConnection(AuthenticatedConnection):
         if path_mtu is self._path_mtu and path_mtu.size != before:
             self._follow_size()
 
-    # Black holes. Called in place of the congestion control's own methods.
+    # Black holes: what the loss recovery tells of.
 
-    def _on_packets_lost(self, *, now: float, packets: Iterable[QuicSentPacket]) -> None:
-        control = self._loss._cc
-        type(control).on_packets_lost(control, now=now, packets=packets)
-        self._look_for_black_hole(packets)
-
-    def _on_packets_expired(self, *, packets: Iterable[QuicSentPacket]) -> None:
-        control, packets = self._loss._cc, list(packets)
-        type(control).on_packets_expired(control, packets=packets)
-        self._look_for_black_hole(packets)
-
-    def _on_packet_acked(self, *, now: float, packet: QuicSentPacket) -> None:
-        control: Any = self._loss._cc
-        type(control).on_packet_acked(control, now=now, packet=packet)
-        self._black_hole.on_acknowledged(packet.sent_bytes)
-        if not self._black_hole.is_suspicious:
-            vars(control).pop("on_packet_acked", None)
-
-    def _look_for_black_hole(self, packets: Iterable[QuicSentPacket]) -> None:
-        large = [packet for packet in packets if packet.sent_bytes > BASE_UDP_PAYLOAD]
+    def on_large_lost(self, number: int, smallest: int, sent_at: float) -> bool:
+        """Take a loss of packets above the base size."""
         path = self._path
-        if not large or path is None:
-            return
-        smallest = min(packet.sent_bytes for packet in large)
-        if self._black_hole.on_lost(large[-1].packet_number, smallest, self._packet_number):
-            self._path_mtu.on_black_hole(path.bytes_sent, large[-1].sent_time or 0.0)
-            self._follow_size()
-        else:
-            control: Any = self._loss._cc
-            control.on_packet_acked = self._on_packet_acked
+        if path is None:
+            return False
+        if not self._black_hole.on_lost(number, smallest, self._packet_number):
+            return True
+        self._path_mtu.on_black_hole(path.bytes_sent, sent_at)
+        self._follow_size()
+        return False
+
+    def on_arrived(self, size: int) -> bool:
+        """Take the arrival of a packet of any size."""
+        self._black_hole.on_acknowledged(size)
+        return self._black_hole.is_suspicious

@@ -18,6 +18,7 @@ cdef class CongestionControl:
     cdef int round_samples
     cdef int slow_rounds  # of conservative slow start; 0: not in it
 
+    cdef Py_ssize_t room(self) noexcept  # bytes that may be sent: of whole packets, or below 0
     cdef void on_sent(self, uint64_t number, double size) noexcept
     cdef void on_acknowledged(self, uint64_t number, double size, double sent_at, double now, double rtt) noexcept
     cdef void on_expired(self, double size) noexcept

@@ -8,7 +8,7 @@ use (RFC 9002, 7.8).
 from __future__ import annotations
 
 cimport cython
-from libc.math cimport INFINITY, cbrt, fmax, fmin
+from libc.math cimport INFINITY, cbrt, floor, fmax, fmin
 from libc.stdint cimport uint64_t
 
 cdef enum:
@@ -58,6 +58,11 @@ cdef class CongestionControl:
 
     cdef void set_datagram_size(self, double size) noexcept:
         self.datagram_size = size
+
+    cdef Py_ssize_t room(self) noexcept:
+        """Return how much may be sent: no fractions of packets, which would make many small ones of one large one."""
+        cdef double left = self.window - self.in_flight
+        return <Py_ssize_t> (floor(left / self.datagram_size) * self.datagram_size if left > 0 else left)
 
     cdef void on_sent(self, uint64_t number, double size) noexcept:
         self.in_flight += size

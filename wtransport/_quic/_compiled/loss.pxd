@@ -37,7 +37,7 @@ cdef class LossDetection(RoundTrip):
         self, PacketSpace space, const unsigned char* data, Py_ssize_t size, bint is_ecn, uint64_t next_number,
         double now
     ) except -1
-    cdef Py_ssize_t room(self) noexcept  # bytes that the congestion window leaves
+    cdef Py_ssize_t room(self) noexcept  # bytes that the congestion window leaves, in whole packets
     cdef double send_time(self, double now) noexcept  # when the pacer lets the next packet go; 0.0: now
 
     cdef int record(

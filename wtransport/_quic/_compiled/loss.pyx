@@ -63,7 +63,7 @@ cdef class LossDetection(RoundTrip):
         frames_free(&self.lost)
 
     cdef Py_ssize_t room(self) noexcept:
-        return <Py_ssize_t> (self.congestion.window - self.congestion.in_flight)
+        return self.congestion.room()
 
     cdef double send_time(self, double now) noexcept:
         return self.pacer.send_time(now)
@@ -109,7 +109,7 @@ cdef class LossDetection(RoundTrip):
         double now
     ) except -1:
         cdef Py_ssize_t[2 * RANGE_BATCH] batch
-        cdef int64_t largest, delay, ranges, gap, high, length = 0
+        cdef int64_t largest, delay, ranges, high, gap = 0, length = 0
         cdef Py_ssize_t consumed = ack_size(data, size, is_ecn)
         cdef Py_ssize_t at, stop, first, i
         cdef int batched = 0
@@ -122,7 +122,7 @@ cdef class LossDetection(RoundTrip):
         at += read_varint(data + at, size - at, &delay)
         at += read_varint(data + at, size - at, &ranges)
         if <uint64_t> largest >= next_number:
-            raise TransportViolation(ErrorCodes.PROTOCOL_VIOLATION, "ACK frame for a packet that was not sent")
+            raise TransportViolation(ErrorCodes.PROTOCOL_VIOLATION, "a packet was acknowledged that was never sent")
         if largest > space.largest_acked_packet:
             space.largest_acked_packet = largest
         stop = space.sent_count

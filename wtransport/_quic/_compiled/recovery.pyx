@@ -37,9 +37,8 @@ cdef class Recovery(Probing):
         cdef PacketSpace space
         for space in self._spaces:
             self.discard_space(space)
-        for space in spaces:
-            pass  # of this type, and so in C without a check
-        self._spaces = spaces
+        # aioquic sets its own first, which are never used.
+        self._spaces = [each for each in spaces if type(each) is PacketSpace]
 
     @property
     def bytes_in_flight(self):
@@ -48,8 +47,8 @@ cdef class Recovery(Probing):
 
     @property
     def congestion_window(self):
-        """Bytes that may be under way."""
-        return <int64_t> self.congestion.window
+        """Bytes that may be under way: what is, and as many whole packets as the window leaves room for."""
+        return <int64_t> self.congestion.in_flight + self.congestion.room()
 
     @congestion_window.setter
     def congestion_window(self, double window):
