@@ -85,7 +85,10 @@ async def test_serve_gives_a_page_that_knows_the_server(tmp_path: Path, host: st
                 assert await session.read_datagram() == b"ping"
         finally:
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=WAIT)
+            try:
+                out, err = process.communicate(timeout=WAIT)
+            finally:
+                process.kill()
     assert process.returncode == 0, out + err
     assert err == ""
 

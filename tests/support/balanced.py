@@ -108,7 +108,11 @@ class KillableProcess:
             stdout=asyncio.subprocess.PIPE,
             cwd=Path(__file__).parents[2],
         )
-        await self._next_line()
+        try:
+            await self._next_line()
+        except BaseException:
+            await self.kill()
+            raise
 
     async def stream(self) -> None:
         """Wait for the next unidirectional stream of a client."""
