@@ -119,7 +119,8 @@ class StreamingConnection(PathMtuConnection):
         )
         # Our events go into the queue of aioquic's own, so that all stay in order; `AioquicPort` tells them apart.
         self._queue: deque[QuicEvent | aioquic_events.QuicEvent] = self._events  # type: ignore[assignment]
-        self.table = StreamTable(is_client=self._is_client, limits=limits, emit=self._queue.append)
+        self.table = StreamTable(is_client=self._is_client, limits=limits, emit=self._queue.append, queue=self._queue)
+        self._stream_bytes = self.table.arrived
         self._writer = FrameWriter(self.table)
         self._max_queued_datagrams = limits.max_queued_datagrams
         self._datagrams_refused = False
@@ -144,6 +145,8 @@ class StreamingConnection(PathMtuConnection):
         event = self._queue.popleft()
         if event is self._arrived:
             self._arrived = None  # whoever has it now may keep it
+        elif event is self._stream_bytes.growing:
+            self._stream_bytes.complete()
         return event
 
     @property

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from ..constants import ErrorCodes
 from .flow import MAX_STREAM_COUNT, ReceiveWindow, StreamLimit
 from .limits import PeerLimits, TransportLimits
 from .port import (
     QuicEvent,
-    StreamBytes,
     StreamCreditRaised,
     StreamDiscarded,
     StreamDrained,
@@ -23,20 +23,26 @@ from .port import (
     StreamRoomRaised,
     StreamStopped,
 )
+from .stream_bytes import StreamBytesEvents
 from .streams import FinalSizeError, QuicStream, ReceiveHalf, ResetCodeError, SendHalf, TooManyGapsError
 from .violations import TransportViolation
 
 MAX_OFFSET = 2**62 - 1
 
-MAX_EVENT_BYTES = 16_384
-"""Bytes of a stream in one event. A full window can be behind a gap; dealing with all of its bytes in one go takes a
-second if they are frames of three bytes."""
-
 
 class StreamTable:
     """The streams of a connection; see the module's docstring."""
 
-    def __init__(self, *, is_client: bool, limits: TransportLimits, emit: Callable[[QuicEvent], None]) -> None:
+    def __init__(
+        self,
+        *,
+        is_client: bool,
+        limits: TransportLimits,
+        emit: Callable[[QuicEvent], None],
+        queue: deque[Any] | None = None,
+    ) -> None:
+        """`emit` reports an event; `queue` is where it puts them, if events of bytes may grow while they wait there."""
+        self.arrived = StreamBytesEvents(emit, queue)
         self.streams: dict[int, QuicStream] = {}
         self.ready: deque[QuicStream] = deque()
         self.receive_window = ReceiveWindow(limits.connection_window)
@@ -49,7 +55,7 @@ class StreamTable:
         self._is_client = is_client
         self._stream_window = limits.stream_window
         self._emit = emit
-        self._next_ids = [0, 2] if is_client else [1, 3]
+        self.next_ids = [0, 2] if is_client else [1, 3]
         self._wants_streams = [False, False]
         self.waiting_for_max_data: dict[QuicStream, None] = {}
 
@@ -57,12 +63,12 @@ class StreamTable:
 
     def open(self, *, unidirectional: bool) -> int | None:
         """Open a stream; None when the peer allows no more, which it is then told once (STREAMS_BLOCKED)."""
-        stream_id = self._next_ids[unidirectional]
+        stream_id = self.next_ids[unidirectional]
         if stream_id >> 2 >= self.remote_max_streams(unidirectional=unidirectional):
             if not self._wants_streams[unidirectional]:
                 self._wants_streams[unidirectional] = self.streams_blocked_due[unidirectional] = True
             return None
-        self._next_ids[unidirectional] = stream_id + 4
+        self.next_ids[unidirectional] = stream_id + 4
         credit = self.remote.max_stream_data_uni if unidirectional else self.remote.max_stream_data_bidi_remote
         self.streams[stream_id] = QuicStream(
             stream_id, SendHalf(limit=credit), ReceiveHalf(window=self._stream_window, readable=not unidirectional)
@@ -155,13 +161,7 @@ class StreamTable:
         if receive.is_stopped:
             self._emit(StreamDiscarded(stream_id, end if receive.final_size is None else receive.final_size))
         else:
-            is_end = receive.is_finished and not is_reset
-            if len(ready) <= MAX_EVENT_BYTES:
-                self._emit(StreamBytes(stream_id, ready, is_end))
-            else:  # a gap was filled: not all of what was behind it at once
-                for start in range(0, len(ready), MAX_EVENT_BYTES):
-                    piece = ready[start : start + MAX_EVENT_BYTES]
-                    self._emit(StreamBytes(stream_id, piece, is_end and start + MAX_EVENT_BYTES >= len(ready)))
+            self.arrived.report(stream_id, ready, receive.is_finished and not is_reset)
             if stream.early_stop is not None:
                 self._emit(stream.early_stop)
                 stream.early_stop = None
@@ -320,7 +320,7 @@ class StreamTable:
         """
         unidirectional = bool(stream_id & 2)
         if bool(stream_id & 1) != self._is_client:
-            if stream_id < self._next_ids[unidirectional]:
+            if stream_id < self.next_ids[unidirectional]:
                 return None
             raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "a frame names a stream that was not opened")
         limit = self.peer_limits[unidirectional]

@@ -130,7 +130,7 @@ class _Duel:
             stream = streams[place // 4 % len(streams)]
             stream_id, offset = stream.stream_id, stream.send.offset
         else:
-            stream_id, offset = table._next_ids[place >> 2 & 1] + 4 * (place >> 4 & 1), 0
+            stream_id, offset = table.next_ids[place >> 2 & 1] + 4 * (place >> 4 & 1), 0
         head = encode_varint(0x0E | fin) + encode_varint(stream_id) + encode_varint(offset) + encode_varint(len(data))
         self.send(side, head + data)
 
@@ -191,7 +191,7 @@ class _Duel:
             for stream in table.streams.values():
                 window = stream.receive.window
                 check(window.received <= window.limit, "a stream's limit is exceeded")
-                check(sum(map(len, stream.receive._pieces)) <= window.window, "more is kept than a window")
+                check(sum(end - start for start, end in stream.receive.kept) <= window.window, "more is kept than a window")
             for limit in table.peer_limits:
                 check(limit.opened <= limit.limit, "too many streams of the peer")
             check(engine._early._total <= 40, f"{engine._early._total} early arrivals")

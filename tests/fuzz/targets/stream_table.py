@@ -7,6 +7,7 @@ reset arrives; streams that are over are forgotten.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +60,7 @@ def fuzz(data: bytes) -> Trace:
             play.check()
         play.finish()
     except TransportViolation as violation:
+        play.take_events()
         play.trace.append(("violation", violation.error_code, violation.reason))
     return play.trace
 
@@ -86,7 +88,8 @@ class _Play:
     def __init__(self, *, is_client: bool, reset_stream_at: bool) -> None:
         self.is_client = is_client
         self.trace: Trace = []
-        self.table = StreamTable(is_client=is_client, limits=_LIMITS, emit=self.on_event)
+        self.queue: deque[quic.QuicEvent] = deque()
+        self.table = StreamTable(is_client=is_client, limits=_LIMITS, emit=self.emit, queue=self.queue)
         self.table.remote = PeerLimits(300, 100, 100, 100, 2, 2)
         self.table.remote.reset_stream_at = reset_stream_at
         self.loop = PacketLoop(FrameWriter(self.table), size=200)
@@ -100,6 +103,19 @@ class _Play:
     def some_stream(self, source: ByteSource) -> QuicStream | None:
         streams = list(self.table.streams.values())
         return source.pick(streams) if streams else None
+
+    def emit(self, event: quic.QuicEvent) -> None:
+        self.queue.append(event)
+        if isinstance(event, quic.StreamStopped):
+            send, written = self.table.streams[event.stream_id].send, self.of(event.stream_id).written
+            check(send.offset + send.unsent + event.unsent == written, f"{event.unsent} unsent bytes do not add up")
+
+    def take_events(self) -> None:
+        while self.queue:
+            event = self.queue.popleft()
+            if event is self.table.arrived.growing:
+                self.table.arrived.complete()
+            self.on_event(event)
 
     def on_event(self, event: quic.QuicEvent) -> None:
         self.trace.append(repr(event)[:200])
@@ -120,9 +136,6 @@ class _Play:
             case quic.StreamDiscarded():
                 check(not known.has_ended, "a stream ends twice")
                 known.has_ended = True
-            case quic.StreamStopped(_, _, unsent):
-                send = self.table.streams[stream_id].send
-                check(send.offset + send.unsent + unsent == known.written, f"{unsent} unsent bytes do not add up")
 
     def step(self, source: ByteSource) -> None:
         steps = (
@@ -130,7 +143,12 @@ class _Play:
             *(self.max_streams, self.blocked, self.open, self.write, self.reset, self.stop, self.consume),
             *(self.allow, self.watch, self.flush, self.acknowledge, self.lose),
         )
-        steps[source.below(len(steps))](source)
+        step = steps[source.below(len(steps))]
+        if step != self.stream_frame:  # several of those may share an event
+            self.take_events()
+        step(source)
+        if step != self.stream_frame:
+            self.take_events()
 
     # The peer.
 
@@ -284,6 +302,8 @@ class _Play:
     # The books.
 
     def check(self) -> None:
+        if self.queue:
+            return  # what the program has not heard of is not in the books
         table = self.table
         held = 0
         alive = [[0, 0], [0, 0]]  # ours and the peer's, of both directions
@@ -318,6 +338,7 @@ class _Play:
     def finish(self) -> None:
         """Let everything be sent and acknowledged, and see whether it arrived."""
         table = self.table
+        self.take_events()
         for stream_id, known in self.known.items():
             table.consume(stream_id, known.unread)
             known.unread = 0
@@ -331,6 +352,7 @@ class _Play:
                 break
             while self.packets:
                 self.settle(self.packets.pop(), is_lost=False)
+            self.take_events()
         else:
             check(False, "there is always more to send")
         self.check()

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from .flow cimport ReceiveWindow, RemoteLimits, StreamLimit
 from .line cimport Line
 from .receiving cimport ReceiveHalf
+from .stream_bytes cimport StreamBytesEvents
 from .streams cimport QuicStream
 
 
@@ -22,9 +23,10 @@ cdef class StreamBooks:
     cdef bint is_client
     cdef bint[2] blocked_due  # STREAMS_BLOCKED, by direction
     cdef bint[2] wants_streams
-    cdef int64_t[2] next_ids
+    cdef int64_t[2] ids_to_open
     cdef int64_t stream_window
     cdef object emit
+    cdef readonly StreamBytesEvents arrived
     cdef Line line  # streams in line to be served
 
     cdef int line_up(self, QuicStream stream) except -1

@@ -9,6 +9,7 @@ from .flow cimport ReceiveWindow, RemoteLimits, StreamLimit
 from .line cimport line_at, line_free, line_push
 from .receiving cimport ReceiveHalf
 from .sending cimport SendHalf
+from .stream_bytes cimport StreamBytesEvents
 from .streams cimport QuicStream
 
 from ...constants import ErrorCodes
@@ -20,7 +21,7 @@ from ..violations import TransportViolation
 cdef class StreamBooks:
     """What is known of all streams, who may open and send how much, and who stands in line to be served."""
 
-    def __init__(self, *, bint is_client, limits, emit):
+    def __init__(self, *, bint is_client, limits, emit, queue=None):
         self.streams = {}
         self.waiting_for_max_data = {}
         self.receive_window = ReceiveWindow(limits.connection_window)
@@ -32,8 +33,9 @@ cdef class StreamBooks:
         self.is_client = is_client
         self.stream_window = limits.stream_window
         self.emit = emit
-        self.next_ids[0] = not is_client
-        self.next_ids[1] = self.next_ids[0] + 2
+        self.arrived = StreamBytesEvents(emit, queue)
+        self.ids_to_open[0] = not is_client
+        self.ids_to_open[1] = self.ids_to_open[0] + 2
 
     def __dealloc__(self):
         line_free(&self.line)
@@ -53,6 +55,11 @@ cdef class StreamBooks:
     def ready(self):
         """Return the streams that stand in line to be served."""
         return [line_at(&self.line, i) for i in range(self.line.count)]
+
+    @property
+    def next_ids(self):
+        """Return the ids of the streams that we open next, by direction."""
+        return [self.ids_to_open[0], self.ids_to_open[1]]
 
     @property
     def send_credit(self):
@@ -156,7 +163,7 @@ cdef class StreamBooks:
         cdef int64_t credit, number, opened_id
         cdef QuicStream stream = None
         if (stream_id & 1) != self.is_client:
-            if stream_id < self.next_ids[unidirectional]:
+            if stream_id < self.ids_to_open[unidirectional]:
                 return None
             raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "a frame names a stream that was not opened")
         if count <= limit.opened:

@@ -31,6 +31,7 @@ cdef class ReceiveHalf:
     cdef Py_ssize_t piece_capacity
 
     cdef bytes take(self, int64_t offset, const unsigned char* data, Py_ssize_t size, bint fin)
+    cdef Py_ssize_t extend(self, int64_t offset, Py_ssize_t size, bint fin) except -2
     cdef bint stop_reading(self, int64_t error_code) noexcept
     cdef bint take_reset(self, int64_t error_code, int64_t final_size, int64_t reliable_size) except -1
 

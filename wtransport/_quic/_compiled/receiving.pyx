@@ -95,6 +95,23 @@ cdef class ReceiveHalf:
             return ready
         return ready if PyBytes_GET_SIZE(ready) else None
 
+    cdef Py_ssize_t extend(self, int64_t offset, Py_ssize_t size, bint fin) except -2:
+        """Account for a frame that only continues what was handed out, and return how many of its bytes that has
+        already; -1 when the frame is another one, for `take`.
+        """
+        cdef int64_t end = offset + size
+        if offset > self.next_offset or end < self.next_offset or (end == self.next_offset and not fin):
+            return -1
+        if self.piece_count or self.is_finished or self.is_stopped or self.code >= 0:
+            return -1
+        self._check_final_size(end, fin)
+        if end > self.window.received:
+            self.window.received = end
+        size = self.next_offset - offset
+        self.next_offset = end
+        self.is_finished = end == self.final_offset
+        return size
+
     cdef bint take_reset(self, int64_t error_code, int64_t final_size, int64_t reliable_size) except -1:
         if self.final_offset >= 0 and final_size != self.final_offset:
             raise FinalSizeError("the final size of a stream changed")

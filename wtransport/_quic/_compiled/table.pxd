@@ -24,5 +24,4 @@ cdef class StreamTable(StreamBooks):
     cdef int raise_max_streams(self, int64_t limit, bint unidirectional) except -1
     cpdef int on_stream_data_blocked(self, int64_t stream_id) except -1
 
-    cdef int _report_bytes(self, QuicStream stream, bytes ready, bint is_end) except -1
     cdef int _report_reset(self, QuicStream stream) except -1

@@ -13,14 +13,13 @@ from .streams cimport QuicStream
 
 from ...constants import ErrorCodes
 from ..flow import MAX_STREAM_COUNT
-from ..port import StreamBytes, StreamCreditRaised, StreamDiscarded, StreamReset, StreamRoomRaised, StreamStopped
-from ..stream_table import MAX_EVENT_BYTES, MAX_OFFSET
+from ..port import StreamCreditRaised, StreamDiscarded, StreamReset, StreamRoomRaised, StreamStopped
+from ..stream_table import MAX_OFFSET
 from ..streams import FinalSizeError, ResetCodeError, TooManyGapsError
 from ..violations import TransportViolation
 
 cdef int64_t _MAX_OFFSET = MAX_OFFSET
 cdef int64_t _MAX_STREAM_COUNT = MAX_STREAM_COUNT
-cdef Py_ssize_t _MAX_EVENT_BYTES = MAX_EVENT_BYTES
 
 
 cdef class StreamTable(StreamBooks):
@@ -30,13 +29,13 @@ cdef class StreamTable(StreamBooks):
 
     def open(self, *, bint unidirectional):
         """Open a stream; None when the peer allows no more, which it is then told once (STREAMS_BLOCKED)."""
-        cdef int64_t stream_id = self.next_ids[unidirectional]
+        cdef int64_t stream_id = self.ids_to_open[unidirectional]
         cdef int64_t credit
         if stream_id >> 2 >= self.streams_allowed(unidirectional):
             if not self.wants_streams[unidirectional]:
                 self.wants_streams[unidirectional] = self.blocked_due[unidirectional] = True
             return None
-        self.next_ids[unidirectional] = stream_id + 4
+        self.ids_to_open[unidirectional] = stream_id + 4
         credit = self.peer.max_stream_data_uni if unidirectional else self.peer.max_stream_data_bidi_remote
         self.streams[stream_id] = QuicStream(
             stream_id,
@@ -110,7 +109,8 @@ cdef class StreamTable(StreamBooks):
     ) except -1:
         cdef QuicStream stream = self.receiving(stream_id)
         cdef int64_t end, new_bytes
-        cdef bytes ready
+        cdef Py_ssize_t known = -1  # bytes of the frame that were handed out before, if it only continues those
+        cdef bytes ready = None
         if stream is None:
             return 0
         if size > _MAX_OFFSET - offset:
@@ -121,7 +121,10 @@ cdef class StreamTable(StreamBooks):
         if new_bytes > 0:
             self.check_credit(receive, end, new_bytes)
         try:
-            ready = receive.take(offset, data, size, fin)
+            if self.arrived.may_grow(stream_id, size):
+                known = receive.extend(offset, size, fin)
+            if known < 0:
+                ready = receive.take(offset, data, size, fin)
         except FinalSizeError as exc:
             raise TransportViolation(ErrorCodes.FINAL_SIZE_ERROR, str(exc)) from exc
         except TooManyGapsError as exc:
@@ -130,13 +133,18 @@ cdef class StreamTable(StreamBooks):
             self.receive_window.received += new_bytes
             if receive.is_stopped:
                 self.credit_read(stream_id, new_bytes)
-        if ready is None:
-            return 0
         cdef bint is_reset = receive.code >= 0
-        if receive.is_stopped:
+        if known >= 0:
+            self.arrived.grow(data + known, size - known, receive.is_finished)
+        elif ready is None:
+            return 0
+        elif receive.is_stopped:
             self.emit(StreamDiscarded(stream_id, end if receive.final_offset < 0 else receive.final_offset))
         else:
-            self._report_bytes(stream, ready, receive.is_finished and not is_reset)
+            self.arrived.report(stream_id, ready, receive.is_finished and not is_reset)
+            if stream.early_stop is not None:
+                self.emit(stream.early_stop)
+                stream.early_stop = None
         if receive.is_finished:
             if is_reset:
                 self.credit_read(stream_id, receive.window.received - receive.next_offset)
@@ -234,26 +242,6 @@ cdef class StreamTable(StreamBooks):
     cpdef int on_stream_data_blocked(self, int64_t stream_id) except -1:
         """Take a STREAM_DATA_BLOCKED frame (RFC 9000, 19.13): it opens the stream, credit follows reading alone."""
         self.receiving(stream_id)
-        return 0
-
-    # Events.
-
-    cdef int _report_bytes(self, QuicStream stream, bytes ready, bint is_end) except -1:
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(ready), start
-        if size <= _MAX_EVENT_BYTES:
-            self.emit(StreamBytes(stream.stream_id, ready, is_end))
-        else:  # a gap was filled: not all of what was behind it at once
-            for start in range(0, size, _MAX_EVENT_BYTES):
-                self.emit(
-                    StreamBytes(
-                        stream.stream_id,
-                        ready[start : start + _MAX_EVENT_BYTES],
-                        is_end and start + _MAX_EVENT_BYTES >= size,
-                    )
-                )
-        if stream.early_stop is not None:
-            self.emit(stream.early_stop)
-            stream.early_stop = None
         return 0
 
     cdef int _report_reset(self, QuicStream stream) except -1:
