@@ -191,7 +191,8 @@ class _Duel:
             for stream in table.streams.values():
                 window = stream.receive.window
                 check(window.received <= window.limit, "a stream's limit is exceeded")
-                check(sum(end - start for start, end in stream.receive.kept) <= window.window, "more is kept than a window")
+                kept = sum(end - start for start, end in stream.receive.kept)
+                check(kept <= window.window, "more is kept than a window")
             for limit in table.peer_limits:
                 check(limit.opened <= limit.limit, "too many streams of the peer")
             check(engine._early._total <= 40, f"{engine._early._total} early arrivals")
