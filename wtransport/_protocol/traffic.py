@@ -7,6 +7,7 @@ it ends. Only what is rare (a stream's end, bytes that were thrown away) is coun
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,12 +67,16 @@ class TrafficStats:
 
     def __add__(self, other: TrafficStats) -> TrafficStats:
         """Return the totals of both."""
-        return TrafficStats(**{name: getattr(self, name) + getattr(other, name) for name in _NAMES})
+        total = TrafficStats()
+        total.add(self)
+        total.add(other)
+        return total
 
     def add(self, other: TrafficStats) -> None:
         """Count what another one counted."""
-        for name in _NAMES:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name, value in zip(_NAMES, _values(other), strict=True):
+            if value:  # most are zero
+                setattr(self, name, getattr(self, name) + value)
 
     def count_late_bytes(self, nbytes: int) -> None:
         """Count bytes of the peer that nobody will read, as their session is over or never came."""
@@ -85,6 +90,7 @@ class TrafficStats:
 
 
 _NAMES = tuple(field.name for field in fields(TrafficStats))
+_values = attrgetter(*_NAMES)
 
 
 class SessionTally:
