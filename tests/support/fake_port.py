@@ -22,6 +22,10 @@ class FakePort:
         self.closes: list[tuple[int, str]] = []
         self.on_close = lambda: None
         self.path_changes = 0
+        self.is_cleared = False
+
+    def clear(self) -> None:
+        self.is_cleared = True
 
     def path_changed(self) -> None:
         self.path_changes += 1

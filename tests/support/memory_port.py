@@ -105,6 +105,9 @@ class MemoryPort:
     def handle_timeout(self, now: float) -> None:
         pass
 
+    def clear(self) -> None:
+        pass
+
     def next_deadline(self) -> float | None:
         return None
 

@@ -302,6 +302,7 @@ class ConnectionDriver:
             self._outlet.forget(self.flush_soon)
         self._on_finished()
         self.port.request_flush = ignore
+        self.port.clear()
         self._engine = None
         self._deliver = ignore
 

@@ -220,6 +220,11 @@ class StreamingConnection(PathMtuConnection):
         """Close because of what aioquic found: a transport error, also where no frame type could be read."""
         super().close(error_code, QuicFrameType.PADDING if frame_type is None else frame_type, reason_phrase)
 
+    def clear(self) -> None:
+        """Let go of what only packets need."""
+        super().clear()
+        vars(self).pop("_application_keys", None)
+
     def queue_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame; False when the queue is full."""
         if len(self._writer.datagrams) >= self._max_queued_datagrams:

@@ -115,6 +115,10 @@ class AioquicPort:
             connection.handle_timer(now)
             self._timed_out |= was_open and connection.is_terminated
 
+    def clear(self) -> None:
+        """Let go of what only packets need: nothing is sent or received any more. Getters go on to answer."""
+        self._connection.clear()
+
     # Outputs.
 
     def next_deadline(self) -> float | None:

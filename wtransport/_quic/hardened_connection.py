@@ -9,6 +9,7 @@ kept of the handshake (7.5), of connection ids that are over, and of those that 
 from __future__ import annotations
 
 import hmac
+import logging
 from typing import Any
 
 from aioquic._buffer import Buffer
@@ -56,9 +57,12 @@ class _DebugLog(QuicConnectionAdapter):
     What a peer did wrong is told by the end of its connection, and counted.
     """
 
-    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log for debugging."""
-        self.debug(msg, *args, **kwargs)
+    def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log for debugging; a dozen times for each connection, so the logger is asked first."""
+        if self.logger.isEnabledFor(logging.DEBUG):
+            super().debug(msg, *args, **kwargs)
+
+    warning = debug
 
 
 class HardenedConnection(RecoveringConnection):
@@ -160,6 +164,26 @@ class HardenedConnection(RecoveringConnection):
                 reason_phrase="the numbers of connection ids do not follow each other",
             )
 
+    def clear(self) -> None:
+        """Let go of what only packets need: the connection is over, and nothing will be sent or received any more.
+
+        Most of it refers to the connection, so that it would wait for the garbage collector.
+        """
+        self._state = QuicConnectionState.TERMINATED
+        self._close_at = None
+        self._close_pending = False
+        self._QuicConnection__frame_handlers.clear()  # type: ignore[attr-defined]
+        for space in self._spaces.values():
+            self._loss.discard_space(space)  # what was sent has handlers here
+        self._loss.watch_large_packets(0, None)
+        self._loss.spaces = []
+        for kept in (self._cryptos, self._cryptos_initial, self._crypto_streams, self._crypto_buffers, self._spaces):
+            kept.clear()
+        vars(self).pop("receive_datagram", None)
+        if self._connect_called or self._network_paths:
+            self.tls.alpn_cb = None
+            self.tls.update_traffic_key_cb = _ignore
+
     def close_datagrams(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """Return the UDP payloads with our CONNECTION_CLOSE, to be asked for while `_close_pending`."""
         if self._is_closing:
@@ -246,3 +270,7 @@ class HardenedConnection(RecoveringConnection):
         # aioquic has checked one of the two. Who saw our packet knows both; anybody else is guessing.
         if header.source_cid == self._peer_cid.cid:
             super()._receive_version_negotiation_packet(header, now)
+
+
+def _ignore(*_: object) -> None:
+    """Stand in for what a connection that is over was asked for."""

@@ -180,6 +180,9 @@ class QuicPort(Protocol):
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`; called at or after `next_deadline`."""
 
+    def clear(self) -> None:
+        """Let go of what only packets need: nothing is sent or received any more. Getters go on to answer."""
+
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""
 

@@ -241,6 +241,7 @@ def test_an_engine_that_raises_is_closed_and_the_handle_told(rig, caplog, call):
     assert isinstance(rig.protocol.error, LookupError)
     assert [reason for _, reason in rig.port.closes] == [INTERNAL_FAILURE]
     assert rig.protocol.is_finished
+    assert rig.port.is_cleared
     assert rig.transport.closed
     assert rig.loop.live_timers() == []
     assert any(record.exc_info for record in caplog.records)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
-from port_pair import CLIENT_ADDRESS, SERVER_ADDRESS, configuration, limits
+from aioquic.tls import Epoch
+from port_pair import CLIENT_ADDRESS, SERVER_ADDRESS, PortPair, configuration, limits
 
 from wtransport._quic.aioquic_port import AioquicPort
 from wtransport._quic.port import HandshakeFinished, HandshakeStarted, StreamBytes, Terminated
@@ -331,3 +335,37 @@ def test_two_ends_that_close_at_once_do_not_keep_each_other_busy(pair) -> None:
     assert pair.server.packets_sent - before[1] <= 3
     assert pair.client.port.is_terminated
     assert pair.server.port.is_terminated
+
+
+def test_a_port_that_is_over_answers_and_waits_for_no_garbage_collector(certificate) -> None:
+    pair = PortPair(tuple(certificate)).connect()
+    pair.settle()
+    ports = [end.port for end in pair.ends]
+    handlers = [weakref.ref(port._connection._cryptos[Epoch.ONE_RTT]) for port in ports]
+    answers = [(port.remote_address, port.connection_id, port.peer_certificate, port.round_trip_time) for port in ports]
+    gc.disable()
+    try:
+        for port in ports:
+            port.clear()
+        assert [reference() for reference in handlers] == [None, None]
+    finally:
+        gc.enable()
+    assert answers == [
+        (port.remote_address, port.connection_id, port.peer_certificate, port.round_trip_time) for port in ports
+    ]
+    for port in ports:
+        assert port.is_terminated
+        assert port.next_deadline() is None
+        port.close(0, "late")
+        port.receive_datagram(bytes(100), ("192.0.2.1", 1), pair.now)
+        port.handle_timeout(pair.now)
+        assert port.datagrams_to_send(pair.now) == []
+        assert port.probe_timeout > 0
+        assert port.max_datagram_payload > 0
+        assert not port.is_paced
+
+
+def test_a_port_that_never_began_can_be_over(certificate) -> None:
+    for port in (end.port for end in PortPair(tuple(certificate)).ends):
+        port.clear()
+        assert port.next_deadline() is None
