@@ -181,15 +181,12 @@ class AioquicPort:
 
     def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         """Queue stream bytes; without effect on a stream whose sending side is over."""
-        stream = self._table.streams.get(stream_id)
-        if stream is not None and stream.send.is_open:
-            self._table.write(stream, data, end_stream)
+        if self._table.send(stream_id, data, end_stream):
             self.request_flush()
 
     def unsent_bytes(self, stream_id: int) -> int:
         """Return how many bytes of a stream have not been sent for the first time, or never will, after a reset."""
-        stream = self._table.streams.get(stream_id)
-        return 0 if stream is None else stream.send.unsent + stream.send.taken_back
+        return self._table.unsent_bytes(stream_id)
 
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
@@ -199,8 +196,7 @@ class AioquicPort:
 
     def send_room(self, stream_id: int) -> int:
         """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
-        stream = self._table.streams.get(stream_id)
-        return 0 if stream is None else stream.send.room
+        return self._table.send_room(stream_id)
 
     def watch_room(self, stream_id: int) -> None:
         """Ask for one `StreamRoomRaised` when the peer raises that credit."""

@@ -86,6 +86,24 @@ class StreamTable:
         if not stream.is_queued:
             self.enqueue(stream)
 
+    def send(self, stream_id: int, data: bytes, end_stream: bool) -> bool:
+        """Queue bytes of a stream; False, and without effect, when its sending side is over."""
+        stream = self.streams.get(stream_id)
+        if stream is None or not stream.send.is_open:
+            return False
+        self.write(stream, data, end_stream)
+        return True
+
+    def unsent_bytes(self, stream_id: int) -> int:
+        """Return how many bytes of a stream have not been sent for the first time, or never will, after a reset."""
+        stream = self.streams.get(stream_id)
+        return 0 if stream is None else stream.send.unsent + stream.send.taken_back
+
+    def send_room(self, stream_id: int) -> int:
+        """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
+        stream = self.streams.get(stream_id)
+        return 0 if stream is None else stream.send.room
+
     def watch_unsent(self, stream: QuicStream, low_water: int) -> bool:
         """Report once that at most `low_water` bytes of a stream are unsent; True when that is so already."""
         stream.send.low_water = low_water

@@ -369,6 +369,21 @@ def test_a_watch_on_a_streams_room_is_answered_once_when_it_rises() -> None:
     assert send.room == 0
 
 
+def test_what_the_program_asks_of_a_stream_that_is_over_or_unknown() -> None:
+    table = make_table(is_client=True)
+    stream_id = table.open(unidirectional=True)
+    assert table.send(stream_id, bytes(10), False)
+    assert table.unsent_bytes(stream_id) == 10
+    assert table.send_room(stream_id) == 10**5 - 10
+    table.reset(table.streams[stream_id], 1)
+    assert not table.send(stream_id, b"more", False)
+    assert table.unsent_bytes(stream_id) == 10, "what the reset dropped"
+    assert table.send_room(stream_id) == 0
+    assert not table.send(stream_id + 4, b"more", True)
+    assert (table.unsent_bytes(stream_id + 4), table.send_room(stream_id + 4)) == (0, 0)
+    assert table.streams.keys() == {stream_id}
+
+
 # Credit.
 
 

@@ -54,6 +54,25 @@ cdef class StreamTable(StreamBooks):
         stream.send.write(data, end_stream)
         self.line_up(stream)
 
+    def send(self, int64_t stream_id, data, bint end_stream):
+        """Queue bytes of a stream; False, and without effect, when its sending side is over."""
+        cdef QuicStream stream = self.streams.get(stream_id)
+        if stream is None or not stream.send.accepts():
+            return False
+        stream.send.write(data, end_stream)
+        self.line_up(stream)
+        return True
+
+    def unsent_bytes(self, int64_t stream_id):
+        """Return how many bytes of a stream have not been sent for the first time, or never will, after a reset."""
+        cdef QuicStream stream = self.streams.get(stream_id)
+        return 0 if stream is None else stream.send.end - stream.send.offset + stream.send.taken_back
+
+    def send_room(self, int64_t stream_id):
+        """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
+        cdef QuicStream stream = self.streams.get(stream_id)
+        return 0 if stream is None else stream.send.room
+
     def watch_unsent(self, QuicStream stream not None, int64_t low_water):
         """Report once that at most `low_water` bytes of a stream are unsent; True when that is so already."""
         stream.send.low_water = low_water
