@@ -155,11 +155,6 @@ class StreamingConnection(PathMtuConnection):
         return self._close_event
 
     @property
-    def closes_at(self) -> float | None:
-        """Return when silence ends the connection, or its closing period is over; every valid packet moves it."""
-        return self._close_at
-
-    @property
     def deadline(self) -> float | None:
         """Return when `handle_timer` must be called, or None."""
         return None if self._close_at is None else self.get_timer()
@@ -266,6 +261,12 @@ class StreamingConnection(PathMtuConnection):
         return bytes(super()._serialize_transport_parameters()) + encode_reset_stream_at()
 
     # Receiving.
+
+    def take_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
+        """Take one UDP payload; return whether anything in it could be read."""
+        closes_at = self._close_at  # moved by every valid packet
+        self.receive_datagram(data, addr, now)
+        return self._close_at != closes_at
 
     def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         stream_id = buf.pull_uint_var()

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
 
 from .aioquic_connection import StreamingConnection
+from .backend import IS_COMPILED
 from .client_certificates import ClientCertificates
 from .limits import MAX_CLOSE_REASON_BYTES, TransportLimits
 from .port import HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
 from .reset_tokens import ResetTokens
+
+if TYPE_CHECKING or not IS_COMPILED:
+    Connection = StreamingConnection
+else:
+    from ._compiled.connection import CompiledConnection as Connection
 
 DATAGRAM_HEADER_MIN = 1 + 1
 """Bytes of a DATAGRAM frame's type and length."""
@@ -57,7 +64,7 @@ class AioquicPort:
         self.request_flush: Callable[[], None] = _ignore
         self.on_cid_issued: Callable[[bytes], None] = _ignore
         self.on_cid_retired: Callable[[bytes], None] = _ignore
-        self._connection = StreamingConnection(
+        self._connection = Connection(
             configuration=configuration,
             limits=limits,
             client_certificates=client_certificates,
@@ -89,9 +96,7 @@ class AioquicPort:
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take one UDP payload."""
         connection = self._connection
-        closes_at = connection.closes_at
-        connection.receive_datagram(data, addr, now)
-        if connection.closes_at == closes_at:  # nothing in it could be read
+        if not connection.take_datagram(data, addr, now):
             connection.receive_stateless_reset(data, addr, now)
         elif self._keep_alive_interval is not None:
             received = self._table.receive_window.received

@@ -1,0 +1,170 @@
+"""What the data path sends: batches of equal packets, packet numbers, key updates, and what it leaves to aioquic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from network import CLIENT_ADDRESS, SERVER_ADDRESS
+from port_pair import PortPair, limits
+from wtransport._quic._compiled.packet_writer import MAX_BATCH
+
+from wtransport._quic.port import DatagramsArrived, StreamBytes
+
+SIZE = 400_000
+
+
+def connection_of(end: Any) -> Any:
+    return end.port._connection
+
+
+def wide(make_pair: Any) -> PortPair:
+    """Return a connected pair with windows that hold nothing back."""
+    return make_pair(
+        client_limits=limits(stream_window=1 << 24, connection_window=1 << 25),
+        server_limits=limits(stream_window=1 << 24, connection_window=1 << 25),
+    ).connect()
+
+
+def grow_window(pair: PortPair) -> None:
+    """Have the client's congestion window grow as large as a transfer needs it."""
+    stream_id = pair.client.port.open_stream(unidirectional=True)
+    pair.client.port.send_stream(stream_id, bytes(3_000_000), True)
+    pair.run_until(lambda: any(event.end_stream for event in pair.server.of(StreamBytes)))
+    pair.settle()
+    pair.server.events.clear()
+
+
+def transfer(pair: PortPair, *, while_running: Any = None) -> None:
+    """Move bytes from the client, and check what arrives."""
+    content = bytes(range(256)) * (SIZE // 256)
+    stream_id = pair.client.port.open_stream(unidirectional=True)
+    pair.client.port.send_stream(stream_id, content, True)
+    if while_running is not None:
+        pair.run_until(lambda: len(pair.server.received(stream_id)) > SIZE // 4)
+        while_running()
+    pair.run_until(lambda: any(event.end_stream for event in pair.server.of(StreamBytes)))
+    assert pair.server.received(stream_id) == content
+
+
+def test_packets_of_a_batch_are_of_one_size(make_pair) -> None:
+    pair = wide(make_pair)
+    grow_window(pair)
+    port = pair.client.port
+    port.send_stream(port.open_stream(unidirectional=True), bytes(50_000), True)
+    datagrams = port.datagrams_to_send(pair.now)
+    sizes = [len(data) for data, _ in datagrams]
+    assert len(sizes) > 5
+    assert set(sizes[:-1]) == {connection_of(pair.client)._max_datagram_size}
+    assert all(address == SERVER_ADDRESS for _, address in datagrams)
+
+
+def test_a_batch_is_bounded_and_the_rest_follows_at_once(make_pair) -> None:
+    pair = wide(make_pair)
+    grow_window(pair)
+    port = pair.client.port
+    pair.now += 10.0
+    port.send_stream(port.open_stream(unidirectional=True), bytes(3_000_000), True)
+    datagrams = port.datagrams_to_send(pair.now)
+    assert 0 < len(datagrams) <= MAX_BATCH
+    deadline = port.next_deadline()
+    assert deadline is not None
+    assert deadline < pair.now + 0.01
+
+
+def test_what_is_sent_is_counted(pair: PortPair) -> None:
+    connection, port = connection_of(pair.client), pair.client.port
+    pair.settle()
+    path = connection._network_paths[0]
+    before = path.bytes_sent, connection._packet_number, connection._loss.bytes_in_flight
+    port.send_stream(port.open_stream(unidirectional=True), bytes(3000), True)
+    datagrams = port.datagrams_to_send(pair.now)
+    size = sum(len(data) for data, _ in datagrams)
+    assert path.bytes_sent == before[0] + size
+    assert connection._packet_number == before[1] + len(datagrams)
+    assert connection._loss.bytes_in_flight == before[2] + size
+
+
+def test_numbers_far_ahead_of_what_was_acknowledged_take_four_bytes(pair: PortPair) -> None:
+    pair.settle()
+    connection_of(pair.client)._packet_number += 40_000
+    (sent,) = self_contained(pair, b"near")
+    connection_of(pair.client)._packet_number += 60_000
+    (far,) = self_contained(pair, b"far!")
+    assert len(far) == len(sent)
+    pair.settle()
+    assert [event.datagrams for event in pair.server.of(DatagramsArrived)] == [[b"near"], [b"far!"]]
+
+
+def self_contained(pair: PortPair, content: bytes) -> list[bytes]:
+    """Send a datagram, deliver it, and return the packets."""
+    pair.client.port.send_datagram(content)
+    datagrams = [data for data, _ in pair.client.port.datagrams_to_send(pair.now)]
+    for data in datagrams:
+        pair.server.port.receive_datagram(data, CLIENT_ADDRESS, pair.now)
+    pair.server.collect()
+    return datagrams
+
+
+def test_the_first_packet_after_a_silence_moves_the_idle_time_out(pair: PortPair) -> None:
+    pair.settle()
+    began = pair.now
+    for _ in range(2):
+        pair.client.port.send_datagram(b"here")
+        pair.client.port.datagrams_to_send(pair.now)
+        assert connection_of(pair.client)._close_at == pytest.approx(began + 30.0)  # the idle time-out
+        pair.now += 1.0
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_keys_change_in_the_middle_of_a_transfer(pair: PortPair, who: str) -> None:
+    ends = pair.client, pair.server
+    pair.server.on_event = reading(pair)
+    transfer(pair, while_running=connection_of(getattr(pair, who)).request_key_update)
+    assert [connection_of(end)._application_keys.recv.key_phase for end in ends] == [1, 1]
+    before = connection_of(pair.server).packets_read, connection_of(pair.client).packets_written
+    pair.server.events.clear()
+    transfer(pair)
+    assert connection_of(pair.server).packets_read > before[0] + 300
+    assert connection_of(pair.client).packets_written > before[1] + 300
+
+
+def test_keys_change_again_and_again(pair: PortPair) -> None:
+    """A key protects so many packets only (RFC 9001, 6.6); header protection keeps its first key."""
+    client = connection_of(pair.client)
+    secrets = []
+    client.key_update_after = 100
+    pair.server.on_event = reading(pair)
+    for _ in range(4):
+        secrets.append(client._application_keys.send.secret)
+        pair.server.events.clear()
+        transfer(pair)
+    assert len(set(secrets)) == 4
+    assert client.packets_written > 1000
+
+
+def reading(pair: PortPair) -> Any:
+    def read(event: Any) -> None:
+        if isinstance(event, StreamBytes):
+            pair.server.port.consume(event.stream_id, len(event.data))
+
+    return read
+
+
+def test_what_is_rare_to_send_goes_the_other_way_and_all_else_with_it(pair: PortPair) -> None:
+    pair.settle()
+    client = connection_of(pair.client)
+    before = client.packets_written
+    client.send_ping(1)
+    (sent,) = self_contained(pair, b"with it")
+    assert len(sent) > 20
+    assert client.packets_written == before
+    assert [event.datagrams for event in pair.server.of(DatagramsArrived)] == [[b"with it"]]
+    self_contained(pair, b"alone")
+    assert client.packets_written == before + 1
+
+
+def test_nothing_to_send_is_nothing(pair: PortPair) -> None:
+    pair.settle()
+    assert pair.client.port.datagrams_to_send(pair.now) == []
+    assert not connection_of(pair.client).is_paced

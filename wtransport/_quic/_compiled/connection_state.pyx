@@ -1,0 +1,147 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
+"""What the data path and aioquic's connection both read and write: each has one place, here.
+
+The class stands before aioquic's among the bases of a connection, so that its attributes take the places of those in
+aioquic's dictionary: whatever one side assigns, the other sees.
+"""
+
+from __future__ import annotations
+
+from libc.math cimport INFINITY, fmax, fmin, isinf
+
+from .frames cimport FrameWriter
+from .sent cimport FRAME_ACK, SentFrame
+
+from aioquic.quic.connection import QuicConnectionState
+from aioquic.quic.crypto import derive_key_iv_hp
+from aioquic.tls import CipherSuite
+
+from .cryptography_keys import CryptographyKeys
+from .libcrypto_keys import LIBRARY, LibcryptoKeys
+
+_CIPHERS = {
+    CipherSuite.AES_128_GCM_SHA256: "aes-128-gcm",
+    CipherSuite.AES_256_GCM_SHA384: "aes-256-gcm",
+    CipherSuite.CHACHA20_POLY1305_SHA256: "chacha20-poly1305",
+}
+
+_KEYS = CryptographyKeys if LIBRARY is None else LibcryptoKeys
+
+KEY_UPDATE_PACKETS = 1 << 22
+"""Packets after which keys are updated: half of what AES-GCM may protect with one key (RFC 9001, 6.6)."""
+
+cdef object _CONNECTED = QuicConnectionState.CONNECTED
+
+
+cdef int _on_fate(object writer, SentFrame* frame, bint acknowledged) except -1:
+    # A lost acknowledgement is not sent again: the next one says more.
+    return 0 if frame.kind == FRAME_ACK else (<FrameWriter> writer).on_fate(frame, acknowledged)
+
+
+cdef class ConnectionState:
+    """Attributes of a connection; see the module's docstring."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.close_at = self.loss_at = self.pacing_at = INFINITY
+        self.takes_packets = True
+        self.key_update_after = KEY_UPDATE_PACKETS
+
+    @property
+    def _close_at(self):
+        return None if isinf(self.close_at) else self.close_at
+
+    @_close_at.setter
+    def _close_at(self, value):
+        self.close_at = INFINITY if value is None else value
+
+    @property
+    def _loss_at(self):
+        return None if isinf(self.loss_at) else self.loss_at
+
+    @_loss_at.setter
+    def _loss_at(self, value):
+        self.loss_at = INFINITY if value is None else value
+
+    @property
+    def _pacing_at(self):
+        return None if isinf(self.pacing_at) else self.pacing_at
+
+    @_pacing_at.setter
+    def _pacing_at(self, value):
+        self.pacing_at = INFINITY if value is None else value
+
+    cdef bint is_open(self) except -1:
+        """Whether there is nothing but work: the handshake is over, and nobody is about to close."""
+        return (
+            self._handshake_confirmed
+            and self.takes_packets
+            and not self._close_pending
+            and self._state is _CONNECTED
+            and self._quic_logger is None
+            and (self.read_keys is not None or self._derive_keys())
+        )
+
+    cdef bint take_path(self) except -1:
+        """Take the path in use, whose address, once validated, stays so; False when it is not."""
+        path = self._network_paths[0]
+        if path is self.path:
+            return True
+        if not path.is_validated:
+            return False
+        self.path = path
+        self.address = path.addr
+        self.challenges = path.remote_challenges
+        return True
+
+    cdef double idle_timeout(self) noexcept:
+        """How long silence may last (RFC 9000, 10.1), in seconds."""
+        return fmax(self.local_idle_timeout, 3 * self.recovery.probe_timeout(self.recovery.max_ack_delay))
+
+    @property
+    def deadline(self):
+        """Return when `handle_timer` must be called, or None."""
+        if not self.is_open() or not self.take_path():
+            return None if self._close_at is None else self.get_timer()
+        self.loss_at = self.recovery.timer(False)
+        return fmin(fmin(self.close_at, self.space.ack_due), fmin(self.loss_at, self.pacing_at))
+
+    # Keys. aioquic owns the secrets, and updates them (RFC 9001, section 6); the key of header protection stays.
+
+    def forget_keys(self):
+        """Take note that aioquic's 1-RTT keys changed, or went."""
+        self.read_keys = self.write_keys = None
+
+    cdef bint _derive_keys(self) except -1:
+        """Make the packet keys of the current phase; False when aioquic has none."""
+        pair = self._application_keys
+        if pair is None or pair.recv.aead is None or pair.send.aead is None:
+            return False
+        if self.recovery is None:
+            self._begin()
+        self.key_phase = pair.recv.key_phase
+        self.write_keys = _keys_of(pair.send, self._first_write_secret)
+        self.read_keys = _keys_of(pair.recv, self._first_read_secret)
+        return True
+
+    cdef int _begin(self) except -1:
+        """Take what does not change any more."""
+        configuration = self._configuration
+        timeout = configuration.idle_timeout
+        if self._remote_max_idle_timeout is not None:
+            timeout = min(timeout, self._remote_max_idle_timeout)
+        self.local_idle_timeout = timeout
+        self.max_datagram_frame = configuration.max_datagram_frame_size or 0
+        self.crypto_sender = self._application_tls.sender
+        self.space = self._application_space
+        self.recovery = self._loss
+        self.recovery.set_sink(self._writer, _on_fate)
+        return 0
+
+
+def _keys_of(context, first_secret):
+    """Return the keys of one of aioquic's contexts."""
+    suite, version = context.cipher_suite, context.version
+    key, iv, header_key = derive_key_iv_hp(cipher_suite=suite, secret=context.secret, version=version)
+    if context.secret != first_secret:
+        header_key = derive_key_iv_hp(cipher_suite=suite, secret=first_secret, version=version)[2]
+    return _KEYS(_CIPHERS[suite], key, iv, header_key)

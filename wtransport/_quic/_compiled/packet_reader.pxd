@@ -1,0 +1,13 @@
+"""The receiving side of the data path."""
+
+from libc.stdint cimport uint64_t
+
+from .connection_state cimport ConnectionState
+from .parsing cimport Frame
+
+
+cdef class PacketReader(ConnectionState):
+    cdef int read_packet(self, object data, object address, double now) except -1
+
+    cdef int _act(self, Frame* frame, double now) except -1
+    cdef int _take_datagram(self, Frame* frame) except -1

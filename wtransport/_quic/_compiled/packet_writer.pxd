@@ -1,0 +1,15 @@
+"""The sending side of the data path."""
+
+from .packet_reader cimport PacketReader
+from .sent cimport FrameList
+
+
+cdef class PacketWriter(PacketReader):
+    cdef bint may_write(self) except -1
+    cdef int write_packets(self, list datagrams, double now) except -1
+
+    cdef bint _is_plain(self) except -1
+    cdef Py_ssize_t _write_frames(
+        self, unsigned char* body, Py_ssize_t room, Py_ssize_t flight, double now, FrameList* frames, bint* is_eliciting
+    ) except -1
+    cdef object _seal(self, unsigned char* packet, Py_ssize_t header_size, int number_size, Py_ssize_t size)
