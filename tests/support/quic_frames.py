@@ -139,7 +139,7 @@ class PacketLoop:
 
 def note_frames(connection: Any, frame_type: int, note: Callable[[int], Any]) -> None:
     """Call `note` with the type of every frame of that type which a connection takes, before it does."""
-    connection.takes_packets = False  # the compiled data path's, which has no handlers to look at
+    connection.reads_packets = False  # the compiled data path's, which has no handlers to look at
     handlers = connection._QuicConnection__frame_handlers
     handler, epochs = handlers[frame_type]
 

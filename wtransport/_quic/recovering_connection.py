@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aioquic._buffer import Buffer
+from aioquic._buffer import Buffer, BufferReadError
 from aioquic.quic.connection import ACK_FRAME_CAPACITY, QuicConnection, QuicConnectionError, QuicReceiveContext
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
@@ -48,7 +48,11 @@ class StockRecoveringConnection(_RecoveringConnection):
     """A `QuicConnection` over aioquic's recovery; nobody acknowledges what was not sent (RFC 9000, 13.1)."""
 
     def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        super()._handle_ack_frame(context, frame_type, buf)
+        try:
+            super()._handle_ack_frame(context, frame_type, buf)
+        except (BufferReadError, QuicConnectionError) as exc:  # in the words of the compiled recovery
+            reason = "ACK frame is cut, or has negative packet numbers"
+            raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, frame_type, reason) from exc
         if self._spaces[context.epoch].largest_acked_packet >= self._packet_number:
             # What is sent until that number comes would count as lost, and be sent again.
             raise QuicConnectionError(

@@ -10,8 +10,9 @@ from .table cimport StreamTable
 
 
 cdef class ConnectionState:
-    # What tests and figures ask for. Whoever wants aioquic to see every packet sets `takes_packets` to False.
-    cdef public bint takes_packets
+    # What tests and figures ask for. With one of the first two False, packets are left to aioquic.
+    cdef public bint reads_packets
+    cdef public bint writes_packets
     cdef readonly uint64_t packets_read
     cdef readonly uint64_t packets_written
     cdef public uint64_t key_update_after  # packets protected with one key

@@ -43,7 +43,7 @@ cdef class ConnectionState:
 
     def __cinit__(self, *args, **kwargs):
         self.close_at = self.loss_at = self.pacing_at = INFINITY
-        self.takes_packets = True
+        self.reads_packets = self.writes_packets = True
         self.key_update_after = KEY_UPDATE_PACKETS
 
     @property
@@ -74,7 +74,6 @@ cdef class ConnectionState:
         """Whether there is nothing but work: the handshake is over, and nobody is about to close."""
         return (
             self._handshake_confirmed
-            and self.takes_packets
             and not self._close_pending
             and self._state is _CONNECTED
             and self._quic_logger is None
@@ -110,6 +109,11 @@ cdef class ConnectionState:
     def forget_keys(self):
         """Take note that aioquic's 1-RTT keys changed, or went."""
         self.read_keys = self.write_keys = None
+
+    def let_go(self):
+        """Let go of what only packets need: the connection is over."""
+        self.forget_keys()
+        self._application_keys = None
 
     cdef bint _derive_keys(self) except -1:
         """Make the packet keys of the current phase; False when aioquic has none."""

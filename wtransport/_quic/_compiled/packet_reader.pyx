@@ -58,7 +58,7 @@ cdef class PacketReader(ConnectionState):
         cdef int number_size
         cdef bint is_eliciting = False
         cdef Frame frame
-        if not PyBytes_CheckExact(data) or not self.is_open() or not self.take_path():
+        if not PyBytes_CheckExact(data) or not self.reads_packets or not self.is_open() or not self.take_path():
             return LEFT
         size = PyBytes_GET_SIZE(data)
         packet = <const unsigned char*> PyBytes_AS_STRING(data)

@@ -53,7 +53,7 @@ cdef class PacketWriter(PacketReader):
         return datagrams
 
     cdef bint may_write(self) except -1:
-        return self.is_open() and self.take_path() and self._is_plain()
+        return self.writes_packets and self.is_open() and self.take_path() and self._is_plain()
 
     cdef bint _is_plain(self) except -1:
         """Whether nothing is due that only aioquic's way writes."""

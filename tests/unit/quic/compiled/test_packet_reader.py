@@ -91,7 +91,8 @@ def two_pairs(make_pair) -> list[PortPair]:
 
 def make_two(make_pair: Any) -> list[PortPair]:
     pairs = [make_pair().connect() for _ in range(2)]
-    pairs[1].server.port._connection.takes_packets = False
+    connection = pairs[1].server.port._connection
+    connection.reads_packets = connection.writes_packets = False
     for pair in pairs:
         server = pair.server.port
         for unidirectional in (True, False):
