@@ -10,6 +10,8 @@ cdef class CongestionControl:
     cdef readonly double datagram_size  # bytes
     cdef double recovery_start  # packets sent until then neither grow the window nor shrink it again
     cdef uint64_t limited_until  # number behind the last packet that was sent while the window was in use
+    cdef double acknowledged  # bytes that the window grows by or for
+    cdef bint was_idle  # something was acknowledged that was sent while the window was not in use
     # HyStart++ (RFC 9406), by rounds of packet numbers.
     cdef uint64_t round_end
     cdef double round_min
@@ -20,7 +22,8 @@ cdef class CongestionControl:
 
     cdef Py_ssize_t room(self) noexcept  # bytes that may be sent: of whole packets, or below 0
     cdef void on_sent(self, uint64_t number, double size) noexcept
-    cdef void on_acknowledged(self, uint64_t number, double size, double sent_at, double now, double rtt) noexcept
+    cdef void on_acknowledged(self, uint64_t number, double size, double sent_at) noexcept
+    cdef void grow(self, double now, double rtt) noexcept  # for what was acknowledged, after `on_lost` of the same frame
     cdef void on_expired(self, double size) noexcept
     cdef void on_lost(self, double sent_at, double now) noexcept
     cdef void on_persistent_congestion(self) noexcept

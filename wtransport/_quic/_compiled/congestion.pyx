@@ -52,6 +52,8 @@ cdef class CongestionControl:
         self.threshold = INFINITY
         self.recovery_start = -INFINITY
         self.limited_until = 0
+        self.acknowledged = 0
+        self.was_idle = False
         self.round_end = 0
         self.round_min = self.last_round_min = self.baseline_min = INFINITY
         self.round_samples = self.slow_rounds = 0
@@ -73,18 +75,28 @@ cdef class CongestionControl:
         ):
             self.limited_until = number + 1
 
-    cdef void on_acknowledged(self, uint64_t number, double size, double sent_at, double now, double rtt) noexcept:
+    cdef void on_acknowledged(self, uint64_t number, double size, double sent_at) noexcept:
         self.in_flight -= size
         if sent_at <= self.recovery_start:
             return
         # Whatever was under way when the window was in use tells that the path takes it; packets after those were all
         # that there was to send.
-        if number >= self.limited_until:
-            self._pause(now)
-        elif self.window < self.threshold:
-            self.window += size / SLOW_DIVISOR if self.slow_rounds else size
+        if number < self.limited_until:
+            self.acknowledged += size
         else:
-            self._avoid(size, now, rtt)
+            self.was_idle = True
+
+    cdef void grow(self, double now, double rtt) noexcept:
+        cdef double size = self.acknowledged
+        if size == 0:
+            if self.was_idle:
+                self._pause(now)
+        elif self.window >= self.threshold:
+            self._avoid(fmin(size, self.window), now, rtt)
+        else:
+            self.window = fmin(self.window + (size / SLOW_DIVISOR if self.slow_rounds else size), self.threshold)
+        self.acknowledged = 0
+        self.was_idle = False
 
     cdef void on_expired(self, double size) noexcept:
         self.in_flight -= size
@@ -93,6 +105,7 @@ cdef class CongestionControl:
         """Take a loss; `sent_at` is when the latest of the lost packets was sent, which `on_expired` has taken."""
         if sent_at > self.recovery_start:
             self.recovery_start = now
+            self.acknowledged = 0  # it was sent before
             self._reduce()
 
     cdef void on_persistent_congestion(self) noexcept:
@@ -127,7 +140,7 @@ cdef class CongestionControl:
             self.slow_rounds = 1
 
     cdef void _avoid(self, double size, double now, double rtt) noexcept:
-        """Grow in congestion avoidance."""
+        """Grow in congestion avoidance, for so many bytes that were acknowledged."""
 
     cdef void _pause(self, double now) noexcept:
         """Take note that the window is not in use."""

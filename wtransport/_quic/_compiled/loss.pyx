@@ -151,7 +151,7 @@ cdef class LossDetection(RoundTrip):
                         any_eliciting |= packet.flags & SENT_ELICITING
                         if packet.number == <uint64_t> largest and packet.number >= self.measured_from:
                             largest_sent_at = packet.time
-                        self.acknowledge(space, packet, now)
+                        self.acknowledge(space, packet)
             if ranges == 0:
                 break
             ranges -= 1
@@ -170,6 +170,7 @@ cdef class LossDetection(RoundTrip):
             else:
                 self.add_sample(now - largest_sent_at, 0.0, now)
         self.detect_loss(space, now)
+        self.congestion.grow(now, self.smoothed_rtt)
         if self.first_sample_at != INFINITY:
             self.pacer.update(
                 self.congestion.window, self.smoothed_rtt, self.congestion.window < self.congestion.threshold
@@ -179,13 +180,13 @@ cdef class LossDetection(RoundTrip):
             self.pto_count = 0
         return consumed
 
-    cdef int acknowledge(self, PacketSpace space, SentPacket* packet, double now) except -1:
+    cdef int acknowledge(self, PacketSpace space, SentPacket* packet) except -1:
         cdef SentFrame* frame
         cdef Py_ssize_t i, kept = 0
         if packet.flags & SENT_ELICITING:
             space.ack_eliciting_in_flight -= 1
         if packet.flags & SENT_IN_FLIGHT:
-            self.congestion.on_acknowledged(packet.number, packet.size, packet.time, now, self.smoothed_rtt)
+            self.congestion.on_acknowledged(packet.number, packet.size, packet.time)
             if packet.size > self.largest_acknowledged:
                 self.largest_acknowledged = packet.size
         packet.flags |= SENT_ACKNOWLEDGED
