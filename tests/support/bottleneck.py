@@ -14,7 +14,7 @@ from typing import Any
 from wtransport._quic._compiled.recovery import Recovery
 from wtransport._quic._compiled.space import PacketSpace
 
-__all__ = ["Bottleneck", "Flow", "SentPacket"]
+__all__ = ["SIZE", "Bottleneck", "Flow", "SentPacket"]
 
 SIZE = 1200
 ACK_ROOM = 1000

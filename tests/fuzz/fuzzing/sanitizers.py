@@ -19,6 +19,8 @@ __all__ = ["KERNEL_TARGETS", "run"]
 KERNEL_TARGETS = ("frames", "capsules", "queues", "engine")
 """Targets that call the kernels and nothing else, and one that calls them as a connection does."""
 
+_TESTS = ("tests/unit/speedups", "tests/unit/quic/compiled")
+
 _BUILD = ROOT / "build" / "sanitized"
 # Without -fwrapv, which comes from how Python was built: an overflow that it makes harmless is still not meant. And
 # without optimization: from -O1 on gcc leaves out checks of additions that it finds another way to do without.
@@ -43,7 +45,7 @@ def run(names: Sequence[str], *, minutes: float, jobs: int) -> int:
         (
             "tests",
             lambda: _call(
-                ["-P", "-m", "pytest", "-q", "--capture=sys", "-p", "no:cacheprovider", "tests/unit/speedups"],
+                ["-P", "-m", "pytest", "-q", "--capture=sys", "-p", "no:cacheprovider", *_TESTS],
                 environment,
             ),
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from bottleneck import SIZE, Bottleneck, Flow
 
@@ -47,7 +49,7 @@ def test_its_queue_does_not_overflow_for_ever(algorithm: str, round_trip: float)
     late = [at for at in network.dropped if at > 2.0]
     assert len(late) < 0.001 * flow.number
     periods = [2.0, *late, 10.0]
-    pauses = [after - before for before, after in zip(periods, periods[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(periods)]
     assert max(pauses) > 20 * round_trip
 
 
