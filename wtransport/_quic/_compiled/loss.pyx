@@ -31,6 +31,8 @@ cdef enum:
     PERSISTENT_CONGESTION = 3
     # Records that are kept of packets which nobody has to acknowledge; older ones are forgotten.
     IDLE_RECORDS = 128
+    # The same while an older packet waits for its acknowledgement; of more of them nothing is kept.
+    MAX_IDLE_RECORDS = 1024
     # Ranges of an ACK frame that are worked on together, from the lowest up.
     RANGE_BATCH = 32
 
@@ -97,11 +99,19 @@ cdef class LossDetection(RoundTrip):
             if flags & SENT_ELICITING and (self.handshake_confirmed or not space.is_application_data):
                 self.eliciting_sent_at = now
             self.congestion.on_sent(number, size)
-        elif space.sent_count > IDLE_RECORDS:
-            packet = space.sent_at(0)
-            if not packet.flags & (SENT_ELICITING | SENT_IN_FLIGHT):
-                self.lose(space, packet, SENT_RESCHEDULED)
-                space.pop_settled(self.first_sample_at)
+        elif not flags & SENT_ELICITING and space.sent_count - space.ack_eliciting_in_flight > IDLE_RECORDS:
+            return self._forget_idle(space)
+        return 0
+
+    cdef int _forget_idle(self, PacketSpace space) except -1:
+        """Forget the oldest packet, or else the latest, which is idle: nobody has to acknowledge it."""
+        cdef SentPacket* packet = space.sent_at(0)
+        if not packet.flags & (SENT_ELICITING | SENT_IN_FLIGHT):
+            self.lose(space, packet, SENT_RESCHEDULED)
+            space.pop_settled(self.first_sample_at)
+        elif space.sent_count - space.ack_eliciting_in_flight > MAX_IDLE_RECORDS:
+            self.lose(space, space.sent_at(space.sent_count - 1), SENT_RESCHEDULED)
+            space.sent_count -= 1
         return 0
 
     cdef Py_ssize_t on_ack(
@@ -212,6 +222,8 @@ cdef class LossDetection(RoundTrip):
                 self.large_number = packet.number
                 self.large_sent_at = packet.time
         packet.flags |= how
+        if packet.frames.count == 1 and packet.frames.items[0].kind == FRAME_ACK:
+            packet.frames.count = 0  # nobody is to be told, and `drain` may be far off
         return frames_move(&self.lost, &packet.frames) if packet.frames.count else 0
 
     cdef int detect_loss(self, PacketSpace space, double now) except -1:

@@ -370,6 +370,32 @@ def test_packets_that_nobody_acknowledges_are_forgotten(sender: Sender) -> None:
     assert sender.lost == list(range(sender.lost[-1] + 1))
 
 
+def test_packets_that_nobody_acknowledges_are_forgotten_behind_one_that_waits(sender: Sender) -> None:
+    """A peer that acknowledges nothing has us acknowledge whatever it sends."""
+    sender.send(1.0)
+    sender.send(*[1.0] * 20_000, is_ack_eliciting=False, in_flight=False)
+    sender.send(1.0)
+    assert len(sender.space.sent_numbers) < 2000
+    assert {0, 20_001} <= set(sender.space.sent_numbers)
+    assert sender.space.ack_eliciting_in_flight == 2
+    sender.take(ack(range(20_002)), 1.1)
+    assert sender.acknowledged[0] == 0
+    assert sender.acknowledged[-1] == 20_001
+    assert sorted(sender.acknowledged + sender.lost) == list(range(20_002))
+    assert sender.space.sent_numbers == []
+    assert sender.recovery.bytes_in_flight == 0
+
+
+def test_a_packet_that_asks_for_nothing_is_not_given_up_early_for_the_data_behind_it(sender: Sender) -> None:
+    """Such is a probe for a larger size of packets, in the middle of a large window."""
+    sender.send(1.0, is_ack_eliciting=False, in_flight=False)
+    sender.send(*[1.0] * 300)
+    sender.send(1.0, is_ack_eliciting=False, in_flight=False)
+    assert sender.lost == []
+    sender.take(ack(range(1)), 1.1)
+    assert sender.acknowledged == [0]
+
+
 def test_handlers_may_use_the_recovery(sender: Sender) -> None:
     def repeat(state: QuicDeliveryState) -> None:
         sender.send(1.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -162,6 +163,25 @@ def test_what_is_rare_to_send_goes_the_other_way_and_all_else_with_it(pair: Port
     assert [event.datagrams for event in pair.server.of(DatagramsArrived)] == [[b"with it"]]
     self_contained(pair, b"alone")
     assert client.packets_written == before + 1
+
+
+def test_acknowledgements_that_nobody_acknowledges_take_no_memory(pair: PortPair) -> None:
+    """Who only receives datagrams sends nothing else for hours, and hears of nothing that it sent."""
+    client, before = connection_of(pair.client), 0
+    pair.settle()
+    tracemalloc.start()
+    try:
+        for sent in range(6000):
+            pair.inject(pair.server, b"\x30")
+            pair.client.events.clear()
+            pair.now += 0.003
+            assert pair.client.port.datagrams_to_send(pair.now)
+            if sent == 1000:
+                before = tracemalloc.get_traced_memory()[0]
+        assert client.packets_written > 5000
+        assert tracemalloc.get_traced_memory()[0] < before + 20_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_nothing_to_send_is_nothing(pair: PortPair) -> None:
