@@ -16,7 +16,7 @@ from fuzzing.worlds import FUZZ, ROOT
 
 __all__ = ["KERNEL_TARGETS", "run"]
 
-KERNEL_TARGETS = ("frames", "capsules", "queues", "engine")
+KERNEL_TARGETS = ("frames", "capsules", "queues", "stream_table", "engine")
 """Targets that call the kernels and nothing else, and one that calls them as a connection does."""
 
 _TESTS = ("tests/unit/speedups", "tests/unit/quic/compiled")
