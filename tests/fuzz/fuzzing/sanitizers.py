@@ -16,10 +16,10 @@ from fuzzing.worlds import FUZZ, ROOT
 
 __all__ = ["KERNEL_TARGETS", "run"]
 
-KERNEL_TARGETS = ("frames", "capsules", "queues", "stream_table", "engine")
-"""Targets that call the kernels and nothing else, and one that calls them as a connection does."""
+KERNEL_TARGETS = ("frames", "capsules", "queues", "stream_table", "engine", "connection")
+"""Targets that call the kernels and nothing else, and two that call them as a connection does."""
 
-_TESTS = ("tests/unit/speedups", "tests/unit/quic/compiled")
+_TESTS = ("tests/unit/speedups", "tests/unit/quic")
 
 _BUILD = ROOT / "build" / "sanitized"
 # Without -fwrapv, which comes from how Python was built: an overflow that it makes harmless is still not meant. And
@@ -29,10 +29,13 @@ _LINK = "-fsanitize=address,undefined"
 
 _PROBE = """
 import pathlib, sys
+from wtransport._quic import _compiled as data_path, backend
 from wtransport._speedups import BACKEND, _compiled
-kernels = list(pathlib.Path(_compiled.__file__).parent.glob("*.so"))
-missing = [path.name for path in kernels if not {symbols} <= {{s for s in {symbols} if s in path.read_bytes()}}]
-sys.exit(f"not sanitized: {{missing or 'no kernels'}}" if missing or not kernels or BACKEND != "cython" else 0)
+places = [pathlib.Path(package.__file__).parent for package in (_compiled, data_path)]
+found = [list(place.glob("*.so")) for place in places]
+missing = [path.name for path in sum(found, []) if not {symbols} <= {{s for s in {symbols} if s in path.read_bytes()}}]
+is_used = BACKEND == "cython" and backend.IS_COMPILED
+sys.exit(f"not sanitized: {{missing or 'no kernels'}}" if missing or not all(found) or not is_used else 0)
 """
 
 
