@@ -132,9 +132,9 @@ def test_a_blackout_longer_than_the_idle_time_out_ends_both_ends(make_pair: Make
 class Every:
     """Loses every n-th packet."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, count: int = 0) -> None:
         self.number = number
-        self.count = 0
+        self.count = count
 
     def __call__(self, data: bytes) -> bool:
         self.count += 1
@@ -160,6 +160,15 @@ def test_every_nth_packet_is_lost(make_pair: MakePair, number: int) -> None:
     network = Network(delay=0.01)
     network.to_server.loses, network.to_client.loses = Every(number), Every(number)
     moved(make_pair, network, size=64 * KIB, seconds=600, client=PATIENT, server=PATIENT)
+
+
+@pytest.mark.parametrize("size", [16, 24, 40, 48, 56, 64, 72])
+@pytest.mark.parametrize("phase", [0, 1])
+def test_probes_do_not_keep_step_with_the_losses(make_pair: MakePair, size: int, phase: int) -> None:
+    """Of an answer and a probe in turns, every second packet lost, it can be the probe each time; not so of two."""
+    network = Network(delay=0.01)
+    network.to_server.loses, network.to_client.loses = Every(2, count=phase), Every(2)
+    moved(make_pair, network, size=size * KIB, seconds=600, client=PATIENT, server=PATIENT)
 
 
 @pytest.mark.parametrize("which", ["to_server", "to_client"])

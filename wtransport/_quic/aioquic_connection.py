@@ -352,7 +352,14 @@ class StreamingConnection(PathMtuConnection):
         if self._handshake_complete and not (path.is_validated or path.local_challenge_sent):
             # The challenge goes out at once, although what went to the old address still fills the congestion window.
             self._probe_pending = True
-        return super().datagrams_to_send(now)
+        is_probing = self._probe_pending and self._handshake_confirmed and path.is_validated
+        datagrams = super().datagrams_to_send(now)
+        if is_probing and not self._probe_pending and self._loss.pto_count > 1:
+            # A second packet: if the only one is lost again, the next has to wait twice as long (RFC 9002, 6.2.4).
+            self._probe_pending = True
+            datagrams += super().datagrams_to_send(now)
+            self._probe_pending = False
+        return datagrams
 
     def _has_frames(self, path: QuicNetworkPath, now: float) -> bool:
         """Tell whether a 1-RTT packet is due for a frame or an acknowledgement."""
@@ -417,10 +424,12 @@ class StreamingConnection(PathMtuConnection):
             builder.start_packet(QuicPacketType.ONE_RTT, crypto)
             has_more = True
             try:
-                # An acknowledgement that is due soon rides along with whatever goes out anyway.
-                if ack_at is not None and (
-                    ack_at <= now
-                    or (ack_at <= now + RIDE_TIME and writer.has_work and builder.remaining_flight_space >= RIDE_ROOM)
+                # An acknowledgement that is due soon rides along with whatever goes out anyway. A probe repeats the
+                # latest, whose loss would show no other way.
+                if (
+                    (ack_at is not None and ack_at <= now)
+                    or (self._probe_pending and self._handshake_confirmed and len(space.ack_queue))
+                    or (ack_at is not None and ack_at <= now + RIDE_TIME and self._can_ride(builder))
                 ):
                     self._write_ack_frame(builder=builder, space=space, now=now)
                 if self._handshake_complete:
@@ -439,6 +448,9 @@ class StreamingConnection(PathMtuConnection):
             if not has_more and self._handshake_complete:
                 self._pacing_at = None
                 break
+
+    def _can_ride(self, builder: QuicPacketBuilder) -> bool:
+        return self._writer.has_work and builder.remaining_flight_space >= RIDE_ROOM
 
     def _write_connection_frames(self, builder: QuicPacketBuilder, network_path: QuicNetworkPath, now: float) -> None:
         """Write what concerns the connection as a whole; all of it is rare."""

@@ -73,6 +73,11 @@ class StockRecovery(QuicPacketRecovery):
         """The smoothed round-trip time, in seconds; 0.0 before the first sample."""
         return self._rtt_smoothed
 
+    @property
+    def pto_count(self) -> int:
+        """How many probe timeouts there were in a row."""
+        return self._pto_count
+
     def get_probe_timeout(self, *, include_max_ack_delay: bool = True) -> float:
         """Return the probe timeout without backoff, in seconds."""
         # As aioquic has it, but with a constant that is looked up once: this is asked for every packet.
