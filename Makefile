@@ -2,7 +2,7 @@
 # is used if there is one; without it the kernels run as pure Python.
 #
 #   make demo          a server and a client in one process show what works
-#   make test          the test suite, on the compiled kernels and once more on the pure ones
+#   make test          the test suite, on the compiled kernels, on those over stock aioquic, and on the pure ones
 #   make conformance   every rule of the protocol that says what to do about input: passed or not, also as a page
 #   make setup-peers   other implementations, for the tests that talk to them (and browsers, if root)
 #   make drafts        what must come of every kind of client with every kind of server
@@ -62,12 +62,18 @@ build: $(INSTALLED)
 
 setup: build
 
-# One run per side of the kernels. What drives browsers or other implementations runs once: it spends its time outside
-# of the kernels. Where nothing could be compiled the only run is the pure one.
+# One run per side of the kernels, and one of what uses QUIC with packets left to aioquic. What drives browsers or other
+# implementations runs once: it spends its time outside of the kernels. Where nothing could be compiled the only run is
+# the pure one.
+OVER_QUIC := tests/unit/quic tests/unit/protocol tests/unit/adapter tests/conformance tests/network tests/leaks \
+	tests/integration
+
 test: build driver
 	@if [ "$$($(BIN)/python -c 'from wtransport import _speedups; print(_speedups.BACKEND)')" = cython ]; then \
 		echo "== tests on the compiled kernels" && \
 		$(BIN)/python -m pytest $(ARGS) && \
+		echo "== tests on the compiled kernels over stock aioquic" && \
+		WTRANSPORT_QUIC=aioquic $(BIN)/python -m pytest $(ARGS) $(OVER_QUIC) && \
 		echo "== tests on the pure kernels" && \
 		env -u WTRANSPORT_REQUIRE_EXTENSIONS WTRANSPORT_NO_EXTENSIONS=1 \
 			$(BIN)/python -m pytest -m "not browser and not peer" $(ARGS); \
