@@ -62,11 +62,10 @@ build: $(INSTALLED)
 
 setup: build
 
-# One run per side of the kernels, and one of what uses QUIC with packets left to aioquic. What drives browsers or other
-# implementations runs once: it spends its time outside of the kernels. Where nothing could be compiled the only run is
-# the pure one.
-OVER_QUIC := tests/unit/quic tests/unit/protocol tests/unit/adapter tests/conformance tests/network tests/leaks \
-	tests/integration
+# One run per side of the kernels, and one of what is about QUIC with packets left to aioquic, as the pure side leaves
+# them too. What drives browsers or other implementations runs once: it spends its time outside of the kernels. Where
+# nothing could be compiled the only run is the pure one.
+OVER_QUIC := tests/unit/quic tests/network tests/leaks
 
 test: build driver
 	@if [ "$$($(BIN)/python -c 'from wtransport import _speedups; print(_speedups.BACKEND)')" = cython ]; then \

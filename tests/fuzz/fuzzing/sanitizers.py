@@ -19,7 +19,7 @@ __all__ = ["KERNEL_TARGETS", "run"]
 KERNEL_TARGETS = ("frames", "capsules", "queues", "stream_table", "engine", "connection")
 """Targets that call the kernels and nothing else, and two that call them as a connection does."""
 
-_TESTS = ("tests/unit/speedups", "tests/unit/quic")
+_TESTS = ("-m", "not slow", "tests/unit/speedups", "tests/unit/quic")
 
 _BUILD = ROOT / "build" / "sanitized"
 # Without -fwrapv, which comes from how Python was built: an overflow that it makes harmless is still not meant. And

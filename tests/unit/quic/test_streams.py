@@ -154,6 +154,7 @@ def test_there_is_nothing_to_stop_after_the_end() -> None:
     assert not receiver(10, readable=False).stop(1)
 
 
+@pytest.mark.slow  # with sanitizers, a minute
 def test_many_adjacent_pieces_are_joined() -> None:
     half = receiver()
     for offset in range(1, 3 * MAX_PIECES):
