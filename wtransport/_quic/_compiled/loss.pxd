@@ -44,6 +44,7 @@ cdef class LossDetection(RoundTrip):
         self, PacketSpace space, uint64_t number, Py_ssize_t size, int flags, FrameList* frames, double now
     ) except -1
     cdef int _forget_idle(self, PacketSpace space) except -1
+    cdef void _set_pace(self) noexcept
     cdef int acknowledge(self, PacketSpace space, SentPacket* packet) except -1
     cdef int lose(self, PacketSpace space, SentPacket* packet, int how) except -1
     cdef int detect_loss(self, PacketSpace space, double now) except -1

@@ -181,14 +181,18 @@ cdef class LossDetection(RoundTrip):
                 self.add_sample(now - largest_sent_at, 0.0, now)
         self.detect_loss(space, now)
         self.congestion.grow(now, self.smoothed_rtt)
-        if self.first_sample_at != INFINITY:
-            self.pacer.update(
-                self.congestion.window, self.smoothed_rtt, self.congestion.window < self.congestion.threshold
-            )
+        self._set_pace()
         # A client that does not know that the server has validated its address goes on waiting longer (6.2.1).
         if self.peer_completed_address_validation:
             self.pto_count = 0
         return consumed
+
+    cdef void _set_pace(self) noexcept:
+        """Have the pacer follow the window and the round-trip time."""
+        if self.first_sample_at != INFINITY:
+            self.pacer.update(
+                self.congestion.window, self.smoothed_rtt, self.congestion.window < self.congestion.threshold
+            )
 
     cdef int acknowledge(self, PacketSpace space, SentPacket* packet) except -1:
         cdef SentFrame* frame
@@ -266,8 +270,5 @@ cdef class LossDetection(RoundTrip):
         if persistent:
             self.congestion.on_persistent_congestion()
             self.min_rtt = INFINITY  # it may be another path by now (5.2)
-        if self.first_sample_at != INFINITY:
-            self.pacer.update(
-                self.congestion.window, self.smoothed_rtt, self.congestion.window < self.congestion.threshold
-            )
+        self._set_pace()
         return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from libc.stdint cimport int64_t
 
 from ..._speedups._compiled.wire cimport read_varint
+from .acks cimport ack_size
 
 cdef int64_t MAX_STREAM_COUNT = (<int64_t> 1) << 60
 
@@ -100,40 +101,9 @@ cdef Py_ssize_t _read_datagram(const unsigned char* payload, Py_ssize_t size, Fr
 
 
 cdef Py_ssize_t _read_ack(const unsigned char* payload, Py_ssize_t size, Frame* frame) noexcept nogil:
-    """Find the end of an ACK frame, in which no packet number may be below 0 (RFC 9000, 19.3.1)."""
-    cdef int64_t[4] head  # largest acknowledged, delay, number of ranges behind the first, first range
-    cdef int64_t gap, length, smallest, i
-    cdef Py_ssize_t position = 1
-    cdef int used
-    for i in range(4):
-        used = read_varint(payload + position, size - position, &head[i])
-        if used == 0:
-            return 0
-        position += used
-    smallest = head[0] - head[3]
-    if smallest < 0 or head[2] > size:
+    cdef Py_ssize_t length = ack_size(payload + 1, size - 1, frame.type == ACK_ECN)
+    if length < 0:
         return 0
-    for i in range(head[2]):
-        used = read_varint(payload + position, size - position, &gap)
-        if used == 0:
-            return 0
-        position += used
-        used = read_varint(payload + position, size - position, &length)
-        if used == 0:
-            return 0
-        position += used
-        smallest -= gap + 2  # each at most 2**62: no overflow
-        if smallest < 0:
-            return 0
-        smallest -= length
-        if smallest < 0:
-            return 0
-    if frame.type == ACK_ECN:
-        for i in range(3):
-            used = read_varint(payload + position, size - position, &gap)
-            if used == 0:
-                return 0
-            position += used
     frame.data = payload + 1
-    frame.size = position - 1
-    return position
+    frame.size = length
+    return 1 + length

@@ -132,8 +132,7 @@ cdef class Recovery(Probing):
 
     def next_send_time(self, double now):
         """Return when the pacer lets the next packet go, or None: now."""
-        cdef double due = self.send_time(now)
-        return due if due else None
+        return self.pacer.next_send_time(now)
 
     def on_paced(self, double now):
         """Take note of a packet that was built, of which `on_packet_sent` will tell later."""
