@@ -13,6 +13,7 @@ from ..._speedups._compiled.ring cimport Ring, ring_at, ring_pop
 from ..._speedups._compiled.wire cimport varint_length
 from .datagrams cimport OutgoingDatagrams
 from .flow cimport ReceiveWindow, StreamLimit
+from .frame_types cimport DATAGRAM_LENGTH, MAX_DATA, MAX_STREAMS_BIDI, STREAMS_BLOCKED_BIDI
 from .line cimport line_at, line_pop, line_push
 from .sent cimport (
     FRAME_DATA_BLOCKED,
@@ -35,12 +36,6 @@ from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilderStop
 from ..._speedups._inputs import as_bytes
 
 cdef object _ACKED = QuicDeliveryState.ACKED
-
-cdef enum:  # RFC 9000, 19; RFC 9221, 4
-    MAX_DATA = 0x10
-    MAX_STREAMS_BIDI = 0x12
-    STREAMS_BLOCKED_BIDI = 0x16
-    DATAGRAM_WITH_LENGTH = 0x31
 
 
 @cython.final
@@ -253,7 +248,7 @@ cdef class FrameWriter(StreamWriter):
             if not self.fits(1 + varint_length(size) + size):
                 return FULL
             data = ring_pop(ring)
-            self.put(DATAGRAM_WITH_LENGTH)
+            self.put(DATAGRAM_LENGTH)
             self.put(size)
             memcpy(self.out, PyBytes_AS_STRING(data), size)
             self.out += size

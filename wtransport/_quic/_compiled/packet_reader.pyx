@@ -11,10 +11,23 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
-from .parsing cimport (
-    ACK, ACK_ECN, DATAGRAM, DATAGRAM_LENGTH, MAX_DATA, MAX_STREAM_DATA, MAX_STREAMS_BIDI, MAX_STREAMS_UNI, PADDING, PING,
-    RESET_STREAM, RESET_STREAM_AT, STOP_SENDING, STREAM, STREAM_DATA_BLOCKED, STREAM_FIN, Frame, read_frame,
+from .frame_types cimport (
+    ACK,
+    ACK_ECN,
+    DATAGRAM,
+    MAX_DATA,
+    MAX_STREAMS_BIDI,
+    MAX_STREAMS_UNI,
+    MAX_STREAM_DATA,
+    PING,
+    RESET_STREAM,
+    RESET_STREAM_AT,
+    STOP_SENDING,
+    STREAM,
+    STREAM_DATA_BLOCKED,
+    STREAM_FIN,
 )
+from .parsing cimport Frame, read_frame
 from .protection cimport MAX_NUMBER_SIZE, decode_packet_number
 
 from ..aioquic_connection import MAX_EVENT_DATAGRAMS

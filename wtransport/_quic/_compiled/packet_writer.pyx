@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from .parsing cimport PING
+from .frame_types cimport PING
 from .protection cimport MAX_NUMBER_SIZE, TAG_SIZE
 from .sent cimport FRAME_ACK, FrameList, frames_free, frames_push
 

@@ -11,6 +11,23 @@ from libc.stdint cimport int64_t
 
 from ..._speedups._compiled.wire cimport read_varint
 from .acks cimport ack_size
+from .frame_types cimport (
+    ACK,
+    ACK_ECN,
+    DATAGRAM,
+    DATAGRAM_LENGTH,
+    MAX_DATA,
+    MAX_STREAMS_BIDI,
+    MAX_STREAMS_UNI,
+    PADDING,
+    PING,
+    RESET_STREAM_AT,
+    STREAM,
+    STREAMS_BLOCKED_BIDI,
+    STREAMS_BLOCKED_UNI,
+    STREAM_LENGTH,
+    STREAM_OFFSET,
+)
 
 cdef int64_t MAX_STREAM_COUNT = (<int64_t> 1) << 60
 

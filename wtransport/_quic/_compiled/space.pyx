@@ -13,11 +13,11 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
 
 from ..._speedups._compiled.wire cimport varint_length, write_varint
+from .frame_types cimport ACK
 from .received cimport MAX_RANGES, ReceivedPackets
 from .sent cimport frames_clear, frames_free
 
 cdef enum:
-    ACK_TYPE = 0x02
     # An acknowledgement does not wait once so many ack-eliciting packets do: the sender's window grows by what it is told.
     ACK_EVERY = 10
     # Records of a ring's first memory, and the most that an empty one keeps.
@@ -140,7 +140,7 @@ cdef class PacketSpace:
         delay = (<int64_t> ((now - self.received_at) * 1e6)) >> exponent if now > self.received_at else 0
         if 2 + varint_length(largest) + varint_length(delay) + varint_length(length) > room:
             return 0
-        out[0] = ACK_TYPE
+        out[0] = ACK
         size = 1
         size += write_varint(out + size, largest)
         size += write_varint(out + size, delay)

@@ -11,6 +11,17 @@ from libc.stdint cimport int64_t
 
 from ..._speedups._compiled.wire cimport varint_length, write_varint
 from .flow cimport ReceiveWindow
+from .frame_types cimport (
+    DATA_BLOCKED,
+    MAX_STREAM_DATA,
+    RESET_STREAM,
+    RESET_STREAM_AT,
+    STOP_SENDING,
+    STREAM,
+    STREAM_DATA_BLOCKED,
+    STREAM_LENGTH,
+    STREAM_OFFSET,
+)
 from .sending cimport NextFrame, SendHalf
 from .sent cimport (
     FRAME_DATA_BLOCKED,
@@ -25,15 +36,6 @@ from .sent cimport (
 )
 from .streams cimport QuicStream
 from .table cimport StreamTable
-
-cdef enum:  # RFC 9000, 19
-    RESET_STREAM = 0x04
-    STOP_SENDING = 0x05
-    STREAM_WITH_LENGTH = 0x0A
-    MAX_STREAM_DATA = 0x11
-    DATA_BLOCKED = 0x14
-    STREAM_DATA_BLOCKED = 0x15
-    RESET_STREAM_AT = 0x24
 
 cdef enum:
     MAX_LENGTH = 0x3FFF  # of a STREAM frame's data: its length takes two bytes
@@ -100,7 +102,7 @@ cdef class StreamWriter:
         sent.offset = frame.offset
         sent.size = <unsigned int> frame.size
         sent.fin = frame.fin
-        self.put(STREAM_WITH_LENGTH | (4 if offset else 0) | frame.fin)
+        self.put(STREAM | STREAM_LENGTH | (STREAM_OFFSET if offset else 0) | frame.fin)
         self.put(stream.stream_id)
         if offset:
             self.put(offset)
