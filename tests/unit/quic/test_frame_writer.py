@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 
 import pytest
 from frame_sender import FrameSender
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quic_frames import DatagramFrame, StreamFrame
 
+from wtransport._quic.frame_writer import TURN_BYTES
 from wtransport._quic.port import StreamDrained
 
 pytestmark = pytest.mark.usefixtures("quic_twin")
@@ -85,10 +87,35 @@ def test_nothing_to_write_gives_no_packet() -> None:
     assert not setup.writer.has_work
 
 
-def test_ready_streams_are_served_in_turn_one_frame_each() -> None:
+def turns(frames) -> list[tuple[int, int]]:
+    """Return which stream sends how many bytes in a row."""
+    rows = groupby(frames, key=lambda frame: frame.stream_id)
+    return [(stream_id, sum(len(frame.data) for frame in row)) for stream_id, row in rows]
+
+
+def test_ready_streams_are_served_in_turns_of_so_many_bytes() -> None:
     setup = FrameSender()
-    ids = [setup.open(bytes(5000)) for _ in range(3)]
-    assert [frame.stream_id for frame in setup.frames()[:6]] == ids * 2
+    ids = [setup.open(bytes(2 * TURN_BYTES)) for _ in range(3)]
+    first = turns(setup.frames())[:6]
+    assert [stream_id for stream_id, _ in first] == ids * 2
+    assert all(TURN_BYTES - 2 * ROOM < size <= TURN_BYTES for _, size in first)
+
+
+def test_a_turn_goes_on_however_few_packets_go_at_a_time() -> None:
+    setup = FrameSender()
+    ids = [setup.open(bytes(2 * TURN_BYTES)) for _ in range(2)]
+    first = turns(frame for _ in range(20) for frame in setup.frames(3 * PACKET))[:4]
+    assert [stream_id for stream_id, _ in first] == ids * 2
+
+
+def test_what_a_stream_leaves_of_its_turn_is_not_taken_from_the_next() -> None:
+    setup = FrameSender()
+    setup.open(bytes(TURN_BYTES // 2))
+    ids = [setup.open(bytes(2 * TURN_BYTES)) for _ in range(2)]
+    (_, first), (second, size), (third, _), *_ = turns(setup.frames())
+    assert first == TURN_BYTES // 2
+    assert [second, third] == ids
+    assert size > TURN_BYTES - 2 * ROOM
 
 
 def test_small_streams_share_a_packet() -> None:

@@ -19,6 +19,7 @@ from .writing cimport StreamWriter
 cdef class FrameWriter(StreamWriter):
     cdef readonly OutgoingDatagrams datagrams
     cdef bint streams_first
+    cdef Py_ssize_t turn  # bytes that who stands first in line has sent since then
     # For packets of aioquic's builder.
     cdef unsigned char* scratch
     cdef Py_ssize_t scratch_size

@@ -34,8 +34,10 @@ from .writing cimport ALL, FULL, MIN_STREAM_ROOM, ONE_FIELD, StreamWriter
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilderStop
 
 from ..._speedups._inputs import as_bytes
+from ..frame_writer import TURN_BYTES
 
 cdef object _ACKED = QuicDeliveryState.ACKED
+cdef Py_ssize_t _TURN_BYTES = TURN_BYTES
 
 
 @cython.final
@@ -256,20 +258,25 @@ cdef class FrameWriter(StreamWriter):
         return ALL
 
     cdef int _write_streams(self) except -1:
-        """Serve ready streams in turn, each one frame of data at a time."""
+        """Serve ready streams in turn, each for `TURN_BYTES` at most or one frame."""
         cdef StreamTable table = self.table
         cdef QuicStream stream
+        cdef unsigned char* before
         cdef int written
         while table.line.count:
             stream = line_at(&table.line, 0)
+            before = self.out
             written = self.write_stream(stream)
             if written == FULL:
                 return FULL
-            line_pop(&table.line)
-            if written == ALL:
-                stream.is_queued = False
-                continue
-            line_push(&table.line, stream)
+            self.turn += self.out - before
+            if written == ALL or self.turn + (self.out - before) > _TURN_BYTES:
+                self.turn = 0
+                line_pop(&table.line)
+                if written == ALL:
+                    stream.is_queued = False
+                    continue
+                line_push(&table.line, stream)
             if self.room < MIN_STREAM_ROOM:
                 break  # the packet is as good as full
         return ALL
