@@ -34,6 +34,9 @@ FUZZER := $(VENV)/.fuzzer
 # More for pytest: make test ARGS="-k datagrams"
 ARGS ?=
 
+# How many tests run at a time: make test JOBS=1, for a debugger
+JOBS ?= auto
+
 # Minutes of fuzz (of CPU time, for each target), sanitize and soak, where they are not to be the usual ones; and which
 # fuzz targets, if not all: make fuzz MINUTES=1 TARGETS="engine frames"
 MINUTES ?=
@@ -63,23 +66,29 @@ build: $(INSTALLED)
 setup: build
 
 # One run per side of the kernels, and one of what is about QUIC with packets left to aioquic, as the pure side leaves
-# them too. What drives browsers or other implementations runs once: it spends its time outside of the kernels. Where
-# nothing could be compiled the only run is the pure one.
+# them too. What drives browsers or other implementations runs once, one test at a time: it spends its time outside of
+# the kernels, and a browser wants the machine for itself. Where nothing could be compiled the only side is the pure one.
+# That no test of a run has the name asked for (status 5) is no failure.
 OVER_QUIC := tests/unit/quic tests/network tests/leaks
+SEVERAL := --numprocesses=$(JOBS) --dist=loadfile -m "not browser and not peer"
+OUTSIDE := tests/e2e tests/peers
+PURE := env -u WTRANSPORT_REQUIRE_EXTENSIONS WTRANSPORT_NO_EXTENSIONS=1
 
 test: build driver
-	@if [ "$$($(BIN)/python -c 'from wtransport import _speedups; print(_speedups.BACKEND)')" = cython ]; then \
-		echo "== tests on the compiled kernels" && \
-		$(BIN)/python -m pytest $(ARGS) && \
-		echo "== tests on the compiled kernels over stock aioquic" && \
-		WTRANSPORT_QUIC=aioquic $(BIN)/python -m pytest $(ARGS) $(OVER_QUIC) && \
-		echo "== tests on the pure kernels" && \
-		env -u WTRANSPORT_REQUIRE_EXTENSIONS WTRANSPORT_NO_EXTENSIONS=1 \
-			$(BIN)/python -m pytest -m "not browser and not peer" $(ARGS); \
+	@set -e; backend=$$($(BIN)/python -c 'from wtransport import _speedups; print(_speedups.BACKEND)'); \
+	tests() { "$$@" || test $$? = $(if $(ARGS),5,0); }; \
+	if [ "$$backend" = cython ]; then \
+		echo "== tests on the compiled kernels"; \
+		tests $(BIN)/python -m pytest $(SEVERAL) $(ARGS); \
+		echo "== tests on the compiled kernels over stock aioquic"; \
+		tests env WTRANSPORT_QUIC=aioquic $(BIN)/python -m pytest $(SEVERAL) $(ARGS) $(OVER_QUIC); \
+		echo "== tests on the pure kernels"; \
 	else \
-		echo "== tests on the pure kernels (none are compiled here)" && \
-		WTRANSPORT_NO_EXTENSIONS=1 $(BIN)/python -m pytest $(ARGS); \
-	fi
+		echo "== tests on the pure kernels (none are compiled here)"; \
+	fi; \
+	tests $(PURE) $(BIN)/python -m pytest $(SEVERAL) $(ARGS); \
+	echo "== tests with browsers and other implementations, $$backend kernels"; \
+	tests $(BIN)/python -m pytest $(ARGS) $(OUTSIDE)
 
 # Rule by rule, on one side of the kernels; `test` runs the same on both. The page goes to build/conformance.md.
 conformance: build

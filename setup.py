@@ -7,6 +7,7 @@ WTRANSPORT_REQUIRE_EXTENSIONS set the same failure ends the build; with WTRANSPO
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -59,6 +60,12 @@ class BuildKernels(build_ext):  # type: ignore[misc]  # setuptools' base is Cyth
     """``build_ext`` that compiles all kernels or none."""
 
     extensions: list[Any]
+
+    def finalize_options(self) -> None:
+        """Let the C compiler run on all cores, unless ``--parallel`` says otherwise: a build is mostly its time."""
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = os.cpu_count() or 1
 
     def run(self) -> None:
         """Translate and compile; in place for a development install."""
