@@ -60,6 +60,7 @@ class BuildKernels(build_ext):  # type: ignore[misc]  # setuptools' base is Cyth
     """``build_ext`` that compiles all kernels or none."""
 
     extensions: list[Any]
+    parallel: int | None
 
     def finalize_options(self) -> None:
         """Let the C compiler run on all cores, unless ``--parallel`` says otherwise: a build is mostly its time."""
