@@ -8,7 +8,6 @@ Found at run time and called through prototypes declared here, of a part of its 
 from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_AS_STRING
-from libc.string cimport memcmp
 
 from .protection cimport IV_SIZE, MASK_SIZE, TAG_SIZE, PacketKeys
 
@@ -18,23 +17,29 @@ cdef extern from *:
     """
     #ifdef _WIN32
     #include <windows.h>
-    static void *crypto_open(const char *name) { return (void *) GetModuleHandleA(name); }
+    static void *crypto_open(const char *name, int only_loaded) { return (void *) GetModuleHandleA(name); }
     static void *crypto_symbol(void *library, const char *name)
     { return (void *) GetProcAddress((HMODULE) library, name); }
     #else
     #include <dlfcn.h>
-    static void *crypto_open(const char *name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL); }
+    #ifndef RTLD_NOLOAD
+    #define RTLD_NOLOAD 0
+    #endif
+    static void *crypto_open(const char *name, int only_loaded)
+    { return dlopen(*name ? name : NULL, RTLD_NOW | RTLD_LOCAL | (only_loaded && *name ? RTLD_NOLOAD : 0)); }
     static void *crypto_symbol(void *library, const char *name) { return dlsym(library, name); }
     #endif
     """
-    void* crypto_open(const char* name) nogil
+    void* crypto_open(const char* name, int only_loaded) nogil
     void* crypto_symbol(void* library, const char* name) nogil
 
-# Names that say which interface is behind them. macOS ends programs that ask for its own libcrypto without a version.
+# Names that say which interface is behind them; the last stands for the program itself, with what is linked into it.
+# macOS ends programs that ask for its own libcrypto without a version.
 _CANDIDATES = (
     "libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so.4", "libcrypto.3.dylib", "libcrypto.1.1.dylib",
     "/opt/homebrew/opt/openssl@3/lib/libcrypto.3.dylib", "/usr/local/opt/openssl@3/lib/libcrypto.3.dylib",
     "libcrypto-3.dll", "libcrypto-3-x64.dll", "libcrypto-3-arm64.dll", "libcrypto-1_1.dll", "libcrypto-1_1-x64.dll",
+    "",
 )
 
 cdef enum:
@@ -68,9 +73,9 @@ cdef void* _ciphers[6]  # EVP_CIPHER: AES-128-GCM, its ECB, AES-256-GCM, its ECB
 _NAMES = ("aes-128-gcm", "aes-256-gcm", "chacha20-poly1305")
 
 
-cdef bint _load(bytes name):
+cdef bint _load(bytes name, bint only_loaded):
     """Take the functions of one library; False when it is not there or misses one."""
-    cdef void* library = crypto_open(PyBytes_AS_STRING(name))
+    cdef void* library = crypto_open(PyBytes_AS_STRING(name), only_loaded)
     cdef void* functions[8]
     cdef void* maker
     cdef int i
@@ -220,10 +225,11 @@ def _answers():
 def _find():
     """Return the name of the library that is used, or None."""
     global _new_context
-    for name in _CANDIDATES:
-        if _load(name.encode()) and _answers():
-            return name
-        _new_context = NULL
+    for only_loaded in (True, False):
+        for name in _CANDIDATES:
+            if _load(name.encode(), only_loaded) and _answers():
+                return name or "the program"
+            _new_context = NULL
     return None
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from network import CLIENT_ADDRESS, SERVER_ADDRESS
 from port_pair import PortPair, limits
+from wtransport._quic._compiled.cryptography_keys import CryptographyKeys
 from wtransport._quic._compiled.packet_writer import MAX_BATCH
 
+from wtransport._quic._compiled import connection_state
 from wtransport._quic.port import DatagramsArrived, StreamBytes
 
 SIZE = 400_000
@@ -142,6 +144,15 @@ def test_keys_change_again_and_again(pair: PortPair) -> None:
         transfer(pair)
     assert len(set(secrets)) == 4
     assert client.packets_written > 1000
+
+
+def test_without_libcrypto_packets_are_protected_all_the_same(make_pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_state, "_KEYS", CryptographyKeys)
+    pair = make_pair().connect()
+    pair.server.on_event = reading(pair)
+    transfer(pair)
+    assert connection_of(pair.server).packets_read > 300
+    assert connection_of(pair.client).packets_written > 300
 
 
 def reading(pair: PortPair) -> Any:
