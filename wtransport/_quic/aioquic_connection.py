@@ -135,7 +135,7 @@ class StreamingConnection(PathMtuConnection):
         self._local_max_streams_uni.value = limits.max_streams_uni
         self._local_active_connection_id_limit = ACTIVE_CONNECTION_IDS
         self._ack_delay = ACK_DELAY
-        handlers = self._QuicConnection__frame_handlers  # type: ignore[attr-defined]
+        handlers = self._QuicConnection__frame_handlers
         handlers[RESET_STREAM_AT] = self._handle_reset_stream_at_frame, aioquic_module.EPOCHS("01")
 
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:

@@ -28,7 +28,7 @@ from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicErrorCode, QuicF
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
-from .recovering_connection import RecoveringConnection
+from .frugal_connection import FrugalConnection
 from .reset_tokens import ResetTokens
 
 MIN_STATELESS_RESET = 21
@@ -65,7 +65,7 @@ class _DebugLog(QuicConnectionAdapter):
     warning = debug
 
 
-class HardenedConnection(RecoveringConnection):
+class HardenedConnection(FrugalConnection):
     """A `QuicConnection` that resets and validates as the RFC has it."""
 
     def __init__(
@@ -172,13 +172,15 @@ class HardenedConnection(RecoveringConnection):
         self._state = QuicConnectionState.TERMINATED
         self._close_at = None
         self._close_pending = False
-        self._QuicConnection__frame_handlers.clear()  # type: ignore[attr-defined]
-        for space in self._spaces.values():
+        self._QuicConnection__frame_handlers = {}
+        for space in self._loss.spaces:
             self._loss.discard_space(space)  # what was sent has handlers here
         self._loss.watch_large_packets(0, None)
         self._loss.spaces = []
-        for kept in (self._cryptos, self._cryptos_initial, self._crypto_streams, self._crypto_buffers, self._spaces):
+        for kept in (self._cryptos, self._crypto_streams, self._spaces):
             kept.clear()
+        self._cryptos_initial = {}
+        self._crypto_buffers = {}
         vars(self).pop("receive_datagram", None)
         if self._connect_called or self._network_paths:
             self.tls.alpn_cb = None

@@ -11,6 +11,7 @@ from aioquic._buffer import Buffer, BufferReadError
 from aioquic.quic.connection import ACK_FRAME_CAPACITY, QuicConnection, QuicConnectionError, QuicReceiveContext
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
+from aioquic.quic.recovery import QuicPacketSpace
 from aioquic.tls import Epoch
 
 from .backend import IS_COMPILED
@@ -19,12 +20,17 @@ from .violations import TransportViolation
 
 if TYPE_CHECKING:
     Recovery = StockRecovery
-    PacketSpace = Any
+    PacketSpace = QuicPacketSpace
 elif IS_COMPILED:
     from ._compiled.recovery import Recovery
     from ._compiled.space import PacketSpace
 else:
     Recovery = StockRecovery
+    PacketSpace = QuicPacketSpace
+
+DISCARDED_SPACE = PacketSpace()
+"""Stands for the packet number spaces of discarded keys, in which no packet is sent or read."""
+DISCARDED_SPACE.discarded = True
 
 
 class _RecoveringConnection(QuicConnection):
