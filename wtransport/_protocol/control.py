@@ -49,7 +49,7 @@ _PRIORITY_UPDATES: Final = (H3_FRAME_TYPE_PRIORITY_UPDATE_REQUEST, H3_FRAME_TYPE
 class SettingsRead:
     """The peer's settings, the first item."""
 
-    settings: dict[int, int]
+    settings: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)

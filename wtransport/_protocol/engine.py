@@ -72,7 +72,7 @@ class Engine:
         self._sender = FieldSectionSender(port, encoder)
         self._critical = CriticalStreamTypes(self, self.decoder, encoder)
         self._local_settings = settings_of(config, is_client=is_client)
-        self._remote_settings: dict[int, int] = {}
+        self._remote_settings: Mapping[int, int] = {}
         self._control_id: int | None = None
         self._ending = ConnectionEnding(port)
         self._has_failed = False
@@ -464,7 +464,7 @@ class Engine:
             config=self._config,
         )
 
-    def on_settings(self, settings: dict[int, int]) -> None:
+    def on_settings(self, settings: Mapping[int, int]) -> None:
         """Take the peer's SETTINGS: choose the draft, and let the requests in that came before."""
         self.has_settings = True
         self._remote_settings = settings

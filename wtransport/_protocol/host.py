@@ -99,7 +99,7 @@ class EngineHost(Protocol):
     def allow_streams(self, *, unidirectional: bool) -> None:
         """Make sure that QUIC's limit does not hold back the streams that the sessions' limits allow."""
 
-    def on_settings(self, settings: dict[int, int]) -> None:
+    def on_settings(self, settings: Mapping[int, int]) -> None:
         """Take the peer's SETTINGS."""
 
     def on_goaway(self, identifier: int) -> None:

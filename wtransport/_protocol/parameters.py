@@ -17,7 +17,7 @@ from .settings import local_settings
 __all__ = ["new_session_flow", "settings_of"]
 
 
-def settings_of(config: ClientConfig | ServerConfig, *, is_client: bool) -> dict[int, int]:
+def settings_of(config: ClientConfig | ServerConfig, *, is_client: bool) -> Mapping[int, int]:
     """Return our SETTINGS; limits that the configuration leaves open (0) get sensible windows."""
     return local_settings(
         is_client=is_client,

@@ -7,7 +7,7 @@ uses the static table only. What the peer's QPACK streams may then say is next t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 import pylsqpack
 
@@ -72,11 +72,13 @@ class FieldDecoder:
         max_field_section_size: the limit we announced, in bytes as `field_section_size` counts them.
     """
 
-    __slots__ = ("_decoder", "_max_field_section_size")
+    __slots__ = ("_max_field_section_size",)
+
+    # One for all connections, as without tables nothing is kept from one section to the next; each has 4 KiB.
+    _decoder: ClassVar[pylsqpack.Decoder] = pylsqpack.Decoder(0, 0)
 
     def __init__(self, *, max_field_section_size: int = MAX_FIELD_SECTION_SIZE) -> None:
         """Begin with the tables empty."""
-        self._decoder = pylsqpack.Decoder(0, 0)
         self._max_field_section_size = max_field_section_size
 
     def decode(self, stream_id: int, payload: bytes) -> Fields:
@@ -96,6 +98,7 @@ class FieldDecoder:
         try:
             _, fields = self._decoder.feed_header(stream_id, payload)
         except (pylsqpack.DecompressionFailed, pylsqpack.StreamBlocked) as error:
+            FieldDecoder._decoder = pylsqpack.Decoder(0, 0)  # no other connection depends on what a failure leaves
             code = ErrorCodes.QPACK_DECOMPRESSION_FAILED
             raise ConnectionViolation(code, "field section cannot be decompressed") from error
         if field_section_size(fields) > self._max_field_section_size:

@@ -6,6 +6,8 @@ Which draft two sets of settings amount to is decided in `profiles`; where the f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from .._speedups import decode_varint, encode_varint
@@ -34,6 +36,8 @@ __all__ = ["MAX_FIELD_SECTION_SIZE", "decode_settings", "encode_settings", "loca
 # Chromium accepts: no header that a browser can send or take is refused.
 MAX_FIELD_SECTION_SIZE: Final = 65536
 
+_MAX_SHARED_SIZE: Final = 256  # bytes of a payload; ours has some fifty
+
 # RFC 9220, section 3; RFC 9297, section 2.1.1; draft-02, section 3.1.
 _BOOLEAN_SETTINGS: Final = frozenset(
     {
@@ -54,8 +58,10 @@ def encode_settings(settings: Mapping[int, int]) -> bytes:
     return b"".join(encode_varint(number) for pair in settings.items() for number in pair)
 
 
-def decode_settings(payload: bytes, *, sender_is_client: bool) -> dict[int, int]:
+def decode_settings(payload: bytes, *, sender_is_client: bool) -> Mapping[int, int]:
     """Read the payload of a SETTINGS frame; unknown ids (GREASE too) are kept.
+
+    Peers of one kind send the same ones, which share a mapping then.
 
     Raises:
         ConnectionViolation: H3_FRAME_ERROR when the payload ends inside a setting; H3_SETTINGS_ERROR when an id stands
@@ -63,6 +69,12 @@ def decode_settings(payload: bytes, *, sender_is_client: bool) -> dict[int, int]
 
     Source: RFC 9114, section 7.2.4; draft-ietf-webtrans-http3-16, section 3.1.
     """
+    decode = _decode if len(payload) <= _MAX_SHARED_SIZE else _decode.__wrapped__
+    return decode(payload, sender_is_client)
+
+
+@lru_cache(maxsize=64)
+def _decode(payload: bytes, sender_is_client: bool) -> Mapping[int, int]:
     settings: dict[int, int] = {}
     position = 0
     while position < len(payload):
@@ -75,7 +87,7 @@ def decode_settings(payload: bytes, *, sender_is_client: bool) -> dict[int, int]
             raise ConnectionViolation(ErrorCodes.H3_SETTINGS_ERROR, f"setting {identifier[0]:#x} stands twice")
         _check_setting(identifier[0], value[0], sender_is_client=sender_is_client)
         settings[identifier[0]] = value[0]
-    return settings
+    return MappingProxyType(settings)
 
 
 def _check_setting(identifier: int, value: int, *, sender_is_client: bool) -> None:
@@ -87,6 +99,7 @@ def _check_setting(identifier: int, value: int, *, sender_is_client: bool) -> No
         raise ConnectionViolation(ErrorCodes.H3_SETTINGS_ERROR, f"setting {identifier:#x} is {value}, not 0 or 1")
 
 
+@lru_cache(maxsize=64)
 def local_settings(
     *,
     is_client: bool,
@@ -95,8 +108,8 @@ def local_settings(
     initial_max_streams_uni: int,
     initial_max_streams_bidi: int,
     profile_b: bool = False,
-) -> dict[int, int]:
-    """Return the settings that we send, in sending order.
+) -> Mapping[int, int]:
+    """Return the settings that we send, in sending order; the same mapping for the same arguments.
 
     Args:
         is_client: a client announces one session where a draft asks both sides for a number, since it gets none.
@@ -135,4 +148,4 @@ def local_settings(
         SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI: initial_max_streams_bidi,
     }
     settings.update({identifier: limit for identifier, limit in limits.items() if limit})
-    return settings
+    return MappingProxyType(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -40,10 +39,12 @@ class ListenerTable:
         routes: routes made so far; look here first, then call `route`.
     """
 
+    __slots__ = ("_by_type", "_next_order", "routes")
+
     def __init__(self) -> None:
         self.routes: dict[str, tuple[Listener, ...]] = {}
         self._by_type: dict[str | None, list[Listener]] = {}
-        self._orders = itertools.count()
+        self._next_order = 0
 
     def route(self, event_type: str) -> tuple[Listener, ...]:
         """Return the listeners of an event type in the order in which they are to be called."""
@@ -70,7 +71,8 @@ class ListenerTable:
         self, event_type: str | None, handler: EventHandler, *, is_once: bool = False, is_waiter: bool = False
     ) -> Listener:
         """Register a handler and return its registration."""
-        order = _WAITERS_FIRST if is_waiter else next(self._orders)
+        order = _WAITERS_FIRST if is_waiter else self._next_order
+        self._next_order += 1
         listener = Listener(handler, order=order, is_once=is_once, is_waiter=is_waiter)
         self._by_type.setdefault(event_type, []).append(listener)
         self._forget_routes(event_type)

@@ -7,6 +7,7 @@ ends of a connection come to the same draft.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any
 
 from fuzzing.byte_source import ByteSource
@@ -119,7 +120,7 @@ def _read_settings(source: ByteSource, trace: Trace) -> None:
         check(decode_settings(again, sender_is_client=is_client) == settings, "settings do not survive")
         opening = control_stream_opening(settings)[1:]
         items = _items(ControlReader(is_client=not is_client), [opening], is_client=not is_client)
-        check(items == [repr(SettingsRead(settings))], f"our own opening is read as {items}")
+        check(items == [repr(SettingsRead(MappingProxyType(dict(settings))))], f"our own opening is read as {items}")
 
 
 def _choose(source: ByteSource, trace: Trace) -> None:

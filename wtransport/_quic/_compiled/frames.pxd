@@ -20,9 +20,6 @@ cdef class FrameWriter(StreamWriter):
     cdef readonly OutgoingDatagrams datagrams
     cdef bint streams_first
     cdef Py_ssize_t turn  # bytes that who stands first in line has sent since then
-    # For packets of aioquic's builder.
-    cdef unsigned char* scratch
-    cdef Py_ssize_t scratch_size
 
     # MAX_DATA and the like, then streams and datagrams in turns; returns the bytes written. With nothing written and
     # `is_cut` in a packet that is empty, datagrams may be too large for any: see `datagrams.drop_oversized`.
@@ -32,7 +29,6 @@ cdef class FrameWriter(StreamWriter):
     cdef int push_datagram(self, bytes data) except -1
 
     cdef int _push_to(self, object builder, bint limits) except -1
-    cdef unsigned char* _scratch_of(self, Py_ssize_t size) except NULL
     cdef int _write_limits(self) except -1
     cdef int _announce_streams(self, StreamLimit limit, bint unidirectional) except -1
     cdef int _announce(self, int64_t frame_type, object owner, int64_t limit) except -1

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
@@ -64,9 +63,6 @@ cdef class FrameWriter(StreamWriter):
 
     def __cinit__(self, StreamTable table not None):
         self.datagrams = OutgoingDatagrams()
-
-    def __dealloc__(self):
-        PyMem_Free(self.scratch)
 
     @property
     def has_work(self):
@@ -161,7 +157,8 @@ cdef class FrameWriter(StreamWriter):
         """Write one kind of frames, or those of streams and datagrams, into the builder's packet."""
         cdef Py_ssize_t room = builder.remaining_flight_space, size
         cdef _SentFrames sent = _SentFrames.__new__(_SentFrames)
-        cdef unsigned char* out = self._scratch_of(room)
+        cdef bytes scratch = PyBytes_FromStringAndSize(NULL, max(room, 0))
+        cdef unsigned char* out = <unsigned char*> PyBytes_AS_STRING(scratch)
         sent.writer = self
         self.begin(out, room, &sent.frames)
         if limits:
@@ -175,17 +172,6 @@ cdef class FrameWriter(StreamWriter):
         if self.is_cut:
             raise QuicPacketBuilderStop
         return 0
-
-    cdef unsigned char* _scratch_of(self, Py_ssize_t size) except NULL:
-        """Return memory for so many bytes, which are overwritten by the next packet."""
-        cdef unsigned char* memory = self.scratch
-        if memory == NULL or size > self.scratch_size:
-            memory = <unsigned char*> PyMem_Realloc(memory, max(size, 2048))
-            if memory == NULL:
-                raise MemoryError
-            self.scratch = memory
-            self.scratch_size = max(size, 2048)
-        return memory
 
     # Frames, into the packet that `begin` named.
 

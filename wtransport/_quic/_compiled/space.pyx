@@ -21,7 +21,8 @@ cdef enum:
     # An acknowledgement does not wait once so many ack-eliciting packets do: the sender's window grows by what it is told.
     ACK_EVERY = 10
     # Records of a ring's first memory, and the most that an empty one keeps.
-    FIRST_CAPACITY = 16
+    FIRST_CAPACITY = 4  # most connections are quiet, and have no more packets under way
+    KEPT_CAPACITY = 16
     # The largest ACK frame that is ever written: type, largest, delay, count, and 64 ranges.
     LARGEST_ACK = 1 + 8 + 8 + 1 + 8 + 16 * MAX_RANGES
 
@@ -213,7 +214,7 @@ cdef class PacketSpace:
                 self.lost_since = packet.time
             self.sent_head = (self.sent_head + 1) & (self.sent_capacity - 1)
             self.sent_count -= 1
-        if self.sent_capacity > FIRST_CAPACITY:
+        if self.sent_capacity > KEPT_CAPACITY:
             self.clear_sent()
 
     cdef void clear_sent(self) noexcept:
