@@ -5,55 +5,68 @@ A server looks at a client's first packet before it makes a connection, which ne
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aioquic.quic.crypto import (
     INITIAL_CIPHER_SUITE,
     INITIAL_SALT_VERSION_1,
     INITIAL_SALT_VERSION_2,
-    CryptoContext,
-    CryptoPair,
 )
 from aioquic.quic.packet import QuicProtocolVersion
 from aioquic.tls import cipher_suite_hash
 
+from .backend import IS_COMPILED
 from .key_schedule import hkdf_expand_label, hkdf_extract
+
+if TYPE_CHECKING or not IS_COMPILED:
+    from aioquic.quic.crypto import CryptoContext as _Context
+    from aioquic.quic.crypto import CryptoPair as _Pair
+else:
+    from ._compiled.packet_keys import PacketContext as _Context
+    from ._compiled.packet_keys import PacketPair as _Pair
 
 __all__ = ["InitialCryptoPair", "first_packet_keys"]
 
 _HASH = cipher_suite_hash(INITIAL_CIPHER_SUITE)
 
-_last: dict[tuple[bytes, int], tuple[CryptoContext, bytes]] = {}
+_last: dict[tuple[bytes, int], tuple[_Context, bytes]] = {}
 """What `first_packet_keys` made last, for the connection that may come of it; with the secret it was made from."""
 
 
-def first_packet_keys(connection_id: bytes, version: int) -> CryptoContext:
+def first_packet_keys(connection_id: bytes, version: int) -> _Context:
     """Return what a server reads a client's first packet with.
 
     Args:
         connection_id: the destination connection id of the packet.
         version: the QUIC version, as it is on the wire.
     """
-    salt = INITIAL_SALT_VERSION_2 if version == QuicProtocolVersion.VERSION_2 else INITIAL_SALT_VERSION_1
-    secret = hkdf_extract(_HASH, salt, connection_id)
-    keys = CryptoContext()
+    secret = _initial_secret(connection_id, version)
+    keys = _Context()
     _set_up(keys, secret, b"client in", version)
     _last.clear()
     _last[connection_id, version] = keys, secret
     return keys
 
 
-class InitialCryptoPair(CryptoPair):
+class InitialCryptoPair(_Pair):
     """Both directions' keys, for `QuicConnection`; what `first_packet_keys` made before is not made again."""
 
     def setup_initial(self, cid: bytes, is_client: bool, version: int) -> None:
         """Derive the keys of Initial packets."""
         made = None if is_client else _last.pop((cid, version), None)
         if made is None:
-            super().setup_initial(cid, is_client, version)
+            secret = _initial_secret(cid, version)
+            _set_up(self.recv, secret, b"server in" if is_client else b"client in", version)
         else:
             self.recv, secret = made
-            _set_up(self.send, secret, b"server in", version)
+        _set_up(self.send, secret, b"client in" if is_client else b"server in", version)
 
 
-def _set_up(keys: CryptoContext, initial_secret: bytes, label: bytes, version: int) -> None:
+def _initial_secret(connection_id: bytes, version: int) -> bytes:
+    salt = INITIAL_SALT_VERSION_2 if version == QuicProtocolVersion.VERSION_2 else INITIAL_SALT_VERSION_1
+    return hkdf_extract(_HASH, salt, connection_id)
+
+
+def _set_up(keys: _Context, initial_secret: bytes, label: bytes, version: int) -> None:
     secret = hkdf_expand_label(_HASH, initial_secret, label, b"", _HASH.digest_size)
     keys.setup(cipher_suite=INITIAL_CIPHER_SUITE, secret=secret, version=version)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aioquic.tls import CipherSuite, cipher_suite_hash
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
-__all__ = ["KeySchedule", "KeyScheduleProxy", "hkdf_expand_label", "hkdf_extract"]
+from .backend import IS_COMPILED
+
+__all__ = ["KeySchedule", "KeyScheduleProxy", "PureKeySchedule", "hkdf_expand_label", "hkdf_extract"]
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -65,7 +67,7 @@ def _label(label: bytes, length: int) -> bytes:
     return length.to_bytes(2) + bytes([6 + len(label)]) + b"tls13 " + label
 
 
-class KeySchedule:
+class PureKeySchedule:
     """The secrets of one handshake, and the hash of its transcript."""
 
     def __init__(self, cipher_suite: CipherSuite) -> None:
@@ -109,6 +111,16 @@ class KeySchedule:
 def _empty_hash(name: str) -> bytes:
     digest: bytes = _CONSTRUCTORS[name][0]().digest()
     return digest
+
+
+if TYPE_CHECKING or not IS_COMPILED:
+    _KeySchedule = PureKeySchedule
+else:
+    from ._compiled.key_schedule import KeySchedule as _KeySchedule
+
+
+class KeySchedule(_KeySchedule):
+    """The secrets of one handshake, and the hash of its transcript."""
 
 
 class KeyScheduleProxy:

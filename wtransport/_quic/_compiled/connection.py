@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from aioquic.tls import CipherSuite, Direction, Epoch
-
 from ..aioquic_connection import StreamingConnection
 from .packet_writer import PacketWriter  # type: ignore[import-not-found]
 
 
 class CompiledConnection(PacketWriter, StreamingConnection):  # type: ignore[misc]  # the kernel has no types
     """A `StreamingConnection` whose packets go through the data path wherever that knows all of what is in them."""
-
-    def _update_traffic_key(self, direction: Direction, epoch: Epoch, cipher_suite: CipherSuite, secret: bytes) -> None:
-        if epoch is Epoch.ONE_RTT:
-            if direction is Direction.DECRYPT:
-                self._first_read_secret = secret
-            else:
-                self._first_write_secret = secret
-        super()._update_traffic_key(direction, epoch, cipher_suite, secret)
 
     # What aioquic calls whenever keys change: at the handshake, at a key update, at the end.
 

@@ -66,9 +66,7 @@ cdef class ConnectionState:
     cdef object path
     cdef object address
     cdef object challenges
-    # Packet protection: None while it has to be derived.
-    cdef public bytes _first_read_secret
-    cdef public bytes _first_write_secret
+    # Packet protection: None while it has to be taken.
     cdef PacketKeys read_keys
     cdef PacketKeys write_keys
     cdef int key_phase
@@ -77,5 +75,5 @@ cdef class ConnectionState:
     cdef bint take_path(self) except -1
     cdef double idle_timeout(self) noexcept
 
-    cdef bint _derive_keys(self) except -1
+    cdef bint _take_keys(self) except -1
     cdef int _begin(self) except -1

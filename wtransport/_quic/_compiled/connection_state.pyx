@@ -10,22 +10,10 @@ from __future__ import annotations
 from libc.math cimport INFINITY, fmax, fmin, isinf
 
 from .frames cimport FrameWriter
+from .packet_keys cimport PacketPair
 from .sent cimport FRAME_ACK, SentFrame
 
 from aioquic.quic.connection import QuicConnectionState
-from aioquic.quic.crypto import derive_key_iv_hp
-from aioquic.tls import CipherSuite
-
-from .cryptography_keys import CryptographyKeys
-from .libcrypto_keys import LIBRARY, LibcryptoKeys
-
-_CIPHERS = {
-    CipherSuite.AES_128_GCM_SHA256: "aes-128-gcm",
-    CipherSuite.AES_256_GCM_SHA384: "aes-256-gcm",
-    CipherSuite.CHACHA20_POLY1305_SHA256: "chacha20-poly1305",
-}
-
-_KEYS = CryptographyKeys if LIBRARY is None else LibcryptoKeys
 
 KEY_UPDATE_PACKETS = 1 << 22
 """Packets after which keys are updated: half of what AES-GCM may protect with one key (RFC 9001, 6.6)."""
@@ -77,7 +65,7 @@ cdef class ConnectionState:
             and not self._close_pending
             and self._state is _CONNECTED
             and self._quic_logger is None
-            and (self.read_keys is not None or self._derive_keys())
+            and (self.read_keys is not None or self._take_keys())
         )
 
     cdef bint take_path(self) except -1:
@@ -115,16 +103,16 @@ cdef class ConnectionState:
         self.forget_keys()
         self._application_keys = None
 
-    cdef bint _derive_keys(self) except -1:
-        """Make the packet keys of the current phase; False when aioquic has none."""
-        pair = self._application_keys
+    cdef bint _take_keys(self) except -1:
+        """Take the packet keys of the current phase; False when there are none."""
+        cdef PacketPair pair = self._application_keys
         if pair is None or pair.recv.aead is None or pair.send.aead is None:
             return False
         if self.recovery is None:
             self._begin()
         self.key_phase = pair.recv.key_phase
-        self.write_keys = _keys_of(pair.send, self._first_write_secret)
-        self.read_keys = _keys_of(pair.recv, self._first_read_secret)
+        self.write_keys = pair.send.aead
+        self.read_keys = pair.recv.aead
         return True
 
     cdef int _begin(self) except -1:
@@ -140,12 +128,3 @@ cdef class ConnectionState:
         self.recovery = self._loss
         self.recovery.set_sink(self._writer, _on_fate)
         return 0
-
-
-def _keys_of(context, first_secret):
-    """Return the keys of one of aioquic's contexts."""
-    suite, version = context.cipher_suite, context.version
-    key, iv, header_key = derive_key_iv_hp(cipher_suite=suite, secret=context.secret, version=version)
-    if context.secret != first_secret:
-        header_key = derive_key_iv_hp(cipher_suite=suite, secret=first_secret, version=version)[2]
-    return _KEYS(_CIPHERS[suite], key, iv, header_key)

@@ -9,29 +9,10 @@ from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_AS_STRING
 
+from .libcrypto cimport crypto_open, crypto_symbol
 from .protection cimport IV_SIZE, MASK_SIZE, TAG_SIZE, PacketKeys
 
 import _ssl  # noqa: F401 - loads libcrypto, where Python has one
-
-cdef extern from *:
-    """
-    #ifdef _WIN32
-    #include <windows.h>
-    static void *crypto_open(const char *name, int only_loaded) { return (void *) GetModuleHandleA(name); }
-    static void *crypto_symbol(void *library, const char *name)
-    { return (void *) GetProcAddress((HMODULE) library, name); }
-    #else
-    #include <dlfcn.h>
-    #ifndef RTLD_NOLOAD
-    #define RTLD_NOLOAD 0
-    #endif
-    static void *crypto_open(const char *name, int only_loaded)
-    { return dlopen(*name ? name : NULL, RTLD_NOW | RTLD_LOCAL | (only_loaded && *name ? RTLD_NOLOAD : 0)); }
-    static void *crypto_symbol(void *library, const char *name) { return dlsym(library, name); }
-    #endif
-    """
-    void* crypto_open(const char* name, int only_loaded) nogil
-    void* crypto_symbol(void* library, const char* name) nogil
 
 # Names that say which interface is behind them; the last stands for the program itself, with what is linked into it.
 # macOS ends programs that ask for its own libcrypto without a version.

@@ -1,0 +1,1 @@
+"""What a connection costs from dial to close."""
