@@ -140,6 +140,8 @@ def _install() -> None:
         setattr(crypto, name, replacements[name])
     vars(tls)["crypto"] = CryptoModule()
     vars(connection)["CryptoPair"] = InitialCryptoPair
+    # Members are looked up in dictionaries hundreds of times for a connection; the hash of an enumeration is in Python.
+    type.__setattr__(tls.Epoch, "__hash__", object.__hash__)
     # A pure function that makes the same 33 sets for every connection.
     connection.EPOCHS = cache(connection.EPOCHS)
 

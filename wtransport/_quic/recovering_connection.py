@@ -5,16 +5,26 @@ Knows aioquic's privates. Which of the two it is, is `backend`'s choice, for the
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aioquic._buffer import Buffer, BufferReadError
-from aioquic.quic.connection import ACK_FRAME_CAPACITY, QuicConnection, QuicConnectionError, QuicReceiveContext
+from aioquic.quic.connection import (
+    ACK_FRAME_CAPACITY,
+    CRYPTO_BUFFER_SIZE,
+    MAX_EARLY_DATA,
+    QuicConnection,
+    QuicConnectionError,
+    QuicReceiveContext,
+)
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketSpace
-from aioquic.tls import Epoch
+from aioquic.quic.stream import QuicStream
+from aioquic.tls import Context, Epoch, ExtensionType
 
 from .backend import IS_COMPILED
+from .initial_keys import InitialCryptoPair
 from .stock_recovery import StockRecovery
 from .violations import TransportViolation
 
@@ -31,6 +41,11 @@ else:
 DISCARDED_SPACE = PacketSpace()
 """Stands for the packet number spaces of discarded keys, in which no packet is sent or read."""
 DISCARDED_SPACE.discarded = True
+
+_HANDSHAKE_EPOCHS = Epoch.INITIAL, Epoch.HANDSHAKE, Epoch.ONE_RTT
+
+_NO_KEYS = InitialCryptoPair()
+"""Of 0-RTT packets, which nobody sends or reads here."""
 
 
 class _RecoveringConnection(QuicConnection):
@@ -70,9 +85,48 @@ class CompiledRecoveringConnection(_RecoveringConnection):
     """A `QuicConnection` over the compiled recovery, which reads and writes acknowledgements by itself."""
 
     def _initialize(self, peer_cid: bytes) -> None:
-        super()._initialize(peer_cid)
-        self._spaces = {epoch: PacketSpace(is_application_data=epoch is Epoch.ONE_RTT) for epoch in self._spaces}
+        if self._quic_logger is None and self._configuration.session_ticket is None:
+            self._begin_handshake(peer_cid)
+        else:
+            super()._initialize(peer_cid)
+        self._spaces = {epoch: PacketSpace(is_application_data=epoch is Epoch.ONE_RTT) for epoch in _HANDSHAKE_EPOCHS}
         self._loss.spaces = list(self._spaces.values())
+
+    def _begin_handshake(self, peer_cid: bytes) -> None:
+        """Do what aioquic does, without what only its log or a session ticket needs: half of it."""
+        configuration = self._configuration
+        self.tls = context = Context(
+            alpn_protocols=configuration.alpn_protocols,
+            cadata=configuration.cadata,
+            cafile=configuration.cafile,
+            capath=configuration.capath,
+            cipher_suites=configuration.cipher_suites,
+            is_client=self._is_client,
+            logger=self._logger,
+            max_early_data=None if self._is_client else MAX_EARLY_DATA,
+            server_name=configuration.server_name,
+            verify_mode=configuration.verify_mode,
+        )
+        context.certificate = configuration.certificate
+        context.certificate_chain = configuration.certificate_chain
+        context.certificate_private_key = configuration.private_key
+        parameters = self._serialize_transport_parameters()
+        context.handshake_extensions = [(ExtensionType.QUIC_TRANSPORT_PARAMETERS, parameters)]
+        context.alpn_cb = self._alpn_handler
+        context.update_traffic_key_cb = self._update_traffic_key
+        self._cryptos_initial = {}
+        for version in configuration.supported_versions:
+            self._cryptos_initial[version] = pair = InitialCryptoPair()
+            pair.setup_initial(peer_cid, self._is_client, version)
+        updated, retired = partial(self._log_key_updated, "1rtt"), partial(self._log_key_retired, "1rtt")
+        self._cryptos = {
+            Epoch.INITIAL: self._cryptos_initial[self._version],
+            Epoch.ZERO_RTT: _NO_KEYS,
+            Epoch.HANDSHAKE: InitialCryptoPair(),
+            Epoch.ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),
+        }
+        self._crypto_buffers = {epoch: Buffer(capacity=CRYPTO_BUFFER_SIZE) for epoch in _HANDSHAKE_EPOCHS}
+        self._crypto_streams = {epoch: QuicStream() for epoch in _HANDSHAKE_EPOCHS}
 
     def _payload_received(
         self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False
