@@ -16,7 +16,11 @@ from aioquic.tls import AlertDecodeError
 
 from . import key_schedule
 from .authorities import CryptoModule
+from .backend import IS_COMPILED
 from .initial_keys import InitialCryptoPair
+
+if IS_COMPILED:
+    from ._compiled.packet_builder import make_builder  # type: ignore[import-not-found]
 
 __all__ = ["PullBlock", "PushBlock", "PushExtension", "PushMessage"]
 
@@ -140,6 +144,8 @@ def _install() -> None:
         setattr(crypto, name, replacements[name])
     vars(tls)["crypto"] = CryptoModule()
     vars(connection)["CryptoPair"] = InitialCryptoPair
+    if IS_COMPILED:
+        vars(connection)["QuicPacketBuilder"] = make_builder
     # Members are looked up in dictionaries hundreds of times for a connection; the hash of an enumeration is in Python.
     type.__setattr__(tls.Epoch, "__hash__", object.__hash__)
     # A pure function that makes the same 33 sets for every connection.

@@ -120,7 +120,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             pair.setup_initial(peer_cid, self._is_client, version)
         updated, retired = partial(self._log_key_updated, "1rtt"), partial(self._log_key_retired, "1rtt")
         self._cryptos = {
-            Epoch.INITIAL: self._cryptos_initial[self._version],
+            Epoch.INITIAL: self._cryptos_initial[self._version or configuration.supported_versions[0]],
             Epoch.ZERO_RTT: _NO_KEYS,
             Epoch.HANDSHAKE: InitialCryptoPair(),
             Epoch.ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),

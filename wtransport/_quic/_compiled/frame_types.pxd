@@ -8,6 +8,7 @@ cdef enum FrameType:
     ACK_ECN = 0x03
     RESET_STREAM = 0x04
     STOP_SENDING = 0x05
+    CRYPTO = 0x06
     STREAM = 0x08  # to 0x0F
     STREAM_FIN = 0x01
     STREAM_LENGTH = 0x02

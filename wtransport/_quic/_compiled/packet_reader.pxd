@@ -2,11 +2,11 @@
 
 from libc.stdint cimport uint64_t
 
-from .connection_state cimport ConnectionState
+from .handshake_reader cimport HandshakeReader
 from .parsing cimport Frame
 
 
-cdef class PacketReader(ConnectionState):
+cdef class PacketReader(HandshakeReader):
     cdef int read_packet(self, object data, object address, double now) except -1
 
     cdef int _act(self, Frame* frame, double now) except -1

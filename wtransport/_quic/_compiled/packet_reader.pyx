@@ -51,7 +51,7 @@ cdef enum Outcome:
 cdef Py_ssize_t _MAX_EVENT_DATAGRAMS = MAX_EVENT_DATAGRAMS
 
 
-cdef class PacketReader(ConnectionState):
+cdef class PacketReader(HandshakeReader):
     """What a connection receives; see the module's docstring."""
 
     def take_datagram(self, data, addr, now):
