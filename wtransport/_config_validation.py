@@ -25,7 +25,7 @@ from .constants import (
 )
 from .exceptions import certificate_not_found, invalid_config
 
-__all__ = ["LOG_LEVELS", "RULES", "Rule", "check_pairs", "normalized_origin"]
+__all__ = ["FILES", "LOG_LEVELS", "RULES", "Rule", "check_pairs", "normalized_origin"]
 
 Rule: TypeAlias = Callable[[str, Any], None]
 
@@ -285,6 +285,9 @@ RULES: dict[str, dict[str, Rule]] = {
         "verify_mode": _verify_mode,
     },
 }
+
+FILES = frozenset({"ca_certs", "certfile", "keyfile"})
+"""Settings that name a file, which may come and go."""
 
 
 def check_pairs(*, certfile: str | None, keyfile: str | None) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import ssl
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Self
 
 from . import constants as c
-from ._config_validation import RULES, check_pairs
-from .exceptions import invalid_config
+from ._config_validation import FILES, RULES, check_pairs
+from .exceptions import ConfigurationError, invalid_config
 from .types import Headers, MiddlewareProtocol
 
 __all__ = ["ClientConfig", "ServerConfig"]
@@ -102,12 +103,13 @@ class _CommonConfig:
     def __post_init__(self) -> None:
         self.validate()
         # A later change to the caller's own list or dict must not get in unchecked.
-        for each in fields(self):
-            value = getattr(self, each.name)
+        kind: Any = type(self)
+        for name in _containers(kind):
+            value = getattr(self, name)
             if isinstance(value, list | tuple):
-                setattr(self, each.name, list(value))
+                setattr(self, name, list(value))
             elif isinstance(value, dict):
-                setattr(self, each.name, dict(value))
+                setattr(self, name, dict(value))
 
     @classmethod
     def from_dict(cls, *, config_dict: dict[str, Any]) -> Self:
@@ -324,8 +326,34 @@ class ServerConfig(_CommonConfig):
 
 
 def _check_fields(config: _CommonConfig, kind: str) -> None:
+    # A client for each connection has a configuration for each, in which most values are the default, and so are fine.
+    made_by: Any = type(config)
+    defaults = _valid_defaults(made_by, kind)
     for key, rule in RULES[kind].items():
-        rule(key, getattr(config, key))
+        value = getattr(config, key)
+        if value is not defaults.get(key, MISSING):
+            rule(key, value)
+
+
+@cache
+def _valid_defaults(kind: Any, rules: str) -> dict[str, Any]:
+    """Return the defaults that are valid whenever they are looked at: no paths, and not what a subclass got wrong."""
+    valid = {}
+    for each in fields(kind):
+        if each.default is MISSING or each.name not in RULES[rules] or (each.name in FILES and each.default):
+            continue
+        try:
+            RULES[rules][each.name](each.name, each.default)
+        except ConfigurationError:
+            continue
+        valid[each.name] = each.default
+    return valid
+
+
+@cache
+def _containers(kind: Any) -> list[str]:
+    """Return the names of the fields that may hold a list or a dict."""
+    return [each.name for each in fields(kind) if str(each.type).startswith(("list", "Headers"))]
 
 
 def _copied(value: Any) -> Any:

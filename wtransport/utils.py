@@ -71,7 +71,8 @@ def apply_log_level(*, level: str, debug: bool = False) -> None:
         raise ValueError(f"level must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {level!r}")
     logger = logging.getLogger("wtransport")
     if logger.level in (logging.NOTSET, _applied_level):
-        logger.setLevel(number)
+        if logger.level != number:  # setting it makes every logger forget what it is enabled for
+            logger.setLevel(number)
         _applied_level = number
 
 

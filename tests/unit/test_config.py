@@ -292,3 +292,29 @@ def test_server_presets(pem: str) -> None:
     config = ServerConfig.create_for_production(host="::", port=443, certfile=pem, keyfile=pem, ca_certs=pem)
     assert (config.bind_host, config.bind_port, config.certfile, config.ca_certs) == ("::", 443, pem, pem)
     assert not config.debug
+
+
+def test_a_default_of_a_subclass_is_checked_like_any_value(tmp_path):
+    @dataclasses.dataclass(kw_only=True)
+    class Careless(ClientConfig):
+        retry_delay: float = -1.0
+
+    with pytest.raises(ConfigurationError):
+        Careless()
+    assert Careless(retry_delay=1.0).retry_delay == 1.0
+    path = tmp_path / "ca.pem"
+    path.write_text("")
+
+    @dataclasses.dataclass(kw_only=True)
+    class Private(ClientConfig):
+        ca_certs: str | None = str(path)
+
+    assert Private().ca_certs == str(path)
+    path.unlink()
+    with pytest.raises(CertificateError):
+        Private()
+
+
+def test_a_value_that_only_equals_a_default_is_checked():
+    with pytest.raises(ConfigurationError):
+        ClientConfig(max_retries=float(ClientConfig().max_retries))

@@ -7,122 +7,36 @@ classes of its modules, none of them private; tests compare each with the origin
 from __future__ import annotations
 
 from functools import cache
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from aioquic import tls
-from aioquic._buffer import Buffer
 from aioquic.quic import connection, crypto
-from aioquic.tls import AlertDecodeError
 
 from . import key_schedule
 from .authorities import CryptoModule
 from .backend import IS_COMPILED
 from .initial_keys import InitialCryptoPair
 
+if TYPE_CHECKING or not IS_COMPILED:
+    from . import tls_blocks as blocks
+else:
+    from ._compiled import tls_blocks as blocks
 if IS_COMPILED:
     from ._compiled.packet_builder import make_builder  # type: ignore[import-not-found]
 
-__all__ = ["PullBlock", "PushBlock", "PushExtension", "PushMessage"]
+__all__ = ["PullBlock", "PushBlock"]
 
 
-class PushBlock:
+class PushBlock(blocks.PushBlock):
     """Writes what is written meanwhile with its length ahead."""
-
-    __slots__ = ("_buf", "_capacity", "_start")
-
-    def __init__(self, buf: Buffer, capacity: int) -> None:
-        """Make a context manager; `capacity` is the number of bytes of the length."""
-        self._buf = buf
-        self._capacity = capacity
-
-    def __enter__(self) -> None:
-        """Leave room for the length."""
-        self._start = self._buf.tell() + self._capacity
-        self._buf.seek(self._start)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Write the length."""
-        if kind is None:
-            buf, capacity = self._buf, self._capacity
-            end = buf.tell()
-            buf.seek(self._start - capacity)
-            buf.push_bytes((end - self._start).to_bytes(capacity))
-            buf.seek(end)
-
-
-class PushExtension(PushBlock):
-    """Writes an extension: its type, its length, and what is written meanwhile."""
 
     __slots__ = ()
 
-    def __init__(self, buf: Buffer, extension_type: int) -> None:
-        """Make a context manager."""
-        super().__init__(buf, 2)
-        buf.push_uint16(extension_type)
 
-
-class PullBlock:
+class PullBlock(blocks.PullBlock):
     """Reads a length, and sees to it that so much is read meanwhile."""
 
-    __slots__ = ("_buf", "_capacity", "_end")
-
-    def __init__(self, buf: Buffer, capacity: int) -> None:
-        """Make a context manager; `capacity` is the number of bytes of the length."""
-        self._buf = buf
-        self._capacity = capacity
-
-    def __enter__(self) -> int:
-        """Return the length."""
-        buf = self._buf
-        length = int.from_bytes(buf.pull_bytes(self._capacity))
-        self._end = buf.tell() + length
-        return length
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Compare.
-
-        Raises:
-            AlertDecodeError: more or less was read.
-        """
-        if kind is None and self._buf.tell() != self._end:
-            raise AlertDecodeError("extra bytes at the end of a block")
-
-
-class PushMessage:
-    """Adds what is written meanwhile to the transcript."""
-
-    __slots__ = ("_buf", "_schedule", "_start")
-
-    def __init__(self, schedule: key_schedule.KeySchedule | key_schedule.KeyScheduleProxy, buf: Buffer) -> None:
-        """Make a context manager."""
-        self._schedule = schedule
-        self._buf = buf
-
-    def __enter__(self) -> None:
-        """Remember where the message begins."""
-        self._start = self._buf.tell()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Add the message."""
-        if kind is None:
-            self._schedule.update_hash(self._buf.data_slice(self._start, self._buf.tell()))
-
-
-def push_opaque(buf: Buffer, capacity: int, value: bytes) -> None:
-    """Write bytes with their length ahead."""
-    buf.push_bytes(len(value).to_bytes(capacity))
-    buf.push_bytes(value)
-
-
-def pull_opaque(buf: Buffer, capacity: int) -> bytes:
-    """Read bytes with their length ahead."""
-    return buf.pull_bytes(int.from_bytes(buf.pull_bytes(capacity)))
+    __slots__ = ()
 
 
 def _install() -> None:
@@ -132,11 +46,13 @@ def _install() -> None:
         "hkdf_expand_label": key_schedule.hkdf_expand_label,
         "hkdf_extract": key_schedule.hkdf_extract,
         "pull_block": PullBlock,
-        "pull_opaque": pull_opaque,
+        "pull_list": blocks.pull_list,
+        "pull_opaque": blocks.pull_opaque,
         "push_block": PushBlock,
-        "push_extension": PushExtension,
-        "push_message": PushMessage,
-        "push_opaque": push_opaque,
+        "push_extension": blocks.PushExtension,
+        "push_list": blocks.push_list,
+        "push_message": blocks.PushMessage,
+        "push_opaque": blocks.push_opaque,
     }
     for name, replacement in replacements.items():
         setattr(tls, name, replacement)

@@ -64,6 +64,11 @@ class _DebugLog(QuicConnectionAdapter):
 
     warning = debug
 
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log for information, asked in the same way."""
+        if self.logger.isEnabledFor(logging.INFO):
+            super().info(msg, *args, **kwargs)
+
 
 class HardenedConnection(FrugalConnection):
     """A `QuicConnection` that resets and validates as the RFC has it."""

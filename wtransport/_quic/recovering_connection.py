@@ -5,10 +5,12 @@ Knows aioquic's privates. Which of the two it is, is `backend`'s choice, for the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aioquic._buffer import Buffer, BufferReadError
+from aioquic.quic import connection as aioquic_module
 from aioquic.quic.connection import (
     ACK_FRAME_CAPACITY,
     CRYPTO_BUFFER_SIZE,
@@ -19,7 +21,7 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
-from aioquic.quic.recovery import QuicPacketSpace
+from aioquic.quic.recovery import QuicPacketRecovery, QuicPacketSpace
 from aioquic.quic.stream import QuicStream
 from aioquic.tls import Context, Epoch, ExtensionType
 
@@ -53,16 +55,18 @@ class _RecoveringConnection(QuicConnection):
 
     _loss: Recovery
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        configuration = self._configuration
-        self._loss = Recovery(
-            congestion_control_algorithm=configuration.congestion_control_algorithm,
-            initial_rtt=configuration.initial_rtt,
-            max_datagram_size=self._max_datagram_size,
-            peer_completed_address_validation=not self._is_client,
-            send_probe=self._send_probe,
-        )
+
+def _make_recovery(
+    *, send_probe: Callable[[], None], quic_logger: Any = None, logger: Any = None, **options: Any
+) -> QuicPacketRecovery:
+    """Return what a connection that is made is to have: ours, or aioquic's own for other users of aioquic."""
+    if isinstance(getattr(send_probe, "__self__", None), _RecoveringConnection):
+        return Recovery(send_probe=send_probe, **options)
+    return QuicPacketRecovery(send_probe=send_probe, quic_logger=quic_logger, logger=logger, **options)
+
+
+# It is made in the middle of aioquic's constructor; one that is thrown away costs as much.
+vars(aioquic_module)["QuicPacketRecovery"] = _make_recovery
 
 
 class StockRecoveringConnection(_RecoveringConnection):

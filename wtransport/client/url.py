@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from ..constants import DEFAULT_SECURE_PORT
@@ -42,6 +43,11 @@ def parse_url(*, url: URL) -> URLParts:
     """
     if not isinstance(url, str):
         raise invalid_config(key="url", value=url, reason="must be a string")
+    return _parts(url)
+
+
+@lru_cache(maxsize=128)
+def _parts(url: str) -> URLParts:
     if _UNSAFE.search(url):
         raise invalid_config(key="url", value=url, reason="must not contain spaces, controls or lone surrogates")
     try:

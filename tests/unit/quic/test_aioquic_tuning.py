@@ -181,3 +181,36 @@ def test_messages_go_into_the_transcript_unless_they_fail(stock):
             raise Failure
         expected.update_hash(b"message")
         assert schedule.derive_secret(b"label") == expected.derive_secret(b"label")
+
+
+@pytest.mark.parametrize("capacity", [1, 2])
+@pytest.mark.parametrize("data", ["", "00", "02 0102", "03 0102", "01 0102", "04 01ff0203", "0000", "0002 01ff"])
+def test_reading_lists(stock, capacity, data):
+    results = []
+    for module in (tuned, stock):
+        buf = Buffer(data=bytes.fromhex(data))
+
+        def item(module: ModuleType = module, buf: Buffer = buf) -> int:
+            value = buf.pull_uint8()
+            if value == 0xFF:
+                raise module.SkipItem
+            return value
+
+        try:
+            results.append((module.pull_list(buf, capacity, item), buf.tell()))
+        except Exception as exc:
+            results.append(type(exc).__name__)
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("values", [[], [1], [1, 2, 3], list(range(127)), list(range(200))])
+def test_writing_lists(stock, values):
+    results = []
+    for module in (tuned, stock):
+        buf = Buffer(capacity=1000)
+        try:
+            module.push_list(buf, 1, buf.push_uint16, values)
+            results.append(buf.data)
+        except OverflowError:
+            results.append("too long")
+    assert results[0] == results[1]

@@ -1,0 +1,144 @@
+"""Blocks and lists of TLS messages (RFC 8446, section 3.4), written into and read from aioquic's buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from aioquic._buffer import Buffer
+from aioquic.tls import AlertDecodeError, SkipItem
+
+__all__ = [
+    "PullBlock",
+    "PushBlock",
+    "PushExtension",
+    "PushMessage",
+    "pull_list",
+    "pull_opaque",
+    "push_list",
+    "push_opaque",
+]
+
+
+class PushBlock:
+    """Writes what is written meanwhile with its length ahead."""
+
+    __slots__ = ("_buf", "_capacity", "_start")
+
+    def __init__(self, buf: Buffer, capacity: int) -> None:
+        """Make a context manager; `capacity` is the number of bytes of the length."""
+        self._buf = buf
+        self._capacity = capacity
+
+    def __enter__(self) -> None:
+        """Leave room for the length."""
+        self._start = self._buf.tell() + self._capacity
+        self._buf.seek(self._start)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the length."""
+        if kind is None:
+            buf, capacity = self._buf, self._capacity
+            end = buf.tell()
+            buf.seek(self._start - capacity)
+            buf.push_bytes((end - self._start).to_bytes(capacity))
+            buf.seek(end)
+
+
+class PushExtension(PushBlock):
+    """Writes an extension: its type, its length, and what is written meanwhile."""
+
+    __slots__ = ()
+
+    def __init__(self, buf: Buffer, extension_type: int) -> None:
+        """Make a context manager."""
+        super().__init__(buf, 2)
+        buf.push_uint16(extension_type)
+
+
+class PullBlock:
+    """Reads a length, and sees to it that so much is read meanwhile."""
+
+    __slots__ = ("_buf", "_capacity", "_end")
+
+    def __init__(self, buf: Buffer, capacity: int) -> None:
+        """Make a context manager; `capacity` is the number of bytes of the length."""
+        self._buf = buf
+        self._capacity = capacity
+
+    def __enter__(self) -> int:
+        """Return the length."""
+        buf = self._buf
+        length = int.from_bytes(buf.pull_bytes(self._capacity))
+        self._end = buf.tell() + length
+        return length
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Compare.
+
+        Raises:
+            AlertDecodeError: more or less was read.
+        """
+        if kind is None and self._buf.tell() != self._end:
+            raise AlertDecodeError("extra bytes at the end of a block")
+
+
+class PushMessage:
+    """Adds what is written meanwhile to the transcript."""
+
+    __slots__ = ("_buf", "_schedule", "_start")
+
+    def __init__(self, schedule: Any, buf: Buffer) -> None:
+        """Make a context manager."""
+        self._schedule = schedule
+        self._buf = buf
+
+    def __enter__(self) -> None:
+        """Remember where the message begins."""
+        self._start = self._buf.tell()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Add the message."""
+        if kind is None:
+            self._schedule.update_hash(self._buf.data_slice(self._start, self._buf.tell()))
+
+
+def push_opaque(buf: Buffer, capacity: int, value: bytes) -> None:
+    """Write bytes with their length ahead."""
+    buf.push_bytes(len(value).to_bytes(capacity))
+    buf.push_bytes(value)
+
+
+def pull_opaque(buf: Buffer, capacity: int) -> bytes:
+    """Read bytes with their length ahead."""
+    return buf.pull_bytes(int.from_bytes(buf.pull_bytes(capacity)))
+
+
+def push_list(buf: Buffer, capacity: int, func: Callable[[Any], object], values: Iterable[object]) -> None:
+    """Write a list, each item of which a function writes."""
+    with PushBlock(buf, capacity):
+        for value in values:
+            func(value)
+
+
+def pull_list(buf: Buffer, capacity: int, func: Callable[[], Any]) -> list[Any]:
+    """Read a list, each item of which a function reads, or skips by raising `SkipItem`.
+
+    Raises:
+        AlertDecodeError: it does not end with an item.
+    """
+    items = []
+    with PullBlock(buf, capacity) as length:
+        end = buf.tell() + length
+        while buf.tell() < end:
+            with suppress(SkipItem):
+                items.append(func())
+    return items
