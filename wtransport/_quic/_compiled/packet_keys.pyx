@@ -27,7 +27,7 @@ _CIPHERS = {
     int(CipherSuite.CHACHA20_POLY1305_SHA256): "chacha20-poly1305",
 }
 
-cdef object _KEYS = CryptographyKeys if LIBRARY is None else LibcryptoKeys
+_KEYS = CryptographyKeys if LIBRARY is None else LibcryptoKeys
 cdef int _WIDE_SUITE = CipherSuite.AES_256_GCM_SHA384
 cdef int64_t _VERSION_2 = QuicProtocolVersion.VERSION_2
 

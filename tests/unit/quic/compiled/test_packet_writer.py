@@ -11,7 +11,7 @@ from port_pair import PortPair, limits
 from wtransport._quic._compiled.cryptography_keys import CryptographyKeys
 from wtransport._quic._compiled.packet_writer import MAX_BATCH
 
-from wtransport._quic._compiled import connection_state
+from wtransport._quic._compiled import packet_keys
 from wtransport._quic.port import DatagramsArrived, StreamBytes
 
 SIZE = 400_000
@@ -147,7 +147,7 @@ def test_keys_change_again_and_again(pair: PortPair) -> None:
 
 
 def test_without_libcrypto_packets_are_protected_all_the_same(make_pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_state, "_KEYS", CryptographyKeys)
+    monkeypatch.setattr(packet_keys, "_KEYS", CryptographyKeys)
     pair = make_pair().connect()
     pair.server.on_event = reading(pair)
     transfer(pair)
