@@ -17,12 +17,9 @@ from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.stream import QuicStream
 from aioquic.tls import Epoch
 
-from .recovering_connection import DISCARDED_SPACE, RecoveringConnection
+from .recovering_connection import DISCARDED_SPACE, NO_KEYS, RecoveringConnection
 
 __all__ = ["FrugalConnection"]
-
-_NO_KEYS = CryptoPair()
-"""Keys that were discarded: whatever comes under them is not read."""
 
 _NO_MESSAGES = QuicStream()
 """The CRYPTO stream of such keys."""
@@ -88,7 +85,7 @@ class FrugalConnection(RecoveringConnection):
             self._spaces[epoch] = DISCARDED_SPACE
             self._crypto_streams[epoch] = _NO_MESSAGES
         for epoch in (Epoch.INITIAL, Epoch.ZERO_RTT, Epoch.HANDSHAKE):
-            self._cryptos[epoch] = _NO_KEYS
+            self._cryptos[epoch] = NO_KEYS
         self._cryptos_initial = _no_initial_keys(*self._cryptos_initial)
         self._crypto_buffers = {}  # nothing that comes from now on has an answer
         self._shrink_tls()
@@ -118,4 +115,4 @@ class FrugalConnection(RecoveringConnection):
 
 @lru_cache(maxsize=16)
 def _no_initial_keys(*versions: int) -> dict[int, CryptoPair]:
-    return dict.fromkeys(versions, _NO_KEYS)
+    return dict.fromkeys(versions, NO_KEYS)

@@ -46,8 +46,8 @@ DISCARDED_SPACE.discarded = True
 
 _HANDSHAKE_EPOCHS = Epoch.INITIAL, Epoch.HANDSHAKE, Epoch.ONE_RTT
 
-_NO_KEYS = InitialCryptoPair()
-"""Of 0-RTT packets, which nobody sends or reads here."""
+NO_KEYS = InitialCryptoPair()
+"""Stands for keys that are not there: of 0-RTT packets, which nobody sends or reads here, and discarded ones."""
 
 
 class _RecoveringConnection(QuicConnection):
@@ -125,7 +125,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
         updated, retired = partial(self._log_key_updated, "1rtt"), partial(self._log_key_retired, "1rtt")
         self._cryptos = {
             Epoch.INITIAL: self._cryptos_initial[self._version or configuration.supported_versions[0]],
-            Epoch.ZERO_RTT: _NO_KEYS,
+            Epoch.ZERO_RTT: NO_KEYS,
             Epoch.HANDSHAKE: InitialCryptoPair(),
             Epoch.ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),
         }

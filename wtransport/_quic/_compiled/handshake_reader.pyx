@@ -281,10 +281,10 @@ cdef class HandshakeReader(ConnectionState):
             kind = buf.pull_uint_var()
         except BufferReadError:
             raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, None, "Malformed frame type") from None
-        found = self._QuicConnection__frame_handlers.get(kind)
-        if found is None:
-            raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, kind, "Unknown frame type")
-        handler, epochs = found
+        try:
+            handler, epochs = self._QuicConnection__frame_handlers[kind]
+        except KeyError:
+            raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, kind, "Unknown frame type") from None
         if context.epoch not in epochs:
             raise QuicConnectionError(QuicErrorCode.PROTOCOL_VIOLATION, kind, "Unexpected frame type")
         try:
