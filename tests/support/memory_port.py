@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wtransport._quic import port as quic
+from wtransport._quic.datagram_sender import DatagramSender
 
 __all__ = ["PROBE_TIMEOUT", "MemoryPort", "PortStream"]
 
@@ -209,6 +210,9 @@ class MemoryPort:
         self.datagrams.append(data)
         self.request_flush()
         return True
+
+    def datagram_sender(self, prefix: bytes) -> DatagramSender:
+        return DatagramSender(self, prefix)
 
     def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
         return (label + b"|" + context).ljust(length, b".")[:length]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._quic import port as quic
-from .._speedups import decode_datagram
+from .._speedups import sort_datagrams
 from ..config import ClientConfig, ServerConfig
 from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
@@ -292,19 +292,15 @@ class Engine:
             reader.on_reset(event.error_code, event.final_size)
 
     def _on_datagrams(self, event: quic.DatagramsArrived) -> None:
-        for data in event.datagrams:
-            try:
-                decoded = decode_datagram(data)
-            except ValueError:
-                decoded = None
-            if decoded is None:
+        for quarter, datagrams in sort_datagrams(event.datagrams):
+            if quarter < 0:
                 raise ConnectionViolation(ErrorCodes.H3_DATAGRAM_ERROR, "datagram without a valid quarter stream id")
-            session_id = decoded[0] << 2
-            session = self.sessions.get(session_id)
+            session = self.sessions.get(quarter << 2)
             if session is not None and session.is_open:
-                session.on_datagram(data[decoded[1] :])
-            else:
-                self._router.early_datagram(session_id, data[decoded[1] :], self._now)
+                session.on_datagrams(datagrams)
+                continue
+            for data in datagrams:
+                self._router.early_datagram(quarter << 2, data, self._now)
 
     def _on_datagrams_drained(self, event: quic.DatagramsDrained) -> None:
         for session in list(self.sessions.values()):

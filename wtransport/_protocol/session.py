@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._speedups import DatagramQueue, encode_datagram, encode_stream_header, varint_size
+from .._speedups import DatagramQueue, encode_stream_header, encode_varint, varint_size
 from ..constants import (
     H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
     H3_STREAM_TYPE_WEBTRANSPORT,
@@ -41,9 +41,9 @@ class SessionCore:
     # fmt: off
     __slots__ = (
         "_capsules", "_early_capsules", "_fin_received", "_host", "_quarter_id",
-        "_safe_datagram_size", "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
-        "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_bytes_sent", "datagrams",
-        "datagrams_received", "datagrams_sent", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
+        "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
+        "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_sender", "datagrams",
+        "datagrams_received", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
         "idle_actions", "is_client", "path", "port", "protocol", "response_headers", "response_status", "state",
         "stream_id",
         "streams", "tally",
@@ -83,8 +83,6 @@ class SessionCore:
         self.tally = SessionTally(host.traffic)
         self.streams: dict[int, StreamCore] = {}
         self.datagrams = DatagramQueue(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
-        self.datagrams_sent = 0
-        self.datagram_bytes_sent = 0
         self.datagrams_received = 0
         self.datagram_bytes_received = 0
         self.close_code: int | None = None
@@ -93,7 +91,8 @@ class SessionCore:
         self.end_error: SessionError | None = None
         self.handle: Any = None
         self._quarter_id = stream_id >> 2
-        self._safe_datagram_size = -1  # what fits whatever the peer's connection id and the path, once known
+        # Its limit is what fits whatever the peer's connection id and the path; -1 unless the session is open.
+        self.datagram_sender = self.port.datagram_sender(encode_varint(self._quarter_id))
         self._capsules = capsules.CapsuleReader(profile)
         self._early_capsules: bytearray | None = bytearray()
         self._fin_received = False
@@ -164,13 +163,14 @@ class SessionCore:
 
     def _enter_open(self) -> None:
         self.state = SessionState.CONNECTED
-        self._safe_datagram_size = min(self.max_datagram_size - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
+        safe_size = min(self.max_datagram_size - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
+        self.datagram_sender.limit = max(safe_size, -1)
         early, self._early_capsules = self._early_capsules, None
         streams, datagrams = self._host.take_early(self.stream_id)
         for stream in streams:
             self._adopt(stream)
-        for data in datagrams if self.is_open else ():
-            self.on_datagram(data)
+        if datagrams and self.is_open:
+            self.on_datagrams(datagrams)
         if early and self.is_open:
             self._host.guard(self, self.on_capsule_bytes, bytes(early))
         if self._fin_received and self.is_open:
@@ -228,6 +228,7 @@ class SessionCore:
     def _end(self, *, code: int | None, reason: str, by_peer: bool) -> None:
         was_open = self.is_open
         self.state = SessionState.CLOSED
+        self.datagram_sender.limit = -1
         self.close_code = code
         self.close_reason = reason
         self.ended_by_peer = by_peer
@@ -319,7 +320,7 @@ class SessionCore:
             case capsules.StreamsBlockedRead(_, unidirectional):
                 self.emit(events.SessionBlocked(self, "uni" if unidirectional else "bidi"))
             case capsules.DatagramRead(payload):
-                self.on_datagram(payload)
+                self.on_datagrams([payload])
 
     def on_drain(self) -> None:
         """Take the peer's wish to wind down."""
@@ -436,23 +437,32 @@ class SessionCore:
         """
         if self.state not in _OPEN_STATES:
             self._check_open()
+        sender = self.datagram_sender
         size = len(data)
-        if size > self._safe_datagram_size and size > self._datagram_room:
+        if size > sender.limit and size > self._datagram_room:
             raise datagram_too_large(size=size, max_size=self.max_datagram_size)
-        if not self.port.send_datagram(encode_datagram(self._quarter_id, data)):
+        if not sender.push(data):
             self._wants_datagram_room = True
             return False
-        self.datagrams_sent += 1
-        self.datagram_bytes_sent += size
         return True
 
-    def on_datagram(self, data: bytes) -> None:
-        """Take a datagram of the peer; the oldest unread one gives way when too many pile up."""
-        self.datagrams_received += 1
-        self.datagram_bytes_received += len(data)
+    @property
+    def datagrams_sent(self) -> int:
+        """Return how many datagrams were handed to the transport."""
+        return self.datagram_sender.sent
+
+    @property
+    def datagram_bytes_sent(self) -> int:
+        """Return the bytes of those."""
+        return self.datagram_sender.bytes_sent
+
+    def on_datagrams(self, datagrams: list[bytes]) -> None:
+        """Take datagrams of the peer; the oldest unread ones give way when too many pile up."""
+        self.datagrams_received += len(datagrams)
+        self.datagram_bytes_received += sum(map(len, datagrams))
         queue = self.datagrams
         was_empty = not queue
-        queue.push(data)
+        queue.extend(datagrams)
         if was_empty:
             self.emit(events.DatagramsReceived(self))
 

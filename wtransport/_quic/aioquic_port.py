@@ -11,14 +11,17 @@ from aioquic.quic.configuration import QuicConfiguration
 from .aioquic_connection import StreamingConnection
 from .backend import IS_COMPILED
 from .client_certificates import ClientCertificates
+from .datagram_sender import DatagramSender as PortSender
 from .limits import MAX_CLOSE_REASON_BYTES, TransportLimits
-from .port import HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
+from .port import DatagramSender, HandshakeFinished, HandshakeStarted, NetworkAddress, QuicEvent, Terminated
 from .reset_tokens import ResetTokens
 
 if TYPE_CHECKING or not IS_COMPILED:
     Connection = StreamingConnection
+    CompiledSender = None
 else:
     from ._compiled.connection import CompiledConnection as Connection
+    from ._compiled.datagram_sender import DatagramSender as CompiledSender
 
 DATAGRAM_HEADER_MIN = 1 + 1
 """Bytes of a DATAGRAM frame's type and length."""
@@ -243,6 +246,10 @@ class AioquicPort:
         accepted = self._connection.queue_datagram(data)
         self.request_flush()
         return accepted
+
+    def datagram_sender(self, prefix: bytes) -> DatagramSender:
+        """Return a way to send datagrams that all begin with the same bytes."""
+        return PortSender(self, prefix) if CompiledSender is None else CompiledSender(self, self._connection, prefix)
 
     def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
         """Return bytes of the TLS exporter.

@@ -144,6 +144,27 @@ QuicEvent: TypeAlias = (
 )
 
 
+class DatagramSender(Protocol):
+    """A way to send datagrams that all begin with the same bytes, which the sizes here leave out."""
+
+    limit: int
+    """Bytes of the largest datagram that `send` queues; -1 when it shall queue none, as in the beginning."""
+
+    @property
+    def sent(self) -> int:
+        """Return how many datagrams were queued."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """Return the bytes of those."""
+
+    def send(self, data: bytes) -> bool:
+        """Queue a datagram; False when it is larger than the limit, or the queue is full."""
+
+    def push(self, data: bytes) -> bool:
+        """Queue a datagram that is known to fit into a packet, whatever the limit; False when the queue is full."""
+
+
 class QuicPort(Protocol):
     """One QUIC connection, sans I/O.
 
@@ -236,6 +257,9 @@ class QuicPort(Protocol):
 
     def send_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame payload of at most `max_datagram_payload` bytes; False when the queue is full."""
+
+    def datagram_sender(self, prefix: bytes) -> DatagramSender:
+        """Return a way to send datagrams that all begin with the same bytes."""
 
     def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
         """Return `length` bytes of the connection's TLS exporter (RFC 8446, 7.5); ConnectionError before its keys."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING or pure_requested():
         encode_stream_header,
         encode_varint,
         encode_varint_into,
+        sort_datagrams,
         varint_size,
     )
 
@@ -49,6 +50,7 @@ else:
             encode_stream_header,
             encode_varint,
             encode_varint_into,
+            sort_datagrams,
             varint_size,
         )
 
@@ -73,6 +75,7 @@ else:
             encode_stream_header,
             encode_varint,
             encode_varint_into,
+            sort_datagrams,
             varint_size,
         )
 
@@ -94,5 +97,6 @@ __all__ = [
     "encode_stream_header",
     "encode_varint",
     "encode_varint_into",
+    "sort_datagrams",
     "varint_size",
 ]

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 from .event import Event
@@ -26,27 +27,46 @@ class Delivery:
         self._table = table
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
 
-    def deliver(self, event: Event) -> asyncio.Task[None] | None:
+    def deliver(self, event: Event, route: tuple[Listener, ...] | None = None) -> asyncio.Task[None] | None:
         """Call the plain handlers; return the task that runs the rest, if there is a coroutine among them.
+
+        `route` is what the table says of the event's type, for who has just asked it.
 
         Raises:
             RuntimeError: there is one, and no event loop is running.
         """
-        route = self._table.route(event.type)
+        if route is None:
+            route = self._table.route(event.type)
         for listener in route:
-            awaitable = self._call(listener, event)
-            if awaitable is not None:
-                try:
-                    asyncio.get_running_loop()
-                except RuntimeError:
-                    if inspect.iscoroutine(awaitable):
-                        awaitable.close()
-                    raise RuntimeError(
-                        f"handler {listener.handler!r} is a coroutine: it needs a running event loop"
-                    ) from None
-                rest = route[route.index(listener) + 1 :]
-                return self.start(self._run_from(awaitable, listener, rest, event))
+            # As `_call` does it, which would be a call more for every event.
+            if not listener.is_active:
+                continue
+            if listener.is_once:
+                self._table.remove(event.type, listener)
+            try:
+                result = listener.handler(event)
+            except Exception:
+                _logger.exception(_FAILED, listener.handler, event.type)
+                continue
+            if result is not None and (type(result) is CoroutineType or inspect.isawaitable(result)):
+                return self._go_on(result, listener, route, event)
         return None
+
+    def _go_on(
+        self, awaitable: Awaitable[None], listener: Listener, route: tuple[Listener, ...], event: Event
+    ) -> asyncio.Task[None]:
+        """Run what a handler left to be awaited, and the handlers after it, in a task."""
+        try:
+            task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
+                self._run_from(awaitable, listener, route[route.index(listener) + 1 :], event)
+            )
+        except RuntimeError:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise RuntimeError(f"handler {listener.handler!r} is a coroutine: it needs a running event loop") from None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def run(self, event: Event) -> None:
         """Call all handlers in the caller's task, and await those that are coroutines."""
@@ -86,8 +106,17 @@ class Delivery:
     async def _run_from(
         self, awaitable: Awaitable[None], listener: Listener, rest: tuple[Listener, ...], event: Event
     ) -> None:
-        await _finish(awaitable, listener, event)
-        await self._run(rest, event)
+        # As `_finish` does it, which would be a coroutine more for every event.
+        try:
+            await awaitable
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            _logger.exception(_FAILED, listener.handler, event.type)
+        except Exception:
+            _logger.exception(_FAILED, listener.handler, event.type)
+        if rest:
+            await self._run(rest, event)
 
     async def _run(self, listeners: tuple[Listener, ...], event: Event) -> None:
         for listener in listeners:
@@ -101,10 +130,14 @@ async def _finish(awaitable: Awaitable[None], listener: Listener, event: Event) 
     try:
         await awaitable
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if _is_cancelled():
             raise
-        # Nobody cancelled us: something that the handler waited for was cancelled, which is the handler's failure.
         _logger.exception(_FAILED, listener.handler, event.type)
     except Exception:
         _logger.exception(_FAILED, listener.handler, event.type)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancelled this task; if not, what the handler waited for was cancelled: its failure."""
+    task = asyncio.current_task()
+    return task is None or bool(task.cancelling())

@@ -12,7 +12,8 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from time import time
+from typing import Any, TypeVar
 
 from ..exceptions import WebTransportError
 from ..types import EventData, EventType, Timeout
@@ -21,6 +22,8 @@ from .event import Event
 from .listeners import EVERY_EVENT, EventHandler, ListenerTable
 
 __all__ = ["EventEmitter"]
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -142,6 +145,35 @@ class EventEmitter:
         event = self.__admit(event_type, data, source)
         if event is not None:
             self.__delivery.deliver(event)
+
+    def _emit_each(
+        self, *, event_type: EventType, take: Callable[[], T | None], describe: Callable[[T], EventData], source: Any
+    ) -> bool:
+        """Emit an event for each thing that `take` returns, as `emit_nowait` does, while anybody listens.
+
+        Returns:
+            True when there was nothing more to take; False when nobody listens any more.
+        """
+        table, deliver = self.__table, self.__delivery.deliver
+        while True:
+            # Looked up each time: a handler can have been the last one.
+            route = table.routes.get(event_type)
+            if route is None:
+                route = table.route(event_type)
+            if not route:
+                return False
+            item = take()
+            if item is None:
+                return True
+            if self.__is_closed:
+                continue
+            event = Event._of(event_type, time(), describe(item), source)
+            history = self.__history
+            if history is None:
+                history = self.__history = deque(maxlen=_HISTORY_SIZE)
+            history.append(event)
+            if self.__queue is None or not self.__postpones(event):
+                deliver(event, route)
 
     async def emit(self, *, event_type: EventType | str, data: EventData | None = None, source: Any = None) -> None:
         """Call the handlers of an event and return when all of them are done.
@@ -322,19 +354,27 @@ class EventEmitter:
             route = self.__table.route(event_type)
         if (not route and event_type in _ONLY_IF_HEARD) or self.__is_closed:
             return None
-        event = Event(type=event_type, data=data, source=source)
+        if type(event_type) is EventType:
+            event = Event._of(event_type, time(), data, source)
+        else:
+            event = Event(type=event_type, data=data, source=source)
         if self.__history is None:
             self.__history = deque(maxlen=_HISTORY_SIZE)
         self.__history.append(event)
-        # While the queue of a pause is being worked off, what comes now has to stand in line.
-        queue = self.__queue
-        if queue is not None and (self.__is_paused or queue):
-            if len(queue) >= _MAX_QUEUED_EVENTS:
-                queue.popleft()
-                self.__lost += 1
-            queue.append(event)
+        if self.__queue is not None and self.__postpones(event):
             return None
         return event if route else None
+
+    def __postpones(self, event: Event) -> bool:
+        """Queue an event that comes in a pause, or while the queue of one is worked off, and has to stand in line."""
+        queue = self.__queue
+        if queue is None or not (self.__is_paused or queue):
+            return False
+        if len(queue) >= _MAX_QUEUED_EVENTS:
+            queue.popleft()
+            self.__lost += 1
+        queue.append(event)
+        return True
 
     async def __drain(self) -> None:
         """Deliver the queue, and wait for what its coroutine handlers do."""

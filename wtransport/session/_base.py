@@ -237,17 +237,16 @@ class _BaseSession:
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""
         inbox = self._datagrams
-        events = self._events
-        is_heard, emit = events.has_listeners, events.emit_nowait
-        pop = self._core.datagrams.pop
-        kind, session_id = EventType.DATAGRAM_RECEIVED, self._session_id
-        # Asked each time: what comes after the one event that a `wait_for` waited for is kept for its next call.
-        while is_heard(event_type=kind):
-            data = inbox.take_for_handlers() if inbox.is_pulled else pop()
-            if data is None:
-                return
-            emit(event_type=kind, data={"session": self, "session_id": session_id, "data": data}, source=self)
-        self._datagrams.line.wake_first()
+        session_id = self._session_id
+        all_taken = self._events._emit_each(
+            event_type=EventType.DATAGRAM_RECEIVED,
+            take=inbox.take_for_handlers,
+            describe=lambda data: {"session": self, "session_id": session_id, "data": data},
+            source=self,
+        )
+        # What comes after the one event that a `wait_for` waited for is kept for its next call.
+        if not all_taken:
+            inbox.line.wake_first()
 
     def _on_datagram_room(self) -> None:
         """Datagrams may be sent again."""

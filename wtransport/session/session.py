@@ -250,7 +250,7 @@ class WebTransportSession(_BaseSession):
         payload = data if type(data) is bytes else ensure_bytes(data=data)
         core = self._core
         try:
-            if not self._senders and core.send_datagram(payload):
+            if not self._senders.places and (core.datagram_sender.send(payload) or core.send_datagram(payload)):
                 return
             timeout = self._config.write_timeout
             if await self._senders.until(lambda: core.send_datagram(payload) or None, seconds=timeout) is None:

@@ -63,33 +63,33 @@ class WaitLine:
     would overtake the others.
     """
 
-    __slots__ = ("_places",)
+    __slots__ = ("places",)
 
     def __init__(self) -> None:
         """Create an empty line."""
-        self._places: list[_Place] = []  # a list is a tenth of a deque's size, and most lines stay empty
+        self.places: list[_Place] = []  # a list is a tenth of a deque's size, and most lines stay empty
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     @property
     def futures(self) -> list[asyncio.Future[bool]]:
         """Return the futures that the waiting tasks sleep on, first in line first."""
-        return [place.future for place in self._places if place.future is not None]
+        return [place.future for place in self.places if place.future is not None]
 
     @property
     def subjects(self) -> list[Any]:
         """Return what the waiting tasks said they wait with, first in line first."""
-        return [place.subject for place in self._places]
+        return [place.subject for place in self.places]
 
     def wake_first(self) -> None:
         """Let the first in line try again."""
-        if self._places:
-            wake(self._places[0].future)
+        if self.places:
+            wake(self.places[0].future)
 
     def wake_all(self) -> None:
         """Let everybody try again, in order: what they wait for is over."""
-        for place in self._places:
+        for place in self.places:
             wake(place.future)
 
     async def until(
@@ -117,12 +117,12 @@ class WaitLine:
         loop = asyncio.get_running_loop()
         deadline = None if seconds is None else loop.time() + seconds
         place = _Place(subject)
-        self._places.append(place)
+        self.places.append(place)
         try:
             while True:
                 place.future = loop.create_future()
                 woken = await sleep_on(place.future, None if deadline is None else deadline - loop.time())
-                result = attempt() if woken or place is self._places[0] else None
+                result = attempt() if woken or place is self.places[0] else None
                 if result is not None:
                     return result
                 if seconds is not None and made_progress is not None and made_progress():
@@ -130,5 +130,5 @@ class WaitLine:
                 elif not woken:
                     return None
         finally:
-            self._places.remove(place)
+            self.places.remove(place)
             self.wake_first()

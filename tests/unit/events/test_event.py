@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import dataclasses
+import pickle
 import time
 
 import pytest
@@ -21,6 +23,18 @@ def test_an_event_has_a_time_and_an_id_of_its_own() -> None:
     assert first.event_id != second.event_id
     assert first != second
     assert (first.data, first.source) == (None, None)
+
+
+def test_an_event_made_for_a_handler_is_like_any_other() -> None:
+    events = [Event._of(EventType.SESSION_READY, 1.5, {"a": 1}, "me") for _ in range(3)]
+    first, second, third = events
+    assert first != second  # comes to ask for their ids
+    assert isinstance(first.event_id, str)
+    assert first.event_id == first.event_id != second.event_id
+    assert copy.copy(third) == third == pickle.loads(pickle.dumps(third))
+    assert Event(type="session_ready", timestamp=1.5, data={"a": 1}, source="me", event_id=first.event_id) == first
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = first.nothing_like_it
 
 
 def test_a_known_type_as_text_becomes_the_enum_member() -> None:

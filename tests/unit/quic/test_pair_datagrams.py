@@ -29,6 +29,42 @@ def test_datagrams_arrive_in_order_over_a_clean_network(pair) -> None:
     assert datagrams(pair.server) == sent
 
 
+def test_a_sender_puts_its_bytes_in_front_and_counts_without_them(pair) -> None:
+    sender = pair.client.port.datagram_sender(b"to:")
+    assert not sender.send(b"")  # its limit is -1
+    sender.limit = 2
+    flushes = []
+    request_flush = pair.client.port.request_flush
+    pair.client.port.request_flush = lambda: flushes.append(request_flush())
+    assert sender.send(b"me")
+    assert sender.send(b"")
+    assert flushes
+    assert not sender.send(b"you")
+    assert sender.push(b"you")
+    assert (sender.sent, sender.bytes_sent) == (3, 5)
+    pair.settle()
+    assert datagrams(pair.server) == [b"to:me", b"to:", b"to:you"]
+    flushes.clear()
+    assert sender.send(b"!")
+    assert flushes
+
+
+def test_a_sender_refuses_what_a_full_queue_has_no_room_for(make_pair) -> None:
+    pair = make_pair(client_limits=limits(max_queued_datagrams=2)).connect()
+    sender = pair.client.port.datagram_sender(b"#")
+    sender.limit = 10
+    assert sender.send(b"1")
+    assert sender.push(b"2")
+    assert not sender.send(b"3")
+    assert not sender.push(b"3")
+    assert (sender.sent, sender.bytes_sent) == (2, 2)
+    pair.settle()
+    assert pair.client.of(DatagramsDrained)
+    assert sender.send(b"3")
+    pair.settle()
+    assert datagrams(pair.server) == [b"#1", b"#2", b"#3"]
+
+
 def test_many_small_datagrams_of_one_packet_are_told_of_in_several_events(pair) -> None:
     pair.inject(pair.client, b"\x31\x01\x00" * 300)
     events = pair.server.of(DatagramsArrived)

@@ -18,6 +18,25 @@ def test_vectors(kernels: ModuleType, session_id: int, payload: bytes, encoded: 
         assert (quarter_stream_id * 4, bytes(form[offset:])) == (session_id, payload)
 
 
+def test_datagrams_are_sorted_by_their_ids_in_runs(kernels: ModuleType) -> None:
+    encoded = [kernels.encode_datagram(quarter, payload) for quarter, payload in [(1, b"a"), (1, b""), (300, b"c")]]
+    encoded += [kernels.encode_datagram(1, b"d")]
+    assert kernels.sort_datagrams(encoded) == [(1, [b"a", b""]), (300, [b"c"]), (1, [b"d"])]
+    assert kernels.sort_datagrams([]) == []
+
+
+@pytest.mark.parametrize("data", [*TRUNCATED_VARINTS, *BAD_DATAGRAM_IDS])
+def test_sorting_ends_where_an_id_is_not_valid(kernels: ModuleType, data: bytes) -> None:
+    assert kernels.sort_datagrams([b"\x01a", data, b"\x01never"]) == [(1, [b"a"]), (-1, [])]
+
+
+def test_a_list_is_pushed_one_by_one(kernels: ModuleType) -> None:
+    queue = kernels.DatagramQueue(2)
+    queue.extend([b"gives way", b"first", bytearray(b"second")])
+    assert (queue.pushed, queue.dropped_full, queue.nbytes) == (3, 1, 11)
+    assert queue.drain() == [b"first", b"second"]
+
+
 @pytest.mark.parametrize("data", TRUNCATED_VARINTS)
 def test_truncated_id_is_none(kernels: ModuleType, data: bytes) -> None:
     assert kernels.decode_datagram(data) is None

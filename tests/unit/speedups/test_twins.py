@@ -150,6 +150,29 @@ def test_decode_datagram(twins: Twins, data: Any) -> None:
     same(twins, lambda k: k.decode_datagram(data))
 
 
+@given(
+    datagrams=st.one_of(
+        st.lists(st.one_of(st.binary(max_size=4), st.sampled_from([b"\x00a", b"\x01b", b"\xd0" + bytes(7), b""]))),
+        st.lists(odd_buffers()),
+        odd_buffers(),
+    )
+)
+@example(datagrams=[b"\x01a", b"\x40\x01b", b"\x02", b"\x01c", b"\x40", b"\x01never"])
+@example(datagrams=(b"\x00",))
+def test_sort_datagrams(twins: Twins, datagrams: Any) -> None:
+    same(twins, lambda k: k.sort_datagrams(datagrams))
+
+
+@given(datagrams=st.one_of(st.lists(odd_buffers(max_size=6), max_size=8), odd_buffers()))
+def test_datagram_queues_take_lists(twins: Twins, datagrams: Any) -> None:
+    def call(twin: ModuleType) -> list[Any]:
+        queue = twin.DatagramQueue(5, 12)
+        trace: list[Any] = [outcome(queue.extend, datagrams)]
+        return [*trace, queue.nbytes, queue.pushed, queue.dropped_full, queue.drain()]
+
+    same(twins, call)
+
+
 @given(limits=odd_limits())
 def test_parser_limits(twins: Twins, limits: Any) -> None:
     same(twins, lambda k: k.FrameParser(limits).feed(b"\x01\x02ab"))

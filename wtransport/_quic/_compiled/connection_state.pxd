@@ -43,6 +43,7 @@ cdef class ConnectionState:
     # Those of our own connection classes.
     cdef public bint _connection_ids_due
     cdef public bint _datagrams_refused
+    cdef public Py_ssize_t _max_queued_datagrams
     cdef public FrameWriter _writer
     cdef public StreamTable table
     cdef public object _application_keys

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
         encode_stream_header,
         encode_varint,
         encode_varint_into,
+        sort_datagrams,
         varint_size,
     )
 else:
     from .capsules import CapsuleParser, encode_capsule
     from .chunks import ChunkQueue
-    from .datagrams import DatagramQueue, decode_datagram, encode_datagram
+    from .datagrams import DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
     from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
 
@@ -44,5 +45,6 @@ __all__ = [
     "encode_stream_header",
     "encode_varint",
     "encode_varint_into",
+    "sort_datagrams",
     "varint_size",
 ]

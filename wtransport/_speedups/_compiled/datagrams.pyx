@@ -57,6 +57,32 @@ def decode_datagram(data):
     return quarter, length
 
 
+def sort_datagrams(datagrams):
+    """Take the quarter stream ids off the payloads of QUIC DATAGRAM frames; see the twin."""
+    cdef list runs = [], payloads = None
+    cdef int64_t quarter = 0, last = -1
+    cdef Py_ssize_t size
+    cdef const char* bytes_of
+    cdef int length
+    if type(datagrams) is not list:
+        raise TypeError("datagrams must be a list")
+    for data in <list> datagrams:
+        if type(data) is not bytes:
+            raise TypeError("each of the datagrams must be bytes")
+        bytes_of = PyBytes_AS_STRING(data)
+        size = PyBytes_GET_SIZE(data)
+        length = read_varint(<const unsigned char*> bytes_of, size, &quarter)
+        if length == 0 or quarter > _MAX_QUARTER_STREAM_ID:
+            runs.append((-1, []))
+            break
+        if payloads is None or quarter != last:
+            last = quarter
+            payloads = []
+            runs.append((quarter, payloads))
+        payloads.append(PyBytes_FromStringAndSize(bytes_of + length, size - length))
+    return runs
+
+
 cdef class DatagramQueue:
     """DatagramQueue(max_items, max_bytes=0, max_age=0.0, drop_newest=False)\n--\n\nA queue of datagrams that never grows past its limits."""
 
@@ -101,7 +127,16 @@ cdef class DatagramQueue:
     def push(self, data, now=0.0):
         """Add a datagram at the end; False if this datagram was dropped."""
         cdef bytes item = data if type(data) is bytes else as_bytes(data)
-        cdef double time = PyFloat_AS_DOUBLE(now) if type(now) is float else as_seconds("now", now)
+        return self._push(item, PyFloat_AS_DOUBLE(now) if type(now) is float else as_seconds("now", now))
+
+    def extend(self, datagrams):
+        """Push each of a list of datagrams, at time 0."""
+        if type(datagrams) is not list:
+            raise TypeError("datagrams must be a list")
+        for data in <list> datagrams:
+            self._push(data if type(data) is bytes else as_bytes(data), 0.0)
+
+    cdef bint _push(self, bytes item, double time) except -1:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(item)
         if self._max_age:
             self._expire(time)

@@ -9,7 +9,7 @@ from .._constants import MAX_QUARTER_STREAM_ID
 from .._inputs import Buffer, as_bytes, as_seconds, check_buffer, check_int
 from .varint import decode_varint, encode_varint
 
-__all__ = ["DatagramQueue", "decode_datagram", "encode_datagram"]
+__all__ = ["DatagramQueue", "decode_datagram", "encode_datagram", "sort_datagrams"]
 
 
 def encode_datagram(quarter_stream_id: int, payload: Buffer) -> bytes:
@@ -49,6 +49,35 @@ def decode_datagram(data: Buffer) -> tuple[int, int] | None:
     if decoded is not None and decoded[0] > MAX_QUARTER_STREAM_ID:
         raise ValueError("quarter stream id is above 2**60-1")
     return decoded
+
+
+def sort_datagrams(datagrams: list[bytes]) -> list[tuple[int, list[bytes]]]:
+    """Take the quarter stream ids off the payloads of QUIC DATAGRAM frames.
+
+    Returns:
+        in order, each run of datagrams with one quarter stream id, as ``(quarter_stream_id, payloads)``; where one has
+        no valid id, a last ``(-1, [])`` stands for it and all that follow.
+
+    Raises:
+        TypeError: datagrams is not a ``list``, or something in it is not ``bytes``.
+
+    Source: RFC 9297, section 2.1.
+    """
+    if type(datagrams) is not list:
+        raise TypeError("datagrams must be a list")
+    runs: list[tuple[int, list[bytes]]] = []
+    for data in datagrams:
+        if type(data) is not bytes:
+            raise TypeError("each of the datagrams must be bytes")
+        decoded = decode_varint(data)
+        if decoded is None or decoded[0] > MAX_QUARTER_STREAM_ID:
+            runs.append((-1, []))
+            break
+        quarter, size = decoded
+        if not runs or runs[-1][0] != quarter:
+            runs.append((quarter, []))
+        runs[-1][1].append(data[size:])
+    return runs
 
 
 class DatagramQueue:
@@ -149,6 +178,18 @@ class DatagramQueue:
         self._nbytes += size
         self.pushed += 1
         return True
+
+    def extend(self, datagrams: list[bytes]) -> None:
+        """Push each of a list of datagrams, at time 0.
+
+        Raises:
+            TypeError: datagrams is not a ``list``, or something in it is not bytes; what stands before that was pushed.
+            ValueError: something in it is not contiguous.
+        """
+        if type(datagrams) is not list:
+            raise TypeError("datagrams must be a list")
+        for data in datagrams:
+            self.push(data)
 
     def pop(self, now: float = 0.0) -> bytes | None:
         """Remove and return the oldest datagram that is not expired, or ``None`` if there is none.
