@@ -65,6 +65,10 @@ class FakeEngine:
         if self.echo:
             self.events.append(("received", data))
 
+    def receive_datagrams(self, datagrams, now) -> None:
+        for data, addr in datagrams:
+            self.receive_datagram(data, addr, now)
+
     def handle_timeout(self, now) -> None:
         self._called("timeout", now)
 
@@ -81,9 +85,9 @@ class FakeEngine:
             raise LookupError("event")
         return self.events.popleft() if self.events else None
 
-    take_event = next_event
-
     def step(self) -> bool:
+        if "event" in self.fail_on:
+            raise LookupError("event")
         return False
 
     def _closed(self) -> None:

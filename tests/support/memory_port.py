@@ -103,6 +103,9 @@ class MemoryPort:
     def receive_datagram(self, data: bytes, addr: Any, now: float) -> None:
         pass
 
+    def receive_datagrams(self, datagrams: Any, now: float) -> None:
+        pass
+
     def handle_timeout(self, now: float) -> None:
         pass
 

@@ -328,7 +328,7 @@ class ScriptedPeer:
             "streams": engine.streams,
             "readers": {stream_id: reader for stream_id, reader in readers if not _is_critical(reader)},
             "connects": engine._router.connects,
-            "early": engine._early._waiting,
+            "early": engine._early.waiting,
         }
         if any(left.values()) or engine._early._total or (has_credit and self.port.held_credit):
             raise AssertionError(f"left: {left}, early {engine._early._total}, credit {self.port.held_credit}")

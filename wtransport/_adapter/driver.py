@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._protocol.events import ConnectionClosed
@@ -149,7 +149,11 @@ class ConnectionDriver:
     # For whoever reads the socket.
 
     def receive(self, data: bytes, addr: NetworkAddress, now: float) -> None:
-        """Take one datagram of a batch; `end_batch` must follow."""
+        """Take one datagram; as with `receive_all`, `end_batch` must follow."""
+        self.receive_all(((data, addr),), now)
+
+    def receive_all(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+        """Take datagrams with their senders' addresses; after one or several calls `end_batch` must follow."""
         engine = self._engine
         if engine is None:
             return
@@ -157,7 +161,7 @@ class ConnectionDriver:
             # Held back until the events are out, so that answers written by woken tasks share the flush.
             self._flush_scheduled = self._flush_held = True
         try:
-            engine.receive_datagram(data, addr, now)
+            engine.receive_datagrams(datagrams, now)
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
 
@@ -196,9 +200,9 @@ class ConnectionDriver:
         try:
             now = self._clock()
             datagrams = engine.datagrams_to_send(now)
-            if datagrams and outlet.is_open:
+            if datagrams:
                 self._send(datagrams, outlet)
-            if not self._has_backlog:
+            if not self._has_backlog and not self._delivering and (engine.events or engine.step()):
                 self._deliver_events()
             self._look_ahead(engine, now)
         except Exception as exc:  # noqa: BLE001 - logged there
@@ -223,11 +227,11 @@ class ConnectionDriver:
             return
         self._has_backlog = False
         self._delivering = True
-        take_event, step, deliver = engine.take_event, engine.step, self._deliver
+        events, step, deliver = engine.events, engine.step, self._deliver
         try:
             while True:
-                event = take_event()
-                if event is not None:
+                if events:
+                    event = events.popleft()
                     try:
                         deliver(event)
                     except Exception:
@@ -253,7 +257,7 @@ class ConnectionDriver:
             if deadline is None:
                 self._finish()
         if not self._is_finished:
-            self._timer.set(deadline, self._clock())
+            self._timer.set(deadline, now)
 
     def _on_timeout(self, now: float) -> None:
         engine = self._engine
@@ -265,7 +269,8 @@ class ConnectionDriver:
                 self._deliver_events()
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
-        self.flush_soon()
+        if not self._flush_scheduled:
+            self._flush()
 
     # The end.
 

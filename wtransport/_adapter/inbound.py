@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from .._quic.port import NetworkAddress
@@ -23,6 +23,7 @@ __all__ = [
     "MAX_WAITING_STRANGERS",
     "MAX_WAITING_TIME",
     "MIN_WAITING_DATAGRAMS",
+    "PIECE",
     "SLICE_TIME",
     "TURN_TIME",
     "Inbound",
@@ -52,6 +53,9 @@ TURN_TIME = 0.001
 SLICE_TIME = 0.000_5
 """Seconds that one connection has at a time while others wait; at least one datagram. As many again for what its
 datagrams ask for: the last packet of a handshake takes most of a slice, and its answer should not wait for the next."""
+
+PIECE = 8
+"""Datagrams of a connection that has the socket to itself, between two looks at the clock."""
 
 _Waiting: TypeAlias = "deque[tuple[bytes, NetworkAddress, float]]"  # with the time at which it came
 
@@ -125,6 +129,23 @@ class Inbound:
         queue.append((data, addr, now))
         self._nbytes += len(data)
 
+    def take(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+        """Work on what has just been received: at once if nobody waits and all of it is one connection's."""
+        connection = None
+        if not self._turns:
+            find = self._router.find
+            connection = find(datagrams[0][0])
+            for data, _ in datagrams[1:]:
+                if find(data) is not connection:
+                    connection = None
+                    break
+        if connection is not None and connection.uses(self._outlet):
+            self._serve_alone(connection, datagrams, now)
+        else:
+            for data, addr in datagrams:
+                self.put(data, addr, now)
+            self.run()
+
     def run(self) -> None:
         """Work for `TURN_TIME`, on each connection in turn."""
         self.is_scheduled = False
@@ -176,6 +197,31 @@ class Inbound:
             if connection in self._queues or connection in self._backlogs:
                 self._turns.append(connection)
 
+    def _serve_alone(
+        self, connection: AdapterProtocol, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float
+    ) -> None:
+        """Work for a turn on datagrams of one connection, while nobody waits."""
+        turn_end = now + TURN_TIME
+        position = 0
+        try:
+            while position < len(datagrams) and now < turn_end:
+                if len(datagrams) <= PIECE:
+                    position = len(datagrams)
+                    connection.receive_all(datagrams, now)
+                else:
+                    piece = datagrams[position : position + PIECE]
+                    position += PIECE
+                    connection.receive_all(piece, now)
+                    now = self._clock()
+        finally:
+            self._deal_with(connection, turn_end)
+            for data, addr in datagrams[position:]:
+                self.put(data, addr, now)
+            if connection in self._backlogs:
+                self._turns.append(connection)
+            if self._turns:
+                self.run_soon()
+
     def _serve(self, connection: AdapterProtocol, now: float, slice_end: float) -> None:
         if connection in self._backlogs:
             self._deal_with(connection, slice_end)
@@ -198,7 +244,7 @@ class Inbound:
             if now - since > MAX_WAITING_TIME:
                 self._router.datagram_dropped()
             elif is_at_home:
-                connection.receive(data, addr, now)
+                connection.receive_all(((data, addr),), now)
             else:
                 connection.receive_elsewhere(data, addr, now, outlet)
             if not queue:

@@ -19,11 +19,17 @@ class Outlet:
     produce packets; so at most one batch of each connection is in that queue, and congestion control sees the delay.
     """
 
-    __slots__ = ("_send_all", "_waiting", "is_connected", "is_paused", "peername", "sockname", "transport")
+    __slots__ = ("_send_all", "_waiting", "is_connected", "is_paused", "peername", "send_one", "sockname", "transport")
 
     def __init__(self, transport: asyncio.DatagramTransport) -> None:
         self.transport = transport
-        self._send_all = transport.send_all if isinstance(transport, UdpTransport) else None
+        self.send_one: Callable[[bytes, NetworkAddress | None], None]
+        """Hand over one datagram; its address is None on a connected socket."""
+        self._send_all: Callable[[Sequence[Datagram]], None] | None = None
+        if isinstance(transport, UdpTransport):
+            self.send_one, self._send_all = transport.sendto, transport.send_all
+        else:
+            self.send_one = self._send_if_open
         self.is_paused = False
         self.sockname: NetworkAddress = transport.get_extra_info("sockname")
         self.peername: NetworkAddress | None = transport.get_extra_info("peername")
@@ -39,11 +45,14 @@ class Outlet:
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Hand over datagrams in order; their addresses are None on a connected socket."""
         if len(datagrams) == 1 or self._send_all is None:
-            send = self.transport.sendto
             for data, addr in datagrams:
-                send(data, addr)
-        else:
+                self.send_one(data, addr)
+        elif self.is_open:
             self._send_all(datagrams)
+
+    def _send_if_open(self, data: bytes, addr: NetworkAddress | None) -> None:
+        if self.is_open:
+            self.transport.sendto(data, addr)
 
     def can_reach(self, addr: NetworkAddress) -> bool:
         """Tell whether an address is of this socket's family; anything else would break the transport."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from .._quic.port import NetworkAddress
@@ -13,8 +15,11 @@ class DrivenEngine(Protocol):
     After any input, events are pulled until there are none, then datagrams, then the deadline.
     """
 
-    def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
-        """Take one UDP payload."""
+    events: deque[Any]
+    """Events that are there without a further `step`, the next one first; whoever takes them removes them."""
+
+    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+        """Take UDP payloads with their senders' addresses, in the order in which they came."""
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -24,12 +29,6 @@ class DrivenEngine(Protocol):
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""
-
-    def next_event(self) -> Any | None:
-        """Return the next event, or None."""
-
-    def take_event(self) -> Any | None:
-        """Return the next event that is there without a further `step`, or None."""
 
     def step(self) -> bool:
         """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""

@@ -146,8 +146,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         # The kernel lets nobody but the peer through to a connected socket.
         peer = self._peer if self._outlet is not None and self._outlet.is_connected else None
         try:
-            for data, addr in datagrams:
-                self.receive(data, peer or addr, now)
+            self.receive_all(datagrams if peer is None else [(data, peer) for data, _ in datagrams], now)
         finally:
             self.end_batch()
 
@@ -180,12 +179,16 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
     def _send(self, datagrams: list[tuple[bytes, NetworkAddress]], outlet: Outlet) -> None:
         if outlet.is_connected:
             peer = self._peer  # a server's preferred address is out of reach of this socket
+            if len(datagrams) == 1 and datagrams[0][1] is peer:
+                outlet.send_one(datagrams[0][0], None)
+                return
             outlet.send([(data, None) for data, addr in datagrams if addr is peer or addr == peer])
         elif self._other_paths:
             ways = self._other_paths
             for way, group in itertools.groupby(datagrams, key=lambda datagram: ways.get(datagram[1], outlet)):
-                if way.is_open:
-                    way.send([datagram for datagram in group if way.can_reach(datagram[1])])
+                way.send([datagram for datagram in group if way.can_reach(datagram[1])])
+        elif len(datagrams) == 1:
+            outlet.send_one(*datagrams[0])
         else:
             outlet.send(datagrams)
 

@@ -60,12 +60,12 @@ class ServerSocket(BatchProtocol):
         if inbound is None:
             return
         now = self._clock()
+        if self._reader is not None and not inbound.is_scheduled:
+            inbound.take(datagrams, now)
+            return
         for data, addr in datagrams:
             inbound.put(data, addr, now)
-        if self._reader is None:
-            inbound.run_soon()  # the loop has more, which is best worked on together
-        elif not inbound.is_scheduled:
-            inbound.run()
+        inbound.run_soon()  # without a reader of our own the loop has more, which is best worked on together
 
     def _refill(self) -> None:
         """Take what waits in the kernel."""

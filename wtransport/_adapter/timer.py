@@ -73,7 +73,7 @@ class DeadlineTimer:
         return self._handle is not None and self._fires_at <= now + TIMER_GRANULARITY
 
     def set(self, deadline: float | None, now: float) -> None:
-        """Move the deadline; None means that nothing is due."""
+        """Move the deadline; None means that nothing is due. `now` was the time not long ago."""
         self._deadline = deadline
         if deadline is None:
             return
@@ -84,7 +84,7 @@ class DeadlineTimer:
             if self._fires_at <= deadline:
                 return
             self._handle.cancel()
-        self._arm(deadline, now)
+        self._arm(deadline, self._clock())
 
     def cancel(self) -> None:
         """Forget the deadline and free the handle."""

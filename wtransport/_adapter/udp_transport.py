@@ -99,8 +99,11 @@ class UdpTransport(asyncio.DatagramTransport):
         if self._is_closing:
             return
         batch = self.read_waiting(more=self._lone_reads % LOOK_AGAIN == 0)
-        self._lone_reads = self._lone_reads + 1 if len(batch) <= 1 else 0
-        if batch:
+        if len(batch) == 1:
+            self._lone_reads += 1
+            self._protocol.datagrams_received(batch)
+        elif batch:
+            self._lone_reads = 0
             self._protocol.datagrams_received(batch)
         if self._read_error is not None:
             error, self._read_error = self._read_error, None

@@ -85,7 +85,7 @@ class EarlyArrivals:
         ttl: seconds after which a session that did not come is given up.
     """
 
-    __slots__ = ("_max_per_session", "_max_total", "_total", "_ttl", "_waiting", "datagrams_dropped")
+    __slots__ = ("_max_per_session", "_max_total", "_total", "_ttl", "datagrams_dropped", "waiting")
 
     def __init__(self, *, max_per_session: int, max_total: int, ttl: float) -> None:
         """Begin empty."""
@@ -94,7 +94,7 @@ class EarlyArrivals:
         self._max_total = max_total
         self._ttl = ttl
         self._total = 0
-        self._waiting: dict[int, _Waiting] = {}  # in the order of their arrival, so the first expires first
+        self.waiting: dict[int, _Waiting] = {}  # in the order of their arrival, so the first expires first
 
     def add_stream(self, stream: EarlyStream, now: float, *, is_known: bool) -> bool:
         """Keep a stream; False when there is no room.
@@ -119,19 +119,19 @@ class EarlyArrivals:
         return True
 
     def _waiting_for(self, session_id: int, now: float) -> _Waiting:
-        waiting = self._waiting.get(session_id)
+        waiting = self.waiting.get(session_id)
         if waiting is None:
-            waiting = self._waiting[session_id] = _Waiting(now)
+            waiting = self.waiting[session_id] = _Waiting(now)
         return waiting
 
     def has_datagrams(self, session_id: int) -> bool:
         """Tell whether datagrams wait for a session."""
-        waiting = self._waiting.get(session_id)
+        waiting = self.waiting.get(session_id)
         return waiting is not None and bool(waiting.datagrams)
 
     def take(self, session_id: int) -> tuple[list[EarlyStream], list[bytes]]:
         """Hand out what waits for a session."""
-        waiting = self._waiting.pop(session_id, None)
+        waiting = self.waiting.pop(session_id, None)
         if waiting is None:
             return [], []
         self._total -= len(waiting.streams) + len(waiting.datagrams)
@@ -139,22 +139,22 @@ class EarlyArrivals:
 
     def postpone(self, session_id: int, now: float) -> None:
         """Let what waits for a session wait anew: its CONNECT is here, only the answer takes its time."""
-        waiting = self._waiting.pop(session_id, None)
+        waiting = self.waiting.pop(session_id, None)
         if waiting is not None:
             waiting.since = now
-            self._waiting[session_id] = waiting
+            self.waiting[session_id] = waiting
 
     def clear(self) -> None:
         """Forget everything."""
-        self._waiting.clear()
+        self.waiting.clear()
         self._total = 0
 
     def next_deadline(self) -> float | None:
         """Return when the next session is given up, or None."""
-        for waiting in self._waiting.values():
+        for waiting in self.waiting.values():
             return waiting.since + self._ttl
         return None
 
     def expired(self, now: float) -> list[int]:
         """Return the sessions whose time is over; `take` what waits for them."""
-        return [session_id for session_id, waiting in self._waiting.items() if now >= waiting.since + self._ttl]
+        return [session_id for session_id, waiting in self.waiting.items() if now >= waiting.since + self._ttl]

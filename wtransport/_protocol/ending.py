@@ -15,14 +15,16 @@ class ConnectionEnding:
         deadline: when a close waits no longer for CONNECT streams to end; None while none waits, or its time has not
             begun.
         goaway_received: the peer takes no new sessions.
+        is_closing: the program closed the connection.
     """
 
-    __slots__ = ("_end", "_goaway_sent", "_next_request_id", "_port", "deadline", "goaway_received")
+    __slots__ = ("_end", "_goaway_sent", "_next_request_id", "_port", "deadline", "goaway_received", "is_closing")
 
     def __init__(self, port: QuicPort) -> None:
         """Begin with no end in sight."""
         self.deadline: float | None = None
         self.goaway_received = False
+        self.is_closing = False
         self._end: tuple[int, str] | None = None
         self._goaway_sent: int | None = None
         self._next_request_id = 0
@@ -48,14 +50,10 @@ class ConnectionEnding:
 
     # Closing (draft-16, 6).
 
-    @property
-    def is_closing(self) -> bool:
-        """Tell whether the program closed the connection."""
-        return self._end is not None
-
     def begin(self, error_code: int, reason: str) -> None:
         """Close the connection with this code and reason as soon as `finish` is called."""
         self._end = error_code, reason
+        self.is_closing = True
 
     def start_clock(self, now: float) -> None:
         """Give the CONNECT streams so long to end, from the first time that something is sent."""
@@ -71,3 +69,4 @@ class ConnectionEnding:
     def clear(self) -> None:
         """Wait for nothing: the connection is closed."""
         self._end = self.deadline = None
+        self.is_closing = False

@@ -59,8 +59,8 @@ class Engine:
         self.traffic = TrafficStats()
         self.idle_actions = IdleActions(lambda: self._now)
         self.is_closed = False
-        self._events: deque[events.EngineEvent] = deque()
-        self.emit: Callable[[events.EngineEvent], None] = self._events.append
+        self.events: deque[events.EngineEvent] = deque()
+        self.emit: Callable[[events.EngineEvent], None] = self.events.append
         self._config = config
         self._early = EarlyArrivals(
             max_per_session=config.max_pending_events_per_session,
@@ -96,8 +96,12 @@ class Engine:
 
     def receive_datagram(self, data: bytes, addr: quic.NetworkAddress, now: float) -> None:
         """Take one UDP payload."""
+        self.receive_datagrams(((data, addr),), now)
+
+    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, quic.NetworkAddress]], now: float) -> None:
+        """Take UDP payloads with their senders' addresses, in the order in which they came."""
         self._now = now
-        self.port.receive_datagram(data, addr, now)
+        self.port.receive_datagrams(datagrams, now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -109,7 +113,8 @@ class Engine:
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, quic.NetworkAddress]]:
         """Return the UDP payloads to send now, with their destinations."""
-        self._ending.start_clock(now)
+        if self._ending.is_closing:
+            self._ending.start_clock(now)
         return self.port.datagrams_to_send(now)
 
     def next_deadline(self) -> float | None:
@@ -122,21 +127,18 @@ class Engine:
 
     def next_event(self) -> events.EngineEvent | None:
         """Return the next event, or None."""
-        while not self._events:
+        while not self.events:
             if not self.step():
                 return None
-        return self._events.popleft()
-
-    def take_event(self) -> events.EngineEvent | None:
-        """Return the next event that is there without a further `step`, or None."""
-        return self._events.popleft() if self._events else None
+        return self.events.popleft()
 
     def step(self) -> bool:
         """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""
         event = self.port.next_event()
-        if event is not None:
-            self._handle(event)
-        return event is not None
+        if event is None:
+            return False
+        self._handle(event)
+        return True
 
     # State.
 

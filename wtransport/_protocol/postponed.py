@@ -20,41 +20,41 @@ _SESSION_OVER = (ErrorCodes.WT_SESSION_GONE, ErrorCodes.H3_CONNECT_ERROR)
 class PostponedResets:
     """Resets that wait for the end of their session, each for a while."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("waiting",)
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._waiting: dict[int, tuple[float, StreamReset]] = {}  # until when, the earliest first
+        self.waiting: dict[int, tuple[float, StreamReset]] = {}  # until when, the earliest first
 
     def add(self, event: StreamReset, reader: StreamReader, until: float) -> bool:
         """Let a reset wait, if it is one that should; False when it counts at once."""
         if event.error_code not in _SESSION_OVER or not isinstance(reader, StreamCore) or not reader.session.is_open:
             return False
-        self._waiting[event.stream_id] = (until, event)
+        self.waiting[event.stream_id] = (until, event)
         return True
 
     def take(self, stream_id: int) -> StreamReset | None:
         """Hand out the reset that waits for the session of a stream, if there is one."""
-        entry = self._waiting.pop(stream_id, None)
+        entry = self.waiting.pop(stream_id, None)
         return None if entry is None else entry[1]
 
     def clear(self) -> None:
         """Forget everything: the connection is over."""
-        self._waiting.clear()
+        self.waiting.clear()
 
     def next_deadline(self) -> float | None:
         """Return when a reset has waited long enough, or None."""
-        for until, _ in self._waiting.values():
+        for until, _ in self.waiting.values():
             return until
         return None
 
     def expired(self, now: float) -> list[StreamReset]:
         """Hand out the resets that waited long enough: their session goes on."""
         resets = []
-        for until, event in self._waiting.values():
+        for until, event in self.waiting.values():
             if now < until:
                 break
             resets.append(event)
         for event in resets:
-            del self._waiting[event.stream_id]
+            del self.waiting[event.stream_id]
         return resets

@@ -13,7 +13,7 @@ packet in which order. The rules of those are in `stream_table` and `frame_write
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 
 import aioquic
@@ -261,6 +261,12 @@ class StreamingConnection(PathMtuConnection):
         return bytes(super()._serialize_transport_parameters()) + encode_reset_stream_at()
 
     # Receiving.
+
+    def take_datagrams(
+        self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float
+    ) -> Sequence[tuple[bytes, NetworkAddress]]:
+        """Take UDP payloads with their senders' addresses; return those in which nothing could be read."""
+        return [datagram for datagram in datagrams if not self.take_datagram(*datagram, now)]
 
     def take_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
         """Take one UDP payload; return whether anything in it could be read."""

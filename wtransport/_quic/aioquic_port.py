@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aioquic.quic import events as aioquic_events
@@ -98,10 +98,16 @@ class AioquicPort:
 
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take one UDP payload."""
+        self.receive_datagrams(((data, addr),), now)
+
+    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+        """Take UDP payloads with their senders' addresses, in the order in which they came."""
         connection = self._connection
-        if not connection.take_datagram(data, addr, now):
-            connection.receive_stateless_reset(data, addr, now)
-        elif self._keep_alive_interval is not None:
+        unread = connection.take_datagrams(datagrams, now)
+        if unread:
+            for data, addr in unread:
+                connection.receive_stateless_reset(data, addr, now)
+        if self._keep_alive_interval is not None and len(unread) < len(datagrams):
             received = self._table.receive_window.received
             if received != self._bytes_received:
                 self._bytes_received = received

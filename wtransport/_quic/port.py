@@ -6,7 +6,7 @@ does I/O or reads a clock; times are seconds of one monotonic clock, passed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -194,6 +194,9 @@ class QuicPort(Protocol):
 
     def path_changed(self) -> None:
         """Client only: packets leave from another address from now on (RFC 9000, 9)."""
+
+    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+        """Take UDP payloads with their senders' addresses, in the order in which they came."""
 
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take one UDP payload."""

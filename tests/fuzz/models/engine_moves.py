@@ -399,7 +399,7 @@ class Moves:
     def check(self) -> None:
         """See whether the limits hold."""
         engine, port = self.peer.engine, self.peer.port
-        waiting = engine._early._waiting.items()
+        waiting = engine._early.waiting.items()
         total = sum(
             len(each.datagrams) + (0 if session_id in engine.sessions else len(each.streams))
             for session_id, each in waiting

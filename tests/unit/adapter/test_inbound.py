@@ -41,6 +41,10 @@ class Connection:
     def uses(self, outlet: Any) -> bool:
         return self.home
 
+    def receive_all(self, datagrams: Any, now: float) -> None:
+        for data, addr in datagrams:
+            self.receive(data, addr, now)
+
     def receive(self, data: bytes, addr: Any, now: float) -> None:
         assert not self.has_backlog, "deal with what you have first"
         self.got.append(data)

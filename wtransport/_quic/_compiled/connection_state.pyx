@@ -12,6 +12,7 @@ from libc.math cimport INFINITY, fmax, fmin, isinf
 from .frames cimport FrameWriter
 from .packet_keys cimport PacketPair
 from .sent cimport FRAME_ACK, SentFrame
+from .stream_bytes cimport StreamBytesEvents
 
 from aioquic.quic.connection import QuicConnectionState
 
@@ -19,6 +20,7 @@ KEY_UPDATE_PACKETS = 1 << 22
 """Packets after which keys are updated: half of what AES-GCM may protect with one key (RFC 9001, 6.6)."""
 
 cdef object _CONNECTED = QuicConnectionState.CONNECTED
+cdef object _TERMINATED = QuicConnectionState.TERMINATED
 
 
 cdef int _on_fate(object writer, SentFrame* frame, bint acknowledged) except -1:
@@ -33,6 +35,46 @@ cdef class ConnectionState:
         self.close_at = self.loss_at = self.pacing_at = INFINITY
         self.reads_packets = self.writes_packets = True
         self.key_update_after = KEY_UPDATE_PACKETS
+
+    def pop_event(self):
+        """Return the next event, or None; see the twin in ``_quic/aioquic_connection.py``."""
+        cdef StreamBytesEvents stream_bytes
+        if not self._queue:
+            return None
+        event = self._queue.popleft()
+        if event is self._arrived:
+            self._arrived = None
+        else:
+            stream_bytes = self.table.arrived
+            if event is stream_bytes.growing:
+                stream_bytes.settle()
+        return event
+
+    @property
+    def close_event(self):
+        """Return why the connection ends, as soon as that is decided."""
+        return self._close_event
+
+    @property
+    def is_terminated(self):
+        """Tell whether the closing or draining period is over."""
+        return self._state is _TERMINATED
+
+    @property
+    def is_paced(self):
+        """Tell whether packets wait for the pacer (RFC 9002, 7.7)."""
+        return not isinf(self.pacing_at)
+
+    @property
+    def has_path(self):
+        """Tell whether there is somebody to send to."""
+        return len(self._network_paths) != 0
+
+    def handle_timer(self, double now):
+        """Do what is due; acknowledgements and what was paced are sent by who writes packets."""
+        if now < self.close_at and now < self.loss_at and self.is_open() and self.take_path():
+            return
+        super().handle_timer(now)
 
     @property
     def _close_at(self):

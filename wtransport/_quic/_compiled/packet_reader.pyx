@@ -61,6 +61,20 @@ cdef class PacketReader(HandshakeReader):
             return super().take_datagram(data, addr, now)
         return outcome == READ
 
+    def take_datagrams(self, datagrams, double now):
+        """Take UDP payloads with their senders' addresses; return those in which nothing could be read."""
+        cdef tuple datagram
+        cdef list unread = None
+        cdef int outcome
+        for datagram in datagrams:
+            outcome = self.read_packet(datagram[0], datagram[1], now)
+            if outcome == LEFT and super().take_datagram(datagram[0], datagram[1], now):
+                outcome = READ
+            if outcome != READ:
+                unread = unread or []
+                unread.append(datagram)
+        return unread or ()
+
     cdef int read_packet(self, object data, object address, double now) except -1:
         """Deal with a packet, unless it is none for the data path."""
         cdef unsigned char[MAX_PAYLOAD] payload
