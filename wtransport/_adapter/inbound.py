@@ -135,12 +135,15 @@ class Inbound:
         if not self._turns:
             find = self._router.find
             connection = find(datagrams[0][0])
-            for data, _ in datagrams[1:]:
-                if find(data) is not connection:
-                    connection = None
-                    break
+            if len(datagrams) > 1 and any(find(data) is not connection for data, _ in datagrams):
+                connection = None
         if connection is not None and connection.uses(self._outlet):
-            self._serve_alone(connection, datagrams, now)
+            if len(datagrams) > PIECE:
+                self._serve_alone(connection, datagrams, now)
+            elif connection.take(datagrams, now, now + TURN_TIME):
+                self._backlogs.add(connection)
+                self._turns.append(connection)
+                self.run_soon()
         else:
             for data, addr in datagrams:
                 self.put(data, addr, now)
@@ -200,19 +203,15 @@ class Inbound:
     def _serve_alone(
         self, connection: AdapterProtocol, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float
     ) -> None:
-        """Work for a turn on datagrams of one connection, while nobody waits."""
+        """Work for a turn on many datagrams of one connection, while nobody waits."""
         turn_end = now + TURN_TIME
         position = 0
         try:
             while position < len(datagrams) and now < turn_end:
-                if len(datagrams) <= PIECE:
-                    position = len(datagrams)
-                    connection.receive_all(datagrams, now)
-                else:
-                    piece = datagrams[position : position + PIECE]
-                    position += PIECE
-                    connection.receive_all(piece, now)
-                    now = self._clock()
+                piece = datagrams[position : position + PIECE]
+                position += PIECE
+                connection.receive_all(piece, now)
+                now = self._clock()
         finally:
             self._deal_with(connection, turn_end)
             for data, addr in datagrams[position:]:

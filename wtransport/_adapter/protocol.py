@@ -145,10 +145,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         now = self._clock()
         # The kernel lets nobody but the peer through to a connected socket.
         peer = self._peer if self._outlet is not None and self._outlet.is_connected else None
-        try:
-            self.receive_all(datagrams if peer is None else [(data, peer) for data, _ in datagrams], now)
-        finally:
-            self.end_batch()
+        self.take(datagrams if peer is None else [(data, peer) for data, _ in datagrams], now)
 
     def error_received(self, exc: Exception) -> None:
         """Take an error of the socket, mostly an ICMP message about an earlier packet."""

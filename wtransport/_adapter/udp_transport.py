@@ -98,12 +98,25 @@ class UdpTransport(asyncio.DatagramTransport):
     def _read_ready(self) -> None:
         if self._is_closing:
             return
-        batch = self.read_waiting(more=self._lone_reads % LOOK_AGAIN == 0)
-        if len(batch) == 1:
-            self._lone_reads += 1
-            self._protocol.datagrams_received(batch)
-        elif batch:
-            self._lone_reads = 0
+        if self._lone_reads % LOOK_AGAIN and self._coalesces:
+            # As `read_waiting` does it with one datagram, which is what a dialogue is made of.
+            try:
+                data, control, _, addr = self._sock.recvmsg(MAX_UDP_PAYLOAD, udp.CONTROL_SPACE)
+            except BlockingIOError:
+                return
+            except OSError as exc:
+                self._protocol.error_received(exc)
+                return
+            if not control or not (size := udp.segment_size(control)):
+                self._lone_reads += 1
+                self._protocol.datagrams_received([(data, addr)])
+                return
+            batch = [(piece, addr) for piece in split(data, size)]
+            self._read_into(batch, more=True)
+        else:
+            batch = self.read_waiting(more=self._lone_reads % LOOK_AGAIN == 0)
+        self._lone_reads = self._lone_reads + 1 if len(batch) <= 1 else 0
+        if batch:
             self._protocol.datagrams_received(batch)
         if self._read_error is not None:
             error, self._read_error = self._read_error, None
@@ -117,11 +130,14 @@ class UdpTransport(asyncio.DatagramTransport):
         Args:
             more: False returns after the first read, unless that shows that there is more.
         """
-        sock = self._sock
         batch: list[tuple[bytes, NetworkAddress]] = []
-        if self._is_closing:
-            return batch
-        limit = self._protocol.read_batch
+        if not self._is_closing:
+            self._read_into(batch, more=more)
+        return batch
+
+    def _read_into(self, batch: list[tuple[bytes, NetworkAddress]], *, more: bool) -> None:
+        """Add to a batch what waits; see `read_waiting`."""
+        sock, limit = self._sock, self._protocol.read_batch
         try:
             while len(batch) < limit:
                 if not self._coalesces:
@@ -139,7 +155,6 @@ class UdpTransport(asyncio.DatagramTransport):
             pass
         except OSError as exc:
             self._read_error = exc
-        return batch
 
     # Sending.
 

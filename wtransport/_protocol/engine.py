@@ -137,7 +137,15 @@ class Engine:
         event = self.port.next_event()
         if event is None:
             return False
-        self._handle(event)
+        handler = self._handlers.get(event.__class__)
+        if handler is None or (self._has_failed and event.__class__ is not quic.Terminated):
+            return True
+        try:
+            handler(event)
+        except ConnectionViolation as violation:
+            self._fail_connection(violation)
+        except (StreamViolation, SessionViolation) as violation:
+            self._fail_stream(getattr(event, "stream_id", -1), violation)
         return True
 
     # State.
@@ -253,17 +261,6 @@ class Engine:
 
     # QUIC events.
 
-    def _handle(self, event: quic.QuicEvent) -> None:
-        handler = self._handlers.get(event.__class__)
-        if handler is None or (self._has_failed and event.__class__ is not quic.Terminated):
-            return
-        try:
-            handler(event)
-        except ConnectionViolation as violation:
-            self._fail_connection(violation)
-        except (StreamViolation, SessionViolation) as violation:
-            self._fail_stream(getattr(event, "stream_id", -1), violation)
-
     def _on_handshake_started(self, event: quic.HandshakeStarted) -> None:
         self._control_id = self.port.open_stream(unidirectional=True)
         if self._control_id is None:
@@ -298,7 +295,7 @@ class Engine:
             if quarter < 0:
                 raise ConnectionViolation(ErrorCodes.H3_DATAGRAM_ERROR, "datagram without a valid quarter stream id")
             session = self.sessions.get(quarter << 2)
-            if session is not None and session.is_open:
+            if session is not None and (session.state is SessionState.CONNECTED or session.is_open):
                 session.on_datagrams(datagrams)
                 continue
             for data in datagrams:

@@ -40,7 +40,7 @@ class SessionCore:
 
     # fmt: off
     __slots__ = (
-        "_capsules", "_early_capsules", "_fin_received", "_host", "_quarter_id",
+        "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_host", "_quarter_id",
         "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
         "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_sender", "datagrams",
         "datagrams_received", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
@@ -98,6 +98,7 @@ class SessionCore:
         self._fin_received = False
         self._wants_streams = [False, False]
         self._wants_datagram_room = False
+        self._datagrams_event: events.DatagramsReceived | None = None  # always the same, once there was one
 
     # Opening.
 
@@ -464,7 +465,10 @@ class SessionCore:
         was_empty = not queue
         queue.extend(datagrams)
         if was_empty:
-            self.emit(events.DatagramsReceived(self))
+            event = self._datagrams_event
+            if event is None:
+                event = self._datagrams_event = events.DatagramsReceived(self)
+            self.emit(event)
 
     def on_datagram_room(self) -> None:
         """Tell whoever waits that a datagram may be sent now."""

@@ -344,6 +344,8 @@ class StreamingConnection(PathMtuConnection):
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """Return the UDP payloads to send; without building a packet first when there is nothing to put into one."""
+        if not self._network_paths:
+            return []
         if (
             self._handshake_confirmed
             and not self._close_pending

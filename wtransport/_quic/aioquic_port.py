@@ -168,10 +168,7 @@ class AioquicPort:
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """Return the UDP payloads to send now, with their destinations."""
-        connection = self._connection
-        if not connection.has_path:
-            return []
-        return connection.datagrams_to_send(now)
+        return self._connection.datagrams_to_send(now)
 
     # Commands.
 

@@ -65,7 +65,6 @@ class Delivery:
                 awaitable.close()
             raise RuntimeError(f"handler {listener.handler!r} is a coroutine: it needs a running event loop") from None
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         return task
 
     async def run(self, event: Event) -> None:
@@ -86,7 +85,8 @@ class Delivery:
         for task in tasks:
             task.cancel()
         if tasks:
-            _, alive = await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
+            done, alive = await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
+            self._tasks -= done  # those that never began did not do it themselves
             for task in alive:
                 _logger.warning("event handler goes on although it was cancelled: %r", task)
 
@@ -106,17 +106,21 @@ class Delivery:
     async def _run_from(
         self, awaitable: Awaitable[None], listener: Listener, rest: tuple[Listener, ...], event: Event
     ) -> None:
-        # As `_finish` does it, which would be a coroutine more for every event.
+        # As `_finish` does it, which would be a coroutine more for every event; and a callback of the task would be a
+        # turn of the loop more.
         try:
-            await awaitable
-        except asyncio.CancelledError:
-            if _is_cancelled():
-                raise
-            _logger.exception(_FAILED, listener.handler, event.type)
-        except Exception:
-            _logger.exception(_FAILED, listener.handler, event.type)
-        if rest:
-            await self._run(rest, event)
+            try:
+                await awaitable
+            except asyncio.CancelledError:
+                if _is_cancelled():
+                    raise
+                _logger.exception(_FAILED, listener.handler, event.type)
+            except Exception:
+                _logger.exception(_FAILED, listener.handler, event.type)
+            if rest:
+                await self._run(rest, event)
+        finally:
+            self._tasks.discard(asyncio.current_task())
 
     async def _run(self, listeners: tuple[Listener, ...], event: Event) -> None:
         for listener in listeners:

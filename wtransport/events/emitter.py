@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from time import time
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..exceptions import WebTransportError
 from ..types import EventData, EventType, Timeout
@@ -23,7 +23,7 @@ from .listeners import EVERY_EVENT, EventHandler, ListenerTable
 
 __all__ = ["EventEmitter"]
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +43,14 @@ _ONLY_IF_HEARD = frozenset(
 )
 
 _HANDLE_KEYS = frozenset({"connection", "session", "stream"})  # of the data of the library's events
+
+
+class Inbox(Protocol[T_co]):
+    """Things that wait for handlers."""
+
+    @property
+    def take_for_handlers(self) -> Callable[[], T_co | None]:
+        """Hand out the oldest, or None; may be another function after each call."""
 
 
 class EventEmitter:
@@ -147,9 +155,9 @@ class EventEmitter:
             self.__delivery.deliver(event)
 
     def _emit_each(
-        self, *, event_type: EventType, take: Callable[[], T | None], describe: Callable[[T], EventData], source: Any
+        self, *, event_type: EventType, inbox: Inbox[T_co], describe: Callable[[T_co], EventData], source: Any
     ) -> bool:
-        """Emit an event for each thing that `take` returns, as `emit_nowait` does, while anybody listens.
+        """Emit an event for each thing in an inbox, as `emit_nowait` does, while anybody listens.
 
         Returns:
             True when there was nothing more to take; False when nobody listens any more.
@@ -162,7 +170,7 @@ class EventEmitter:
                 route = table.route(event_type)
             if not route:
                 return False
-            item = take()
+            item = inbox.take_for_handlers()
             if item is None:
                 return True
             if self.__is_closed:

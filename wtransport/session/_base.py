@@ -240,7 +240,7 @@ class _BaseSession:
         session_id = self._session_id
         all_taken = self._events._emit_each(
             event_type=EventType.DATAGRAM_RECEIVED,
-            take=inbox.take_for_handlers,
+            inbox=inbox,
             describe=lambda data: {"session": self, "session_id": session_id, "data": data},
             source=self,
         )

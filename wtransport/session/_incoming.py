@@ -102,17 +102,17 @@ class IncomingDatagrams:
     """The datagrams of a session on their way to handlers and readers.
 
     Attributes:
-        is_pulled: a reader has asked, so handlers leave a copy for it.
+        take_for_handlers: hands out the oldest datagram to the handlers, or None; a reader that asked gets it, too.
         line: the readers that wait.
     """
 
-    __slots__ = ("_copies", "_core", "is_pulled", "line")
+    __slots__ = ("_copies", "_core", "line", "take_for_handlers")
 
     def __init__(self, core: SessionCore) -> None:
         """Begin with what the core has queued."""
         self._core = core
         self._copies: DatagramQueue | None = None
-        self.is_pulled = False
+        self.take_for_handlers: Callable[[], bytes | None] = core.datagrams.pop
         self.line = WaitLine()
 
     def take(self) -> bytes | None:
@@ -120,10 +120,18 @@ class IncomingDatagrams:
         data = self._copies.pop() if self._copies is not None else None
         return self._core.datagrams.pop() if data is None else data
 
-    def take_for_handlers(self) -> bytes | None:
-        """Hand out the oldest datagram to the handlers, or None; a reader gets it, too."""
+    @property
+    def is_pulled(self) -> bool:
+        """Tell whether a reader has asked, so that handlers leave a copy for it."""
+        return self.take_for_handlers == self._take_and_copy
+
+    @is_pulled.setter
+    def is_pulled(self, value: bool) -> None:
+        self.take_for_handlers = self._take_and_copy if value else self._core.datagrams.pop
+
+    def _take_and_copy(self) -> bytes | None:
         data = self._core.datagrams.pop()
-        if data is not None and self.is_pulled:
+        if data is not None:
             if self._copies is None:
                 self._copies = DatagramQueue(MAX_COPIED_DATAGRAMS, MAX_COPIED_BYTES)
             self._copies.push(data)

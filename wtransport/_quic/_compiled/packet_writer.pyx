@@ -41,6 +41,8 @@ cdef class PacketWriter(PacketReader):
     def datagrams_to_send(self, now):
         """Return the UDP payloads to send, with their destinations."""
         cdef list datagrams
+        if not self._network_paths:
+            return []
         self._writer.is_flush_asked = False
         if not self.may_write():
             return super().datagrams_to_send(now)
