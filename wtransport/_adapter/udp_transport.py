@@ -9,7 +9,7 @@ import asyncio
 import errno
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._quic.port import NetworkAddress
@@ -185,7 +185,7 @@ class UdpTransport(asyncio.DatagramTransport):
         elif error is not None:
             self._protocol.error_received(error)
 
-    def send_all(self, datagrams: Iterable[Datagram]) -> None:
+    def send_all(self, datagrams: Sequence[Datagram]) -> None:
         """Send datagrams in order, in as few system calls as can be; otherwise like `sendto` for each."""
         for packets, addr in runs(datagrams):
             if self._is_over:
