@@ -23,7 +23,7 @@ from .listeners import EVERY_EVENT, EventHandler, ListenerTable
 
 __all__ = ["EventEmitter"]
 
-T_co = TypeVar("T_co", covariant=True)
+_T_co = TypeVar("_T_co", covariant=True)
 
 _logger = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ _ONLY_IF_HEARD = frozenset(
 _HANDLE_KEYS = frozenset({"connection", "session", "stream"})  # of the data of the library's events
 
 
-class Inbox(Protocol[T_co]):
+class _Inbox(Protocol[_T_co]):
     """Things that wait for handlers."""
 
     @property
-    def take_for_handlers(self) -> Callable[[], T_co | None]:
+    def take_for_handlers(self) -> Callable[[], _T_co | None]:
         """Hand out the oldest, or None; may be another function after each call."""
 
 
@@ -155,7 +155,7 @@ class EventEmitter:
             self.__delivery.deliver(event)
 
     def _emit_each(
-        self, *, event_type: EventType, inbox: Inbox[T_co], describe: Callable[[T_co], EventData], source: Any
+        self, *, event_type: EventType, inbox: _Inbox[_T_co], describe: Callable[[_T_co], EventData], source: Any
     ) -> bool:
         """Emit an event for each thing in an inbox, as `emit_nowait` does, while anybody listens.
 
