@@ -54,20 +54,19 @@ class SessionCredit:
 
     # What the peer may send.
 
-    def consume(self, nbytes: int) -> None:
-        """Count body bytes as read, and extend the peer's credit when that is due."""
-        self._announce_data(self._flow.receive.consume(nbytes))
-
     def skip(self, nbytes: int) -> None:
         """Count body bytes that the peer sent and that will never arrive.
 
         Raises:
             SessionViolation: the peer sent more than it may.
         """
-        self._announce_data(self._flow.receive.skip(nbytes))
+        limit = self._flow.receive.skip(nbytes)
+        if limit is not None:
+            self.announce_data(limit)
 
-    def _announce_data(self, limit: int | None) -> None:
-        if limit is not None and self._session.is_open:
+    def announce_data(self, limit: int) -> None:
+        """Tell the peer that it may send more in all: so much that a capsule is worth it was read."""
+        if self._session.is_open:
             self._session.send_capsule(capsules.encode_max_data(limit))
 
     def grant_data(self, max_data: int) -> None:
@@ -94,23 +93,23 @@ class SessionCredit:
 
     def stream_over(self, stream: StreamCore) -> None:
         """Take note that a stream is over; its place is the peer's again once the program is done with it, too."""
-        self._blocked.pop(stream, None)
+        if self._blocked:
+            self._blocked.pop(stream, None)
         if not stream.is_local:
             self._unsettled[stream] = None
-            stream.settle_if_done()
+            stream.awaits_settling = True
+            if stream.is_done_with:
+                self.settle(stream)
 
     def settle(self, stream: StreamCore) -> None:
         """Let the peer open another stream in place of one that is over and done with."""
+        stream.awaits_settling = False
         del self._unsettled[stream]
         self._host.places.give_up(stream.stream_id)
         unidirectional = stream.is_unidirectional
         limit = self._flow.receive.close_stream(unidirectional=unidirectional)
         if limit is not None and self._session.is_open:
             self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
-
-    def is_unsettled(self, stream: StreamCore) -> bool:
-        """Tell whether a stream is over and still holds its place."""
-        return stream in self._unsettled
 
     def end(self) -> None:
         """Settle everything: the session is over, and what the program has not read no longer holds credit."""

@@ -83,7 +83,7 @@ class Engine:
             quic.StreamReset: self._on_stream_reset,
             quic.StreamStopped: self._router.on_stopped,
             quic.StreamDiscarded: self._router.on_discarded,
-            quic.StreamOver: lambda event: self.places.on_over(event.stream_id),
+            quic.StreamOver: self.places.on_over,
             quic.StreamDrained: self._router.on_drained,
             quic.StreamRoomRaised: self._router.on_room,
             quic.DatagramsArrived: self._on_datagrams,
@@ -273,6 +273,8 @@ class Engine:
         reader = self._router.readers.get(stream_id)
         if reader is not None:
             reader.on_data(event.data, event.end_stream)
+        elif self._router.opens_data_stream(event):
+            return
         elif (reader := self._new_reader(stream_id)) is not None:
             reader.on_data(event.data, event.end_stream)
             self._router.await_beginning(stream_id, self._now)

@@ -6,7 +6,7 @@ place were given away then, a peer could have us keep any number of tiny streams
 
 from __future__ import annotations
 
-from .._quic.port import QuicPort
+from .._quic.port import QuicPort, StreamOver
 
 __all__ = ["StreamPlaces"]
 
@@ -33,8 +33,9 @@ class StreamPlaces:
         if self._held.pop(stream_id, False):
             self._port.release_stream(stream_id)
 
-    def on_over(self, stream_id: int) -> None:
+    def on_over(self, event: StreamOver) -> None:
         """Take note that QUIC is done with a stream."""
+        stream_id = event.stream_id
         if stream_id in self._held:
             self._held[stream_id] = True
         else:

@@ -24,7 +24,7 @@ class PostponedResets:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.waiting: dict[int, tuple[float, StreamReset]] = {}  # until when, the earliest first
+        self.waiting: dict[int, tuple[float, StreamReset]] = {}  # by stream; until when, the earliest first
 
     def add(self, event: StreamReset, reader: StreamReader, until: float) -> bool:
         """Let a reset wait, if it is one that should; False when it counts at once."""

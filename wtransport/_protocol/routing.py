@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from .._quic.port import StreamDiscarded, StreamDrained, StreamReset, StreamRoomRaised, StreamStopped
+from .._quic.port import StreamBytes, StreamDiscarded, StreamDrained, StreamReset, StreamRoomRaised, StreamStopped
+from .._speedups import decode_stream_header
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
@@ -12,6 +13,7 @@ from .host import EngineHost
 from .postponed import PostponedResets
 from .readers import DiscardingReader, StreamReader
 from .requests import ConnectReader
+from .session import STREAM_SIGNALS
 from .stream import StreamCore
 from .violations import ConnectionViolation
 
@@ -102,26 +104,27 @@ class StreamRouter:
     def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
         """Drop a data stream, or wait for the end of one that was stopped."""
         stream_id = stream.stream_id
-        self._beginnings.pop(stream_id, None)
+        if self._beginnings:
+            self._beginnings.pop(stream_id, None)
         if still_arriving:
             self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=stream.receive_offset)
         else:
             self.readers.pop(stream_id, None)
-        reset = self._postponed.take(stream_id)
-        if reset is not None and still_arriving:
-            self.readers[stream_id].on_reset(reset.error_code, reset.final_size)
+        if self._postponed.waiting:
+            reset = self._postponed.take(stream_id)
+            if reset is not None and still_arriving:
+                self.readers[stream_id].on_reset(reset.error_code, reset.final_size)
         if self._host.port.unsent_bytes(stream_id):
-            self._remember_sending(stream)
+            # The peer may stop it before all of it was sent; those that were sent leave in bulk.
+            if len(self._sending) >= self._sending_limit:
+                self._drop_sent()
+            self._sending[stream_id] = stream
 
-    def _remember_sending(self, stream: StreamCore) -> None:
-        """Remember a stream that the peer may stop before all of it was sent; those that were sent leave in bulk."""
-        sending = self._sending
-        if len(sending) >= self._sending_limit:
-            unsent_bytes = self._host.port.unsent_bytes
-            for stream_id in [each for each in sending if not unsent_bytes(each)]:
-                del sending[stream_id]
-            self._sending_limit = max(MIN_SENDING, 2 * len(sending))
-        sending[stream.stream_id] = stream
+    def _drop_sent(self) -> None:
+        sending, unsent_bytes = self._sending, self._host.port.unsent_bytes
+        for stream_id in [each for each in sending if not unsent_bytes(each)]:
+            del sending[stream_id]
+        self._sending_limit = max(MIN_SENDING, 2 * len(sending))
 
     def on_stopped(self, event: StreamStopped) -> None:
         """Pass on the peer's STOP_SENDING, also to a stream that is over but for what it has to send."""
@@ -156,6 +159,28 @@ class StreamRouter:
         reader = self.readers.get(event.stream_id)
         if reader is not None:
             reader.on_discarded(event.final_size)
+
+    def opens_data_stream(self, event: StreamBytes) -> bool:
+        """Route a data stream of the peer whose first bytes hold the whole header of an open session, as nearly all do.
+
+        False, and nothing has happened, when they do not: then it needs a reader that finds out what it is.
+        """
+        stream_id, host = event.stream_id, self._host
+        signal = STREAM_SIGNALS[stream_id >> 1 & 1]
+        header = decode_stream_header(event.data, signal) if stream_id & 1 == host.is_client else None
+        if header is None or header[0] != signal:
+            return False
+        _, session_id, size = header
+        session = host.sessions.get(session_id)
+        if session is None or not session.is_open:
+            return False
+        host.places.hold(stream_id)
+        session.on_stream_opened(stream_id, size)
+        host.port.consume(stream_id, size)
+        data = event.data
+        if len(data) > size or event.end_stream:
+            self.readers[stream_id].on_data(data[size:], event.end_stream)
+        return True
 
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int, now: float) -> StreamReader:
         """Return who reads a data stream whose header was read (draft-16, 4.6)."""

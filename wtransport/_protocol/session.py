@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .early import EarlyStream
     from .host import EngineHost
 
-__all__ = ["SessionCore"]
+__all__ = ["STREAM_SIGNALS", "SessionCore"]
 
-_SIGNALS = (H3_FRAME_TYPE_WEBTRANSPORT_STREAM, H3_STREAM_TYPE_WEBTRANSPORT)
-"""What a stream of either direction begins with."""
+STREAM_SIGNALS = (H3_FRAME_TYPE_WEBTRANSPORT_STREAM, H3_STREAM_TYPE_WEBTRANSPORT)
+"""What a stream begins with, by direction, bidirectional first."""
 
 _SESSION_ERRORS = (ErrorCodes.WT_ALPN_ERROR, ErrorCodes.WT_FLOW_CONTROL_ERROR)
 """Codes of session errors. Drafts 15 and 16 do not say how these travel: some peers reset the CONNECT stream, as
@@ -341,9 +341,10 @@ class SessionCore:
         Raises:
             SessionError: the session is not open.
         """
-        self._check_open()
+        if self.state not in _OPEN_STATES:
+            self._check_open()
         allowance = self.flow.send
-        if not allowance.can_open(unidirectional=unidirectional):
+        if allowance.enabled and not allowance.can_open(unidirectional=unidirectional):
             if allowance.should_report_blocked_streams(unidirectional=unidirectional):
                 limit = allowance.max_streams[unidirectional]
                 self.send_capsule(capsules.encode_streams_blocked(limit, unidirectional=unidirectional))
@@ -356,8 +357,10 @@ class SessionCore:
         allowance.streams_opened[unidirectional] += 1
         # The header goes out even if nothing is written, or the stream is reset at once: the peer counts streams, and
         # may be waiting for one (draft-16, 4.4).
-        self.port.send_stream_header(stream_id, encode_stream_header(_SIGNALS[unidirectional], self.stream_id))
-        return self._register(StreamCore(stream_id, self, is_local=True))
+        self.port.send_stream_header(stream_id, encode_stream_header(STREAM_SIGNALS[unidirectional], self.stream_id))
+        stream = self.streams[stream_id] = StreamCore(stream_id, self, is_local=True)
+        self._host.stream_registered(stream)
+        return stream
 
     def on_stream_credit(self, *, unidirectional: bool) -> None:
         """Tell whoever waits that a stream may be opened now."""
@@ -375,17 +378,12 @@ class SessionCore:
 
     def on_stream_opened(self, stream_id: int, header_size: int) -> StreamCore | None:
         """Take a stream that the peer opened; None when the peer may not, which ends the session."""
-        unidirectional = bool(stream_id & 2)
         stream = StreamCore(stream_id, self, is_local=False, header_size=header_size)
-        self._register(stream)
-        if not self._host.guard(self, lambda: self.flow.receive.open_stream(unidirectional=unidirectional)):
+        self.streams[stream_id] = stream
+        self._host.stream_registered(stream)
+        if not self._host.guard(self, self.flow.receive.open_stream, stream_id & 2 != 0):
             return None
         self.emit(events.StreamOpened(stream))
-        return stream
-
-    def _register(self, stream: StreamCore) -> StreamCore:
-        self.streams[stream.stream_id] = stream
-        self._host.stream_registered(stream)
         return stream
 
     def stream_finished(self, stream: StreamCore, *, still_arriving: bool = False) -> None:

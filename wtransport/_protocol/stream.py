@@ -2,167 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from .._speedups import ChunkQueue
 from ..exceptions import StreamError, stream_closed
-from ..types import SessionState, StreamDirection, StreamState
+from ..types import SessionState
 from . import error_codes
 from .events import StreamReadable, StreamWritable
-from .readers import StreamReader
-
-if TYPE_CHECKING:
-    from .session import SessionCore
+from .stream_record import StreamRecord
 
 __all__ = ["StreamCore"]
 
 
-class StreamCore(StreamReader):
+class StreamCore(StreamRecord):
     """The engine's side of a stream.
 
     Bytes the program has not read stay in a queue and keep their flow-control credit; bytes that the session's credit
     does not cover yet wait before they reach QUIC. Commands raise `StreamError` when the stream cannot do them.
     """
 
-    __slots__ = (
-        "_credited",
-        "_expected",
-        "_has_pending_fin",
-        "_header_size",
-        "_inbox",
-        "_is_taken",
-        "_low_water",
-        "_missing",
-        "_outbox",
-        "_receiving_over",
-        "_reset_received",
-        "_reset_sent",
-        "_sending_over",
-        "bytes_discarded",
-        "bytes_dropped",
-        "bytes_received",
-        "bytes_sent",
-        "handle",
-        "is_local",
-        "receive_error",
-        "reset_code",
-        "send_error",
-        "session",
-        "stop_code",
-        "stream_id",
-        "wants_readable",
-        "wants_writable",
-    )
-
-    def __init__(self, stream_id: int, session: SessionCore, *, is_local: bool, header_size: int = 0) -> None:
-        """`header_size` is that of the header the peer wrote, 0 for a stream of ours."""
-        self.stream_id = stream_id
-        self.session = session
-        self.is_local = is_local
-        self.handle: Any = None
-        self.wants_readable = False
-        self.wants_writable = False
-        self.bytes_sent = 0
-        self.bytes_received = 0
-        self.bytes_dropped = 0  # written, and never sent
-        self.bytes_discarded = 0  # sent by the peer, and never read
-        self.reset_code: int | None = None
-        self.stop_code: int | None = None
-        self.send_error: StreamError | None = None
-        self.receive_error: StreamError | None = None
-        one_way = bool(stream_id & 2)
-        self._sending_over = one_way and not is_local
-        self._receiving_over = one_way and is_local
-        self._reset_sent = False
-        self._reset_received = False
-        self._header_size = header_size
-        self._inbox = ChunkQueue()
-        self._credited = 0  # bytes of the inbox whose credit was given back before they were read
-        self._expected = 0
-        self._missing = 0  # bytes that the peer sent before its reset, and that did not arrive
-        self._outbox = ChunkQueue()  # bytes that session credit does not cover yet
-        self._has_pending_fin = False
-        self._low_water = 0
-        self._is_taken = is_local
-
-    # What it is and what it may do.
-
-    @property
-    def is_unidirectional(self) -> bool:
-        """Tell whether only the opener may send."""
-        return bool(self.stream_id & 2)
-
-    @property
-    def direction(self) -> StreamDirection:
-        """Return the direction as seen from this end."""
-        if not self.is_unidirectional:
-            return StreamDirection.BIDIRECTIONAL
-        return StreamDirection.SEND_ONLY if self.is_local else StreamDirection.RECEIVE_ONLY
-
-    @property
-    def can_send(self) -> bool:
-        """Tell whether more may be written."""
-        return not (self._sending_over or self._has_pending_fin)
-
-    @property
-    def can_receive(self) -> bool:
-        """Tell whether more may come, or something is left to read."""
-        return not self._receiving_over or len(self._inbox) > 0
-
-    @property
-    def is_receiving(self) -> bool:
-        """Tell whether the end of the peer's sending side has not come yet."""
-        return not self._receiving_over
-
-    @property
-    def is_aborted(self) -> bool:
-        """Tell whether a side of it ended with a reset, a stop request or the session."""
-        return self._reset_sent or self._reset_received or bool(self.send_error or self.receive_error)
-
-    @property
-    def receive_offset(self) -> int:
-        """Return how far the peer's bytes are accounted for, with the header."""
-        return self._header_size + self.bytes_received + self._missing
-
-    @property
-    def state(self) -> StreamState:
-        """Return the state that the public API shows."""
-        if self._reset_received:
-            return StreamState.RESET_RECEIVED
-        if self._reset_sent:
-            return StreamState.RESET_SENT
-        if not self.can_send and self._receiving_over:
-            return StreamState.CLOSED
-        if self.is_unidirectional or (self.can_send and not self._receiving_over):
-            return StreamState.OPEN
-        return StreamState.HALF_CLOSED_REMOTE if self.can_send else StreamState.HALF_CLOSED_LOCAL
+    __slots__ = ()
 
     # Reading.
-
-    @property
-    def buffered(self) -> int:
-        """Return how many bytes can be read now."""
-        return len(self._inbox)
-
-    @property
-    def at_eof(self) -> bool:
-        """Tell whether the peer's FIN was reached and nothing is left to read."""
-        return self._receiving_over and self.receive_error is None and not self._inbox
-
-    @property
-    def receiving_over(self) -> bool:
-        """Tell whether nothing more will come (FIN or reset); some of it may not have been read yet."""
-        return self._receiving_over
-
-    def peek(self) -> bytes:
-        """Return a copy of the bytes that can be read, which stay; for diagnostics."""
-        data = self._inbox.take()
-        self._inbox.append(data)
-        return data
-
-    def find(self, separator: bytes, start: int = 0) -> int:
-        """Return the index of a separator in the bytes that can be read, or -1."""
-        return self._inbox.find(separator, start)
 
     def read(self, max_bytes: int = -1) -> bytes | None:
         """Take what is there, at most `max_bytes`; ``b""`` after the FIN, None when nothing is there yet.
@@ -180,12 +39,12 @@ class StreamCore(StreamReader):
                 size -= ahead
             if size:
                 self._give_credit(size)
-            if not inbox and self._receiving_over:
+            if self.receiving_over and not inbox:
                 self.take()
             return data
         if self.receive_error is not None:
             raise self.receive_error
-        if not self._receiving_over:
+        if not self.receiving_over:
             return None
         self.take()
         return b""
@@ -206,7 +65,9 @@ class StreamCore(StreamReader):
         session = self.session
         if session.state is not SessionState.CLOSED:  # whose end has settled all credit
             session.port.consume(self.stream_id, nbytes)
-            session.credit.consume(nbytes)
+            limit = session.flow.receive.consume(nbytes)
+            if limit is not None:
+                session.credit.announce_data(limit)
 
     def stop(self, code: int) -> None:
         """Give up reading: the peer is asked to stop with an application code (STOP_SENDING).
@@ -219,7 +80,7 @@ class StreamCore(StreamReader):
         if self.is_unidirectional and self.is_local:
             raise StreamError("the stream is send-only", stream_id=self.stream_id, stream_state=self.state)
         self._discard_inbox()
-        if not self._receiving_over and self.receive_error is None:
+        if not self.receiving_over and self.receive_error is None:
             self.receive_error = stream_closed(stream_id=self.stream_id, reason="reading was stopped here")
             self.session.port.stop_stream(self.stream_id, wire_code)
         self._wake_reader()
@@ -236,21 +97,16 @@ class StreamCore(StreamReader):
     def take(self) -> None:
         """Note that the program has the stream, so that it may lose its place once it is over and read."""
         self._is_taken = True
-        self.settle_if_done()
-
-    def settle_if_done(self) -> None:
-        """Let the peer open another stream in place of this one, if it is over and nothing is left for the program."""
-        if self._is_taken and (self._reset_received or not self._inbox):
-            credit = self.session.credit
-            if credit.is_unsettled(self):
-                credit.settle(self)
+        if self.awaits_settling and self.is_done_with:
+            self.session.credit.settle(self)
 
     # Writing.
 
     @property
     def unsent(self) -> int:
         """Return how many written bytes have not been put into packets."""
-        return self.session.port.unsent_bytes(self.stream_id) + len(self._outbox)
+        unsent = self.session.port.unsent_bytes(self.stream_id)
+        return unsent + len(self._outbox) if self._outbox else unsent
 
     @property
     def bytes_unsent(self) -> int:
@@ -263,23 +119,27 @@ class StreamCore(StreamReader):
         Raises:
             StreamError: the sending side is over; with the peer's code when it asked to stop.
         """
-        if self._sending_over or self._has_pending_fin:
+        if not self.can_send:
             raise self.send_error or self._closed_for_sending()
         size = len(data)
         self.bytes_sent += size
-        allowance = self.session.flow.send
+        session = self.session
+        allowance, port = session.flow.send, session.port
         if self._outbox or (
-            allowance.enabled
-            and size
-            and (size > allowance.data_credit or size > self.session.port.send_room(self.stream_id))
+            size
+            and allowance.enabled
+            and (size > allowance.max_data - allowance.data_sent or size > port.send_room(self.stream_id))
         ):
+            if self._outbox is None:
+                self._outbox = ChunkQueue()
             if data:
                 self._outbox.append(data)
             self._has_pending_fin = end_stream
+            self.can_send = not end_stream
             self.flush()
             return
         allowance.data_sent += size
-        self.session.port.send_stream(self.stream_id, data, end_stream)
+        port.send_stream(self.stream_id, data, end_stream)
         if end_stream:
             self._end_sending()
 
@@ -315,8 +175,10 @@ class StreamCore(StreamReader):
         self._low_water = low_water
         if self.unsent <= low_water:
             self._wake_writer()
-        elif len(self._outbox) <= low_water:
-            self.session.port.watch_unsent(self.stream_id, low_water - len(self._outbox))
+            return
+        waiting = len(self._outbox) if self._outbox else 0
+        if waiting <= low_water:
+            self.session.port.watch_unsent(self.stream_id, low_water - waiting)
 
     def on_room(self) -> None:
         """Take the port's word that it has room for more bytes."""
@@ -369,9 +231,9 @@ class StreamCore(StreamReader):
 
         The transport drops once, but may be asked by both ends. Returns how much of it counted as sent so far.
         """
-        waiting = len(self._outbox)
+        waiting = len(self._outbox) if self._outbox else 0
         taken_back = 0 if self.bytes_dropped else min(nbytes, self.bytes_sent - waiting)
-        self._outbox.clear()
+        self._outbox = None
         self.bytes_dropped += taken_back + waiting
         self.session.tally.drop(taken_back + waiting, taken_back)
         return taken_back
@@ -389,7 +251,7 @@ class StreamCore(StreamReader):
             SessionViolation: the peer sent more than the session allows.
         """
         if end_stream:
-            self._receiving_over = True  # first: a violation ends the session, and nothing more will come
+            self.receiving_over = True  # first: a violation ends the session, and nothing more will come
         if data:
             size = len(data)
             self.bytes_received += size
@@ -404,7 +266,8 @@ class StreamCore(StreamReader):
         if end_stream and self._sending_over:
             self.session.stream_finished(self)
         if self.wants_readable:
-            self._wake_reader()
+            self.wants_readable = False
+            self.session.emit(StreamReadable(self))
 
     def on_reset(self, wire_code: int, final_size: int) -> None:
         """Take the peer's reset; what arrived before it can still be read.
@@ -452,17 +315,18 @@ class StreamCore(StreamReader):
             self.send_error = self.send_error or error
             port.reset_stream(self.stream_id, wire_code)
             self._sending_over = True
-        if not self._receiving_over:
+            self.can_send = False
+        if not self.receiving_over:
             if self.receive_error is None:
                 port.stop_stream(self.stream_id, wire_code)
                 self.receive_error = error
-            self._receiving_over = True
+            self.receiving_over = True
         self._wake_reader()
         self._wake_writer()
 
     def _end_receiving(self, final_size: int) -> None:
         """End the receiving side; bytes that were sent and will not arrive count too (draft-16, 5.4)."""
-        self._receiving_over = True
+        self.receiving_over = True
         missing = final_size - self.receive_offset
         if missing > 0:
             self._missing += missing
@@ -482,8 +346,10 @@ class StreamCore(StreamReader):
 
     def _end_sending(self) -> None:
         self._sending_over = True
-        self._wake_writer()
-        if self._receiving_over:
+        self.can_send = False
+        if self.wants_writable:
+            self._wake_writer()
+        if self.receiving_over:
             self.session.stream_finished(self)
 
     def _wake_reader(self) -> None:

@@ -76,6 +76,8 @@ class AioquicPort:
             reset_tokens=reset_tokens,
         )
         self._table = self._connection.table
+        self.unsent_bytes = self._table.unsent_bytes
+        self.send_room = self._table.send_room
         self._keep_alive_interval = keep_alive_interval
         self._keep_alive_at: float | None = None
         self._bytes_received = 0
@@ -195,19 +197,11 @@ class AioquicPort:
         if self._table.send(stream_id, data, end_stream):
             self.request_flush()
 
-    def unsent_bytes(self, stream_id: int) -> int:
-        """Return how many bytes of a stream have not been sent for the first time, or never will, after a reset."""
-        return self._table.unsent_bytes(stream_id)
-
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
         stream = self._table.streams.get(stream_id)
         if stream is not None and self._table.watch_unsent(stream, low_water):
             self.request_flush()
-
-    def send_room(self, stream_id: int) -> int:
-        """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
-        return self._table.send_room(stream_id)
 
     def watch_room(self, stream_id: int) -> None:
         """Ask for one `StreamRoomRaised` when the peer raises that credit."""

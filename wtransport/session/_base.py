@@ -254,9 +254,9 @@ class _BaseSession:
 
     def _on_stream_finished(self, stream: _BaseStream) -> None:
         """A stream is over; if the peer opened it, nobody may have taken it yet."""
-        stream_id = stream.stream_id
-        self._incoming_bidi.on_finished(stream_id)
-        self._incoming_uni.on_finished(stream_id)
+        for incoming in (self._incoming_bidi, self._incoming_uni):
+            if incoming.copies:
+                incoming.on_finished(stream.stream_id)
 
     # What is kept for handlers that come late.
 
@@ -282,7 +282,9 @@ class _BaseSession:
 
     def _oldest_kept(self) -> IncomingStreams[Any] | None:
         """Return the queue whose first stream came first of all that the handlers may still get."""
-        waiting = [each for each in (self._incoming_bidi, self._incoming_uni) if each and not each.is_pulled]
+        if not self._incoming_bidi.kept and not self._incoming_uni.kept:
+            return None
+        waiting = [each for each in (self._incoming_bidi, self._incoming_uni) if each.kept and not each.is_pulled]
         return min(waiting, key=lambda each: each.first_arrival, default=None)
 
     def _schedule_delivery(self) -> None:
@@ -397,7 +399,8 @@ class _BaseSession:
         """Emit STREAM_OPENED to whoever listens, on the session and on the stream."""
         if self._events.has_listeners(event_type=EventType.STREAM_OPENED):
             self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=stream._opened_payload(), source=self)
-        stream._on_announced()
+        if stream._events is not None:
+            stream._on_announced()
 
     def _payload(self) -> dict[str, Any]:
         return {"session": self, "session_id": self._session_id}

@@ -41,27 +41,29 @@ class IncomingStreams(Generic[S]):
     """The streams of one direction that the peer opened and nobody has taken.
 
     Attributes:
+        kept: the streams with their arrival numbers, by id, the oldest first.
+        copies: the ids of those that handlers got as well.
         is_pulled: an iterator was made, so every further stream is kept for it.
         line: the iterators that wait.
     """
 
-    __slots__ = ("_copies", "_finished", "_kept", "is_pulled", "line")
+    __slots__ = ("_finished", "copies", "is_pulled", "kept", "line")
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._kept: OrderedDict[int, tuple[int, S]] = OrderedDict()
-        self._copies: set[int] = set()
+        self.kept: OrderedDict[int, tuple[int, S]] = OrderedDict()
+        self.copies: set[int] = set()
         self._finished: deque[int] = deque()
         self.is_pulled = False
         self.line = WaitLine()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.kept)
 
     @property
     def first_arrival(self) -> int:
         """Return the arrival number of the oldest stream; there must be one."""
-        return next(iter(self._kept.values()))[0]
+        return next(iter(self.kept.values()))[0]
 
     def keep(self, stream: S, arrival: int, *, is_copy: bool = False) -> None:
         """Keep a stream.
@@ -71,30 +73,30 @@ class IncomingStreams(Generic[S]):
             arrival: counts the streams of the session, whatever their direction.
             is_copy: handlers get it as well, so it does not wait to be taken.
         """
-        self._kept[stream.stream_id] = (arrival, stream)
+        self.kept[stream.stream_id] = (arrival, stream)
         if is_copy:
-            self._copies.add(stream.stream_id)
+            self.copies.add(stream.stream_id)
         self.line.wake_first()
 
     def take(self) -> S | None:
         """Hand out the oldest stream, or None."""
-        if not self._kept:
+        if not self.kept:
             return None
-        stream_id, (_, stream) = self._kept.popitem(last=False)
-        self._copies.discard(stream_id)
+        stream_id, (_, stream) = self.kept.popitem(last=False)
+        self.copies.discard(stream_id)
         stream._core.take()
         return stream
 
     def on_finished(self, stream_id: int) -> None:
         """Count a stream that has ended and that handlers got too, and drop the oldest of these when too many."""
-        if stream_id not in self._copies:
+        if stream_id not in self.copies:
             return
         self._finished.append(stream_id)
         if len(self._finished) > MAX_COPIED_FINISHED:
             oldest = self._finished.popleft()
-            if oldest in self._copies:
-                self._copies.discard(oldest)
-                _, dropped = self._kept.pop(oldest)
+            if oldest in self.copies:
+                self.copies.discard(oldest)
+                _, dropped = self.kept.pop(oldest)
                 _logger.warning("%r ended and was dropped: handlers had it, no iterator takes it", dropped)
 
 

@@ -7,6 +7,7 @@ public events, and the checks that only matter to a program (one reader at a tim
 from __future__ import annotations
 
 import asyncio
+from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,7 +15,6 @@ from ..constants import MAX_APPLICATION_ERROR_CODE, ErrorCodes
 from ..events import Event, EventEmitter
 from ..exceptions import StreamError
 from ..types import EventType, StreamDirection, StreamId, StreamState
-from ..utils import get_timestamp
 from ._events import HandleEvents
 from ._waiter import WaitLine, wake
 from .diagnostics import StreamDiagnostics
@@ -94,7 +94,7 @@ class _BaseStream:
     def _bind(self, session: WebTransportSession, core: StreamCore) -> None:
         self._session = session
         self._core = core
-        self._created_at = get_timestamp()
+        self._created_at = time()
         self._closed_at: float | None = None
         self._events: HandleEvents | None = None
         self._reader: str | None = None
@@ -240,9 +240,10 @@ class _BaseStream:
         """Both sides are over: wake whoever waits, let go of the engine, tell the program."""
         if self._closed_at is not None:
             return
-        self._closed_at = get_timestamp()
+        self._closed_at = time()
         self._core.handle = None  # the engine has forgotten the core; from here on only the program holds both
-        wake(self._reader_future)
+        if self._reader_future is not None:
+            wake(self._reader_future)
         if self._writers is not None:
             self._writers.wake_all()
         if self._events is not None:

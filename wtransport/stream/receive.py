@@ -70,7 +70,12 @@ class WebTransportReceiveStream(_BaseStream):
             return data
         self._reader = "read"
         try:
-            return await self._next_bytes("read", max_bytes)
+            while data is None:
+                await self._more("read")
+                data = self._core.read(max_bytes)
+            return data
+        except StreamError as error:
+            raise _fresh(error) from None
         finally:
             self._reader = None
 
@@ -86,9 +91,15 @@ class WebTransportReceiveStream(_BaseStream):
         self._begin("read_all")
         try:
             chunks = []
-            while chunk := await self._next_bytes("read_all", -1):
-                chunks.append(chunk)
+            read = self._core.read
+            while (data := read()) != b"":
+                if data is None:
+                    await self._more("read_all")
+                else:
+                    chunks.append(data)
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        except StreamError as error:
+            raise _fresh(error) from None
         finally:
             self._reader = None
 
@@ -189,18 +200,6 @@ class WebTransportReceiveStream(_BaseStream):
         self._reader = None
         self._core.expect(0)
 
-    async def _next_bytes(self, operation: str, max_bytes: int) -> bytes:
-        """Return what is buffered, waiting for it; the caller is the one reader."""
-        core = self._core
-        while True:
-            try:
-                data = core.read(max_bytes)
-            except StreamError as error:
-                raise _fresh(error) from None
-            if data is not None:
-                return data
-            await self._more(operation)
-
     async def _more(self, operation: str) -> None:
         """Sleep until bytes, the FIN or a reset come, for `read_timeout` seconds at most."""
         core = self._core
@@ -208,7 +207,7 @@ class WebTransportReceiveStream(_BaseStream):
         future = self._reader_future = asyncio.get_running_loop().create_future()
         core.wants_readable = True
         try:
-            if not await sleep_on(future, timeout):
+            if not (await future if timeout is None else await sleep_on(future, timeout)):
                 raise timed_out(f"{operation} on stream {self.stream_id}", timeout, stream_id=self.stream_id)
         finally:
             self._reader_future = None

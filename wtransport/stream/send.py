@@ -18,6 +18,9 @@ from ._waiter import WaitLine, timed_out
 
 __all__ = ["WebTransportSendStream"]
 
+HEADER_SIZE_MAX = 2 + 8
+"""Bytes of a stream's header, which is unsent at first but not the program's: a type and a session id."""
+
 
 class WebTransportSendStream(_BaseStream):
     """A stream on which this end sends and the peer reads. Use it in `async with`, which ends it with a FIN."""
@@ -54,7 +57,9 @@ class WebTransportSendStream(_BaseStream):
             raise self._not_writable()
         if not payload and not end_stream:
             return
-        if self._writers or (payload and core.unsent + len(payload) > self._session._config.max_stream_write_buffer):
+        size, limit = len(payload), self._session._config.max_stream_write_buffer
+        # The first look needs no word of the transport, and is enough for most streams.
+        if self._writers or (size and core.bytes_sent + size > limit - HEADER_SIZE_MAX and core.unsent + size > limit):
             await self._write_in_turn(payload, end_stream)
         else:
             core.write(payload, end_stream=end_stream)
