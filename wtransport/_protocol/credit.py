@@ -96,17 +96,21 @@ class SessionCredit:
         if self._blocked:
             self._blocked.pop(stream, None)
         if not stream.is_local:
-            self._unsettled[stream] = None
-            stream.awaits_settling = True
             if stream.is_done_with:
-                self.settle(stream)
+                self._free_place(stream.stream_id)
+            else:
+                self._unsettled[stream] = None
+                stream.awaits_settling = True
 
     def settle(self, stream: StreamCore) -> None:
         """Let the peer open another stream in place of one that is over and done with."""
         stream.awaits_settling = False
         del self._unsettled[stream]
-        self._host.places.give_up(stream.stream_id)
-        unidirectional = stream.is_unidirectional
+        self._free_place(stream.stream_id)
+
+    def _free_place(self, stream_id: int) -> None:
+        self._host.places.give_up(stream_id)
+        unidirectional = stream_id & 2 != 0
         limit = self._flow.receive.close_stream(unidirectional=unidirectional)
         if limit is not None and self._session.is_open:
             self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))

@@ -107,7 +107,8 @@ class Engine:
         """Do what is due at `now`."""
         self._now = now
         self.port.handle_timeout(now)
-        self._router.expire(now)
+        if self._router.has_deadlines:
+            self._router.expire(now)
         if self._ending.deadline is not None and now >= self._ending.deadline:
             self._ending.finish()
 
@@ -120,9 +121,10 @@ class Engine:
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""
         deadline = self.port.next_deadline()
-        for other in (self._router.next_deadline(), self._ending.deadline):
-            if other is not None and (deadline is None or other < deadline):
-                deadline = other
+        if self._router.has_deadlines or self._ending.is_closing:
+            for other in (self._router.next_deadline(), self._ending.deadline):
+                if other is not None and (deadline is None or other < deadline):
+                    deadline = other
         return None if self.port.is_terminated else deadline
 
     def next_event(self) -> events.EngineEvent | None:

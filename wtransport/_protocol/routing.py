@@ -233,14 +233,12 @@ class StreamRouter:
         self._reject_early(session_id, ErrorCodes.WT_SESSION_GONE)
 
     @property
-    def _is_waiting(self) -> bool:
-        """Tell whether anything has a deadline; after each packet nothing has."""
+    def has_deadlines(self) -> bool:
+        """Tell whether anything waits here for a while only."""
         return bool(self._early.waiting or self._postponed.waiting or self._stopped_connects or self._beginnings)
 
     def next_deadline(self) -> float | None:
         """Return when `expire` has something to do, or None."""
-        if not self._is_waiting:
-            return None
         deadline = self._early.next_deadline()
         until = self._postponed.next_deadline()
         if until is not None and (deadline is None or until < deadline):
@@ -255,8 +253,6 @@ class StreamRouter:
 
     def expire(self, now: float) -> None:
         """Give up what waited too long for a CONNECT that did not come, or not whole, or for its end."""
-        if not self._is_waiting:
-            return
         for stream_id, (until, wire_code) in list(self._stopped_connects.items()):
             if now >= until:
                 del self._stopped_connects[stream_id]

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import wraps
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import aioquic
 from aioquic._buffer import Buffer
@@ -138,6 +140,20 @@ class StreamingConnection(PathMtuConnection):
         handlers = self._QuicConnection__frame_handlers
         handlers[RESET_STREAM_AT] = self._handle_reset_stream_at_frame, aioquic_module.EPOCHS("01")
 
+    if TYPE_CHECKING:
+
+        @property
+        def close_event(self) -> aioquic_events.ConnectionTerminated | None:
+            """Return why the connection ends, as soon as that is decided."""
+
+    else:  # asked again and again: no Python function is called
+        close_event = property(attrgetter("_close_event"))
+
+    @property
+    def events(self) -> deque[QuicEvent | aioquic_events.QuicEvent]:
+        """Return the queue that `pop_event` takes from."""
+        return self._queue
+
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
         """Return the next event, ours or aioquic's, or None."""
         if not self._queue:
@@ -148,11 +164,6 @@ class StreamingConnection(PathMtuConnection):
         elif event is self._stream_bytes.growing:
             self._stream_bytes.complete()
         return event
-
-    @property
-    def close_event(self) -> aioquic_events.ConnectionTerminated | None:
-        """Return why the connection ends, as soon as that is decided."""
-        return self._close_event
 
     @property
     def deadline(self) -> float | None:

@@ -76,8 +76,9 @@ class AioquicPort:
             reset_tokens=reset_tokens,
         )
         self._table = self._connection.table
-        self.unsent_bytes = self._table.unsent_bytes
-        self.send_room = self._table.send_room
+        self._queue = self._connection.events
+        self.unsent_bytes: Callable[[int], int] = self._table.unsent_bytes
+        self.send_room: Callable[[int], int] = self._table.send_room
         self._keep_alive_interval = keep_alive_interval
         self._keep_alive_at: float | None = None
         self._bytes_received = 0
@@ -149,7 +150,7 @@ class AioquicPort:
     def next_event(self) -> QuicEvent | None:
         """Return the next event, or None."""
         connection = self._connection
-        while (event := connection.pop_event()) is not None:
+        while self._queue and (event := connection.pop_event()) is not None:
             if isinstance(event, aioquic_events.QuicEvent):
                 translated = self._translate(event)
             else:

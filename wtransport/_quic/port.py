@@ -183,6 +183,15 @@ class QuicPort(Protocol):
     on_cid_retired: Callable[[bytes], None]
     """Called with a connection id that the peer stopped using. Set by a server's demultiplexer."""
 
+    unsent_bytes: Callable[[int], int]
+    """Given a stream's id returns how many of its bytes were queued and not sent for the first time.
+
+    After a reset these are the bytes that it dropped, for as long as the stream is known.
+    """
+
+    send_room: Callable[[int], int]
+    """Given a stream's id returns how many bytes the peer's credit for it allows beyond those sent and queued."""
+
     is_client: bool
 
     @property
@@ -228,17 +237,8 @@ class QuicPort(Protocol):
     def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         """Queue stream bytes; the caller has checked that the sending side is open."""
 
-    def unsent_bytes(self, stream_id: int) -> int:
-        """Return how many bytes of a stream were queued and not sent for the first time.
-
-        After a reset these are the bytes that it dropped, for as long as the stream is known.
-        """
-
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
-
-    def send_room(self, stream_id: int) -> int:
-        """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
 
     def watch_room(self, stream_id: int) -> None:
         """Ask for one `StreamRoomRaised` when the peer raises that credit (MAX_STREAM_DATA)."""

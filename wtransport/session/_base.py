@@ -232,7 +232,8 @@ class _BaseSession:
             is_for_handlers = self._keep(self._incoming_bidi, stream)
         if is_for_handlers:
             core.take()
-            self._announce(stream)
+            data = stream._opened_payload()
+            self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=data, source=self)
 
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""
