@@ -14,6 +14,7 @@ class ConnectionEnding:
     Attributes:
         deadline: when a close waits no longer for CONNECT streams to end; None while none waits, or its time has not
             begun.
+        is_closing: the program closed the connection.
         goaway_received: the peer takes no new sessions.
         is_closing: the program closed the connection.
     """
@@ -23,6 +24,7 @@ class ConnectionEnding:
     def __init__(self, port: QuicPort) -> None:
         """Begin with no end in sight."""
         self.deadline: float | None = None
+        self.is_closing = False
         self.goaway_received = False
         self.is_closing = False
         self._end: tuple[int, str] | None = None

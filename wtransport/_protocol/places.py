@@ -18,7 +18,7 @@ class StreamPlaces:
 
     def __init__(self, port: QuicPort) -> None:
         """Begin with none."""
-        self._held: dict[int, bool] = {}  # whether QUIC is done with the stream
+        self._held: set[int] = set()
         self._port = port
 
     def __len__(self) -> int:
@@ -26,20 +26,18 @@ class StreamPlaces:
 
     def hold(self, stream_id: int) -> None:
         """Keep the place of a stream of the peer until `give_up`, even if it is over before."""
-        self._held[stream_id] = False
+        self._held.add(stream_id)
 
     def give_up(self, stream_id: int) -> None:
         """Give up the place of a stream, at once or as soon as it is over; without effect on one that holds none."""
-        if self._held.pop(stream_id, False):
+        if stream_id in self._held:
+            self._held.discard(stream_id)
             self._port.release_stream(stream_id)
 
     def on_over(self, event: StreamOver) -> None:
         """Take note that QUIC is done with a stream."""
-        stream_id = event.stream_id
-        if stream_id in self._held:
-            self._held[stream_id] = True
-        else:
-            self._port.release_stream(stream_id)
+        if event.stream_id not in self._held:
+            self._port.release_stream(event.stream_id)
 
     def clear(self) -> None:
         """Forget everything: the connection is over."""

@@ -40,13 +40,17 @@ class StreamCore(StreamRecord):
             if size:
                 self._give_credit(size)
             if self.receiving_over and not inbox:
-                self.take()
+                self._is_taken = True
+                if self.awaits_settling:
+                    self.session.credit.settle(self)
             return data
         if self.receive_error is not None:
             raise self.receive_error
         if not self.receiving_over:
             return None
-        self.take()
+        self._is_taken = True
+        if self.awaits_settling:
+            self.session.credit.settle(self)
         return b""
 
     def expect(self, nbytes: int) -> None:

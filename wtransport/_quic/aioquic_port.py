@@ -230,7 +230,7 @@ class AioquicPort:
             self.request_flush()
 
     def release_stream(self, stream_id: int) -> None:
-        """Let the peer open another stream in place of one that is over."""
+        """Let the peer open another stream in place of this one, at once or as soon as it is over."""
         if self._table.release(stream_id):
             self.request_flush()
 

@@ -88,7 +88,7 @@ class StreamOver:
     """A stream of the peer is over in both directions, as far as QUIC goes.
 
     It counts as one of those that the peer may have open until `QuicPort.release_stream`, so that no more of them pile
-    up than were allowed, however small and short they are.
+    up than were allowed, however small and short they are. A stream that was released before is over without a word.
     """
 
     stream_id: int
@@ -253,7 +253,7 @@ class QuicPort(Protocol):
         """Give back flow-control credit for bytes of a stream that were read (or will not be)."""
 
     def release_stream(self, stream_id: int) -> None:
-        """Let the peer open another stream in place of one that is over; once for each `StreamOver`."""
+        """Let the peer open another stream in place of this one, at once or as soon as it is over; once for each."""
 
     def allow_streams(self, count: int, *, unidirectional: bool) -> None:
         """Let the peer have at least so many streams of a direction open at a time; never fewer than before."""

@@ -138,10 +138,12 @@ class StreamTable:
         return due
 
     def release(self, stream_id: int) -> bool:
-        """Let the peer open another stream in place of one that is over; True when that is now to be announced."""
-        due = self.peer_limits[bool(stream_id & 2)].stream_closed()
-        self.limits_due |= due
-        return due
+        """Let the peer open another stream in place of this one, once it is over; True when that is now announced."""
+        stream = self.streams.get(stream_id)
+        if stream is not None:
+            stream.is_released = True
+            return False
+        return self._free_place(stream_id)
 
     def allow_streams(self, count: int, *, unidirectional: bool) -> bool:
         """Let the peer have at least so many streams alive; True when a new limit is now to be announced."""
@@ -319,7 +321,16 @@ class StreamTable:
             return
         self.waiting_for_max_data.pop(stream, None)
         if bool(stream.stream_id & 1) == self._is_client:
-            self._emit(StreamOver(stream.stream_id))
+            if stream.is_released:
+                self._free_place(stream.stream_id)
+            else:
+                self._emit(StreamOver(stream.stream_id))
+
+    def _free_place(self, stream_id: int) -> bool:
+        """Let the peer open another stream; True when that is now to be announced."""
+        due = self.peer_limits[bool(stream_id & 2)].stream_closed()
+        self.limits_due |= due
+        return due
 
     def _receiving_stream(self, stream_id: int) -> QuicStream | None:
         if stream_id & 2 and bool(stream_id & 1) != self._is_client:

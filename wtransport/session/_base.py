@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .._protocol.session import SessionCore
     from .._protocol.stream import StreamCore
     from ..connection import WebTransportConnection
-    from .session import WebTransportSession
 
 __all__ = ["_BaseSession"]
 
@@ -223,14 +222,16 @@ class _BaseSession:
     def _on_stream_opened(self, core: StreamCore) -> None:
         """The peer opened a stream."""
         stream: WebTransportStream | WebTransportReceiveStream
+        incoming: IncomingStreams[Any]
+        session: Any = self  # a WebTransportSession: no other class derives from this one
         self._arrivals += 1
-        if core.is_unidirectional:
-            stream = WebTransportReceiveStream._adopt(self._public, core)
-            is_for_handlers = self._keep(self._incoming_uni, stream)
+        if core.stream_id & 2:
+            stream, incoming = WebTransportReceiveStream._adopt(session, core), self._incoming_uni
         else:
-            stream = WebTransportStream._adopt(self._public, core)
-            is_for_handlers = self._keep(self._incoming_bidi, stream)
-        if is_for_handlers:
+            stream, incoming = WebTransportStream._adopt(session, core), self._incoming_bidi
+        is_heard = self._events.has_listeners(event_type=EventType.STREAM_OPENED)
+        waits = incoming.is_pulled or self._incoming_bidi.kept or self._incoming_uni.kept or not is_heard
+        if not waits or self._keep(incoming, stream, is_heard=is_heard):
             core.take()
             data = stream._opened_payload()
             self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=data, source=self)
@@ -268,9 +269,8 @@ class _BaseSession:
         if (event_type is None or event_type == EventType.DATAGRAM_RECEIVED) and self._core.datagrams:
             asyncio.get_running_loop().call_soon(self._on_datagrams)
 
-    def _keep(self, incoming: IncomingStreams[S], stream: S) -> bool:
+    def _keep(self, incoming: IncomingStreams[Any], stream: _BaseStream, *, is_heard: bool) -> bool:
         """Keep a stream for those who will take it; True when it goes to the handlers as well, or instead."""
-        is_heard = self._events.has_listeners(event_type=EventType.STREAM_OPENED)
         if incoming.is_pulled:
             incoming.keep(stream, self._arrivals, is_copy=is_heard)
             return is_heard
@@ -391,10 +391,6 @@ class _BaseSession:
             return None
 
     # Payloads.
-
-    @property
-    def _public(self) -> WebTransportSession:
-        return cast("WebTransportSession", self)  # the only class that derives from this one
 
     def _announce(self, stream: WebTransportStream | WebTransportReceiveStream | WebTransportSendStream) -> None:
         """Emit STREAM_OPENED to whoever listens, on the session and on the stream."""

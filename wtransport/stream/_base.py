@@ -214,8 +214,8 @@ class _BaseStream:
         """Return the data of STREAM_OPENED, here and on the session."""
         return {
             "stream": self,
-            "stream_id": self.stream_id,
-            "session_id": self._session.session_id,
+            "stream_id": self._core.stream_id,
+            "session_id": self._session._session_id,
             "direction": self._DIRECTION,
         }
 

@@ -36,6 +36,7 @@ cdef class StreamBooks:
     cdef int repeat_data_blocked(self, int64_t limit) except -1
     cdef int forget_if_over(self, QuicStream stream) except -1
     cdef int forget(self, QuicStream stream) except -1
+    cdef bint free_place(self, int64_t stream_id) except -1
 
     # The stream that a frame names, or None when it is over. Raises TransportViolation.
     cdef QuicStream receiving(self, int64_t stream_id)

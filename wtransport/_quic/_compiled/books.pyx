@@ -138,8 +138,18 @@ cdef class StreamBooks:
         if self.waiting_for_max_data:
             self.waiting_for_max_data.pop(stream, None)
         if (stream.stream_id & 1) == self.is_client:
-            self.emit(StreamOver(stream.stream_id))
+            if stream.is_released:
+                self.free_place(stream.stream_id)
+            else:
+                self.emit(StreamOver(stream.stream_id))
         return 0
+
+    cdef bint free_place(self, int64_t stream_id) except -1:
+        """Let the peer open another stream; True when that is now to be announced."""
+        cdef StreamLimit limit = self.uni_limit if stream_id & 2 else self.bidi_limit
+        cdef bint due = limit.stream_closed()
+        self.limits_due |= due
+        return due
 
     # Who is meant by a frame.
 

@@ -14,4 +14,5 @@ cdef class QuicStream:
     cdef readonly SendHalf send
     cdef readonly ReceiveHalf receive
     cdef public bint is_queued
+    cdef public bint is_released  # its place is another stream's as soon as it is over
     cdef public object early_stop  # an event, or None

@@ -100,10 +100,12 @@ cdef class StreamTable(StreamBooks):
         return self.credit_read(stream_id, nbytes)
 
     def release(self, int64_t stream_id):
-        """Let the peer open another stream in place of one that is over; True when that is now to be announced."""
-        cdef bint due = self.peer_limits[stream_id >> 1 & 1].stream_closed()
-        self.limits_due |= due
-        return due
+        """Let the peer open another stream in place of this one, once it is over; True when that is now announced."""
+        cdef QuicStream stream = self.streams.get(stream_id)
+        if stream is not None:
+            stream.is_released = True
+            return False
+        return self.free_place(stream_id)
 
     def allow_streams(self, int64_t count, *, bint unidirectional):
         """Let the peer have at least so many streams alive; True when a new limit is now to be announced."""
