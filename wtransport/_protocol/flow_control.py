@@ -128,7 +128,7 @@ class ReceiveAllowance:
         self.data_consumed = self.data_received
         return unread
 
-    def open_stream(self, unidirectional: bool) -> None:
+    def open_stream(self, *, unidirectional: bool) -> None:
         """Count a stream that the peer opened.
 
         Raises:

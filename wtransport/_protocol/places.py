@@ -6,6 +6,8 @@ place were given away then, a peer could have us keep any number of tiny streams
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .._quic.port import QuicPort, StreamOver
 
 __all__ = ["StreamPlaces"]
@@ -14,19 +16,17 @@ __all__ = ["StreamPlaces"]
 class StreamPlaces:
     """The data streams of a connection that hold their places."""
 
-    __slots__ = ("_held", "_port")
+    __slots__ = ("_held", "_port", "hold")
 
     def __init__(self, port: QuicPort) -> None:
         """Begin with none."""
         self._held: set[int] = set()
         self._port = port
+        self.hold: Callable[[int], None] = self._held.add
+        """Keep the place of a stream of the peer until `give_up`, even if it is over before."""
 
     def __len__(self) -> int:
         return len(self._held)
-
-    def hold(self, stream_id: int) -> None:
-        """Keep the place of a stream of the peer until `give_up`, even if it is over before."""
-        self._held.add(stream_id)
 
     def give_up(self, stream_id: int) -> None:
         """Give up the place of a stream, at once or as soon as it is over; without effect on one that holds none."""

@@ -13,7 +13,7 @@ from .host import EngineHost
 from .postponed import PostponedResets
 from .readers import DiscardingReader, StreamReader
 from .requests import ConnectReader
-from .session import STREAM_SIGNALS
+from .session import OPEN_STATES, STREAM_SIGNALS
 from .stream import StreamCore
 from .violations import ConnectionViolation
 
@@ -172,7 +172,7 @@ class StreamRouter:
             return False
         _, session_id, size = header
         session = host.sessions.get(session_id)
-        if session is None or not session.is_open:
+        if session is None or session.state not in OPEN_STATES:
             return False
         host.places.hold(stream_id)
         session.on_stream_opened(stream_id, size)

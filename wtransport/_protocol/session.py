@@ -17,13 +17,13 @@ from . import capsules, events, limits
 from .credit import SessionCredit
 from .stream import StreamCore
 from .traffic import SessionTally
-from .violations import StreamViolation
+from .violations import SessionViolation, StreamViolation
 
 if TYPE_CHECKING:
     from .early import EarlyStream
     from .host import EngineHost
 
-__all__ = ["STREAM_SIGNALS", "SessionCore"]
+__all__ = ["OPEN_STATES", "STREAM_SIGNALS", "SessionCore"]
 
 STREAM_SIGNALS = (H3_FRAME_TYPE_WEBTRANSPORT_STREAM, H3_STREAM_TYPE_WEBTRANSPORT)
 """What a stream begins with, by direction, bidirectional first."""
@@ -32,7 +32,8 @@ _SESSION_ERRORS = (ErrorCodes.WT_ALPN_ERROR, ErrorCodes.WT_FLOW_CONTROL_ERROR)
 """Codes of session errors. Drafts 15 and 16 do not say how these travel: some peers reset the CONNECT stream, as
 draft-14 wanted it, others (webtransport-go) put them into WT_CLOSE_SESSION, where they are not the application's."""
 
-_OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
+OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
+"""While streams and datagrams may be used."""
 
 
 class SessionCore:
@@ -105,7 +106,7 @@ class SessionCore:
     @property
     def is_open(self) -> bool:
         """Tell whether streams and datagrams may be used."""
-        return self.state in _OPEN_STATES
+        return self.state in OPEN_STATES
 
     @property
     def has_read_close(self) -> bool:
@@ -341,7 +342,7 @@ class SessionCore:
         Raises:
             SessionError: the session is not open.
         """
-        if self.state not in _OPEN_STATES:
+        if self.state not in OPEN_STATES:
             self._check_open()
         allowance = self.flow.send
         if allowance.enabled and not allowance.can_open(unidirectional=unidirectional):
@@ -381,7 +382,11 @@ class SessionCore:
         stream = StreamCore(stream_id, self, is_local=False, header_size=header_size)
         self.streams[stream_id] = stream
         self._host.stream_registered(stream)
-        if not self._host.guard(self, self.flow.receive.open_stream, stream_id & 2 != 0):
+        try:
+            self.flow.receive.open_stream(unidirectional=stream_id & 2 != 0)
+        except SessionViolation as violation:
+            error = SessionError(violation.reason, error_code=violation.error_code)
+            self.abort(violation.error_code, error, by_peer=True)
             return None
         self.emit(events.StreamOpened(stream))
         return stream
@@ -390,7 +395,10 @@ class SessionCore:
         """Drop a stream whose directions are both over, for us at least."""
         if self.streams.pop(stream.stream_id, None) is None:
             return
-        self.tally.stream_over(stream)
+        if stream.is_aborted:
+            self.tally.streams_aborted += 1
+        else:
+            self.tally.streams_closed += 1
         self._host.stream_forgotten(stream, still_arriving=still_arriving)
         self.credit.stream_over(stream)
         self.emit(events.StreamFinished(stream))
@@ -434,7 +442,7 @@ class SessionCore:
             SessionError: the session is not open.
             DatagramError: it is larger than `max_datagram_size` (also a ValueError).
         """
-        if self.state not in _OPEN_STATES:
+        if self.state not in OPEN_STATES:
             self._check_open()
         sender = self.datagram_sender
         size = len(data)
@@ -475,5 +483,5 @@ class SessionCore:
             self.emit(events.DatagramsWritable(self))
 
     def _check_open(self) -> None:
-        if self.state not in _OPEN_STATES:
+        if self.state not in OPEN_STATES:
             raise SessionError(f"the session is {self.state.value}", session_state=self.state)

@@ -145,7 +145,12 @@ class StreamCore(StreamRecord):
         allowance.data_sent += size
         port.send_stream(self.stream_id, data, end_stream)
         if end_stream:
-            self._end_sending()
+            self._sending_over = True
+            self.can_send = False
+            if self.wants_writable:
+                self._wake_writer()
+            if self.receiving_over:
+                session.stream_finished(self)
 
     def _closed_for_sending(self) -> StreamError:
         return StreamError("the stream is closed for writing", stream_id=self.stream_id, stream_state=self.state)

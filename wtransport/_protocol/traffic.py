@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .engine import Engine
     from .session import SessionCore
-    from .stream import StreamCore
 
 __all__ = ["SessionTally", "TrafficStats", "traffic_of"]
 
@@ -94,7 +93,14 @@ _values = attrgetter(*_NAMES)
 
 
 class SessionTally:
-    """What a session counts beside the figures of its flow control. At its end all of it goes to the connection."""
+    """What a session counts beside the figures of its flow control. At its end all of it goes to the connection.
+
+    Attributes:
+        streams_closed: streams that ended in order.
+        streams_aborted: streams that ended otherwise.
+        bytes_dropped: written bytes that will not be sent.
+        bytes_discarded: bytes of the peer that nobody will read.
+    """
 
     __slots__ = ("_is_settled", "_total", "bytes_discarded", "bytes_dropped", "streams_aborted", "streams_closed")
 
@@ -106,13 +112,6 @@ class SessionTally:
         self.streams_aborted = 0
         self.bytes_dropped = 0
         self.bytes_discarded = 0
-
-    def stream_over(self, stream: StreamCore) -> None:
-        """Count a stream of the session that ended."""
-        if stream.is_aborted:
-            self.streams_aborted += 1
-        else:
-            self.streams_closed += 1
 
     def discard(self, nbytes: int) -> None:
         """Count bytes of the peer that nobody will read; also after the end, when the program lets go of a stream."""

@@ -336,7 +336,8 @@ class _BaseSession:
 
     async def _open_stream(self, *, unidirectional: bool) -> StreamCore:
         core = self._core
-        self._accept_on_use()
+        if self._accepts_on_use:
+            self._accept_on_use()
         line = self._openers[unidirectional]
         timeout = self._config.stream_creation_timeout
         try:
