@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import wraps
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 import aioquic
 from aioquic._buffer import Buffer
@@ -140,19 +139,9 @@ class StreamingConnection(PathMtuConnection):
         handlers = self._QuicConnection__frame_handlers
         handlers[RESET_STREAM_AT] = self._handle_reset_stream_at_frame, aioquic_module.EPOCHS("01")
 
-    if TYPE_CHECKING:
-
-        @property
-        def close_event(self) -> aioquic_events.ConnectionTerminated | None:
-            """Return why the connection ends, as soon as that is decided."""
-
-    else:  # asked again and again: no Python function is called
-        close_event = property(attrgetter("_close_event"))
-
-    @property
-    def events(self) -> deque[QuicEvent | aioquic_events.QuicEvent]:
-        """Return the queue that `pop_event` takes from."""
-        return self._queue
+    # Asked for each event: no Python function is called.
+    close_event = property(attrgetter("_close_event"), doc="Why the connection ends, as soon as that is decided.")
+    events = property(attrgetter("_queue"), doc="The queue that `pop_event` takes from.")
 
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
         """Return the next event, ours or aioquic's, or None."""
