@@ -46,6 +46,7 @@ class Engine:
 
     def __init__(self, *, config: ClientConfig | ServerConfig, port: quic.QuicPort, is_client: bool) -> None:
         """Begin on a port whose handshake has not finished."""
+        self._now = 0.0
         self.port = port
         self.is_client = is_client
         self.is_strict = config.strict
@@ -68,6 +69,8 @@ class Engine:
             ttl=config.pending_event_ttl,
         )
         self._router = StreamRouter(self, self._early)
+        self.stream_registered = self._router.stream_registered
+        self.stream_forgotten = self._router.stream_forgotten
         encoder = FieldEncoder()
         self._sender = FieldSectionSender(port, encoder)
         self._critical = CriticalStreamTypes(self, self.decoder, encoder)
@@ -76,7 +79,6 @@ class Engine:
         self._control_id: int | None = None
         self._ending = ConnectionEnding(port)
         self._has_failed = False
-        self._now = 0.0
         self._handlers: dict[type, Callable[[Any], None]] = {
             quic.HandshakeStarted: self._on_handshake_started,
             quic.StreamBytes: self._on_stream_bytes,
@@ -403,16 +405,6 @@ class Engine:
         allowances = [session.flow.receive for session in self.sessions.values()]
         alive = sum(allowance.streams_allowed(unidirectional=unidirectional) for allowance in allowances)
         self.port.allow_streams(alive + len(allowances) + limits.OTHER_STREAMS, unidirectional=unidirectional)
-
-    def stream_registered(self, stream: StreamCore) -> None:
-        """Take note of a new data stream."""
-        self.streams[stream.stream_id] = stream
-        self._router.readers[stream.stream_id] = stream
-
-    def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
-        """Take note that a data stream is over; its last bytes may be `still_arriving`."""
-        self.streams.pop(stream.stream_id, None)
-        self._router.stream_forgotten(stream, still_arriving=still_arriving)
 
     def session_requested(self, session: SessionCore) -> None:
         """Take a new session of the peer."""

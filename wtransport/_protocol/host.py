@@ -37,6 +37,7 @@ class EngineHost(Protocol):
     """The program's own limit on datagrams it sends, in bytes."""
     decoder: FieldDecoder
     sessions: dict[int, SessionCore]
+    streams: dict[int, StreamCore]
     places: StreamPlaces
     """Which streams of the peer count as open."""
     idle_actions: IdleActions

@@ -101,9 +101,14 @@ class StreamRouter:
         if not early.has_ended:
             self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=counted)
 
+    def stream_registered(self, stream: StreamCore) -> None:
+        """Take note of a new data stream."""
+        self._host.streams[stream.stream_id] = self.readers[stream.stream_id] = stream
+
     def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
         """Drop a data stream, or wait for the end of one that was stopped."""
         stream_id = stream.stream_id
+        self._host.streams.pop(stream_id, None)
         if self._beginnings:
             self._beginnings.pop(stream_id, None)
         if still_arriving:

@@ -341,7 +341,7 @@ class _BaseSession:
         line = self._openers[unidirectional]
         timeout = self._config.stream_creation_timeout
         try:
-            stream = None if line else core.open_stream(unidirectional=unidirectional)
+            stream = None if line.places else core.open_stream(unidirectional=unidirectional)
             if stream is None:
                 stream = await line.until(lambda: core.open_stream(unidirectional=unidirectional), seconds=timeout)
         except SessionError as error:

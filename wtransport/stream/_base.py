@@ -226,7 +226,9 @@ class _BaseStream:
 
     def _on_readable(self) -> None:
         """Bytes, the FIN or a reset came while a reader waits."""
-        wake(self._reader_future)
+        future = self._reader_future
+        if future is not None and not future.done():
+            future.set_result(True)
 
     def _on_writable(self) -> None:
         """There is room while a writer waits, or the sending side is over."""
