@@ -106,6 +106,13 @@ def _header_cases() -> list[Case]:
             f"f = k.decode_datagram; data = k.encode_datagram(1, bytes({SMALL}))",
         ),
         Case(
+            "sort_datagrams",
+            f"20 x {SMALL} B",
+            "parsing",
+            "f(data)",
+            f"f = k.sort_datagrams; data = [k.encode_datagram(1, bytes({SMALL}))] * 20",
+        ),
+        Case(
             "encode_datagram", f"{SMALL} B", "encoding", "f(1, data)", f"f = k.encode_datagram; data = bytes({SMALL})"
         ),
         Case(

@@ -57,6 +57,11 @@ def _datagrams(source: ByteSource, trace: Trace) -> None:
         shortest = kernels.decode_datagram(again)
         check(shortest is not None and shortest[0] == quarter, "an id does not survive")
         check(again.endswith(data[offset:]) and len(again) <= len(data), "a payload does not survive")
+    parts = [data[start : start + 9] for start in range(0, len(data), 9)]
+    sorted_ = kernels.sort_datagrams(parts)
+    trace.append(sorted_)
+    check(sum(len(payloads) for _, payloads in sorted_) <= len(parts), "datagrams come from nowhere")
+    check(all(quarter >= 0 for quarter, _ in sorted_[:-1]), "something follows what is not valid")
     strange = ByteSource(data)
     trace.append(outcome(kernels.encode_datagram, strange.number(), strange.oddity(), documented=DOCUMENTED))
     trace.append(outcome(kernels.encode_datagram, strange.oddity(), strange.blob(), documented=DOCUMENTED))

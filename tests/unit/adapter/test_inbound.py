@@ -14,6 +14,7 @@ from wtransport._adapter.inbound import (
     MAX_WAITING_STRANGERS,
     MAX_WAITING_TIME,
     MIN_WAITING_DATAGRAMS,
+    PIECE,
     TURN_TIME,
     Inbound,
 )
@@ -44,6 +45,10 @@ class Connection:
     def receive_all(self, datagrams: Any, now: float) -> None:
         for data, addr in datagrams:
             self.receive(data, addr, now)
+
+    def take(self, datagrams: Any, now: float, until: float) -> bool:
+        self.receive_all(datagrams, now)
+        return self.end_batch(until)
 
     def receive(self, data: bytes, addr: Any, now: float) -> None:
         assert not self.has_backlog, "deal with what you have first"
@@ -93,6 +98,9 @@ class Desk:
         for index in range(number):
             self.inbound.put(name.encode().ljust(8) + b"%06d" % index + bytes(size - 14), ADDRESS, self.now)
 
+    def take(self, *names: str) -> None:
+        self.inbound.take([(name.encode().ljust(8) + bytes(12), ADDRESS) for name in names], self.now)
+
     def find(self, data: bytes) -> Any:
         return self.connections.get(data[:8].rstrip())
 
@@ -123,6 +131,67 @@ def test_what_came_first_is_served_first_and_all_in_one_batch(desk: Desk) -> Non
     assert one.batches == 1
     assert not desk.inbound.is_scheduled
     assert len(desk.inbound) == 0
+
+
+def test_what_comes_while_nobody_waits_is_worked_on_at_once(desk: Desk) -> None:
+    one = desk.connection("one")
+    desk.take("one")
+    assert (len(one.got), one.batches) == (1, 1)
+    desk.take(*["one"] * PIECE)
+    assert (len(one.got), one.batches) == (1 + PIECE, 2)
+    desk.take(*["one"] * (PIECE + 1))
+    assert (len(one.got), one.batches) == (2 + 2 * PIECE, 3)
+    assert not desk.inbound.is_scheduled
+    assert len(desk.inbound) == 0
+
+
+def test_what_comes_for_several_at_once_is_worked_on_in_turns(desk: Desk) -> None:
+    one, two = desk.connection("one"), desk.connection("two")
+    desk.take("one", "two", "one")
+    assert desk.log == ["one", "one", "two"]
+    assert (one.batches, two.batches) == (1, 1)
+    desk.take("one", "who?")
+    assert desk.routed
+    assert len(one.got) == 3
+
+
+def test_whoever_comes_while_others_wait_stands_behind_them(desk: Desk) -> None:
+    desk.connection("first")
+    desk.connection("second")
+    desk.put("first")
+    desk.take("second")
+    assert desk.log == ["first", "second"]
+
+
+def test_a_large_batch_of_dear_packets_ends_with_the_turn(desk: Desk) -> None:
+    flood, quiet = desk.connection("flood", cost=0.000_2), desk.connection("quiet")
+    desk.take(*["flood"] * 40)
+    assert len(flood.got) == PIECE
+    assert flood.batches == 1
+    assert desk.inbound.is_scheduled
+    assert len(desk.inbound) == 40 - PIECE
+    desk.put("quiet")
+    while desk.inbound.is_scheduled:
+        desk.loop.turn()
+    assert (len(flood.got), len(quiet.got)) == (40, 1)
+
+
+@pytest.mark.parametrize("number", [1, PIECE + 1])
+def test_what_is_left_to_deal_with_of_a_batch_waits_for_its_turn(desk: Desk, number: int) -> None:
+    flood = desk.connection("flood")
+    flood.events_per_datagram = 30
+    desk.take(*["flood"] * number)
+    assert 0 < desk.log.count("flood event") < 30 * number
+    assert desk.inbound.is_scheduled
+    while desk.inbound.is_scheduled:
+        desk.loop.turn()
+    assert desk.log.count("flood event") == 30 * number
+
+
+def test_a_connection_of_another_socket_is_told_so_although_nobody_waits(desk: Desk) -> None:
+    desk.connection("moved").home = False
+    desk.take("moved")
+    assert desk.log == ["moved elsewhere"]
 
 
 def test_a_connection_waits_for_one_slice_of_each_other_one(desk: Desk) -> None:
