@@ -163,12 +163,11 @@ class EventEmitter:
             True when there was nothing more to take; False when nobody listens any more.
         """
         table, deliver = self.__table, self.__delivery.deliver
+        routes = table.routes
         while True:
             # Looked up each time: a handler can have been the last one.
-            route = table.routes.get(event_type)
-            if route is None:
-                route = table.route(event_type)
-            if not route:
+            route = routes.get(event_type)
+            if not route and not (route := table.route(event_type)):
                 return False
             item = inbox.take_for_handlers()
             if item is None:
