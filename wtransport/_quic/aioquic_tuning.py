@@ -10,8 +10,18 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from aioquic import tls
+from aioquic._buffer import Buffer
 from aioquic.quic import connection, crypto
+from aioquic.quic.packet import (
+    PARAMS,
+    QuicPreferredAddress,
+    QuicTransportParameters,
+    QuicVersionInformation,
+    push_quic_preferred_address,
+    push_quic_version_information,
+)
 
+from .._speedups import encode_varint
 from . import key_schedule
 from .authorities import CryptoModule
 from .backend import IS_COMPILED
@@ -26,6 +36,9 @@ if IS_COMPILED:
 
 __all__ = ["PullBlock", "PushBlock"]
 
+MAX_STRUCTURED_PARAMETER = 1024
+"""Bytes of the largest transport parameter that has parts: the versions that somebody supports."""
+
 
 class PushBlock(blocks.PushBlock):
     """Writes what is written meanwhile with its length ahead."""
@@ -37,6 +50,29 @@ class PullBlock(blocks.PullBlock):
     """Reads a length, and sees to it that so much is read meanwhile."""
 
     __slots__ = ()
+
+
+def push_quic_transport_parameters(buf: Buffer, params: QuicTransportParameters) -> None:
+    """Write transport parameters; aioquic does it with a buffer of 64 KiB for each of them."""
+    values = vars(params)
+    for parameter, (name, kind) in PARAMS.items():
+        value = values[name]
+        if value is None or value is False:
+            continue
+        if kind is int:
+            data = encode_varint(value)
+        elif kind is bytes:
+            data = value
+        else:
+            inner = Buffer(capacity=MAX_STRUCTURED_PARAMETER)
+            if kind is QuicPreferredAddress:
+                push_quic_preferred_address(inner, value)
+            elif kind is QuicVersionInformation:
+                push_quic_version_information(inner, value)
+            data = inner.data
+        buf.push_uint_var(parameter)
+        buf.push_uint_var(len(data))
+        buf.push_bytes(data)
 
 
 def _install() -> None:
@@ -59,6 +95,7 @@ def _install() -> None:
     for name in ("hkdf_expand_label", "hkdf_extract"):
         setattr(crypto, name, replacements[name])
     vars(tls)["crypto"] = CryptoModule()
+    vars(connection)["push_quic_transport_parameters"] = push_quic_transport_parameters
     vars(connection)["CryptoPair"] = InitialCryptoPair
     if IS_COMPILED:
         vars(connection)["QuicPacketBuilder"] = make_builder

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aioquic import tls as tuned
 from aioquic._buffer import Buffer
+from aioquic.quic import packet
 from aioquic.tls import CipherSuite
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
@@ -214,3 +215,50 @@ def test_writing_lists(stock, values):
         except OverflowError:
             results.append("too long")
     assert results[0] == results[1]
+
+
+# Transport parameters.
+
+PARAMETERS = [
+    packet.QuicTransportParameters(),
+    packet.QuicTransportParameters(
+        original_destination_connection_id=b"8 bytes!",
+        max_idle_timeout=30_000,
+        stateless_reset_token=bytes(16),
+        initial_max_data=1 << 61,
+        ack_delay_exponent=0,
+        disable_active_migration=True,
+        active_connection_id_limit=4,
+        max_datagram_frame_size=65_536,
+        quantum_readiness=b"Q" * 1200,
+        version_information=packet.QuicVersionInformation(chosen_version=1, available_versions=[1, 0x6B3343CF]),
+    ),
+    packet.QuicTransportParameters(
+        disable_active_migration=False,
+        initial_source_connection_id=b"",
+        preferred_address=packet.QuicPreferredAddress(
+            ipv4_address=("192.0.2.1", 443),
+            ipv6_address=("2001:db8::1", 443),
+            connection_id=b"8 bytes!",
+            stateless_reset_token=bytes(16),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_writing_transport_parameters(parameters):
+    written = []
+    for push in (aioquic_tuning.push_quic_transport_parameters, packet.push_quic_transport_parameters):
+        buf = Buffer(capacity=3000)
+        push(buf, parameters)
+        written.append(buf.data)
+    assert written[0] == written[1]
+    assert packet.pull_quic_transport_parameters(Buffer(data=written[0])) == parameters
+
+
+def test_a_transport_parameter_that_is_no_varint_is_refused():
+    with pytest.raises(ValueError):
+        aioquic_tuning.push_quic_transport_parameters(
+            Buffer(capacity=100), packet.QuicTransportParameters(initial_max_data=1 << 62)
+        )
