@@ -1,11 +1,11 @@
 """The receiving side of a handshake."""
 
-from .connection_state cimport ConnectionState
 from .headers cimport Header
 from .space cimport PacketSpace
+from .tls_reader cimport TlsReader
 
 
-cdef class HandshakeReader(ConnectionState):
+cdef class HandshakeReader(TlsReader):
     cdef int _look_at(self, bytes data, object address, Header* headers) except -1
     cdef bint _fits(self, const unsigned char* data, Py_ssize_t size, Header* header) except -1
     cdef bint _take_packet(self, bytes data, Header* header, object path, double now) except -1

@@ -12,19 +12,14 @@ from libc.math cimport INFINITY, isinf
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp
 
-from .connection_state cimport ConnectionState
 from .frame_types cimport ACK, ACK_ECN, CRYPTO, PADDING, PING
 from .headers cimport KIND_HANDSHAKE, KIND_INITIAL, KIND_SHORT, Header, read_header
 from .recovery cimport Recovery
 from .space cimport PacketSpace
+from .tls_reader cimport TlsReader
 
 from aioquic._buffer import Buffer, BufferReadError
-from aioquic.quic.connection import (
-    QuicConnectionError,
-    QuicConnectionState,
-    QuicNetworkPath,
-    QuicReceiveContext,
-)
+from aioquic.quic.connection import QuicConnectionError, QuicConnectionState, QuicNetworkPath, QuicReceiveContext
 from aioquic.quic.crypto import CryptoError, KeyUnavailableError
 from aioquic.quic.packet import NON_ACK_ELICITING_FRAME_TYPES, PROBING_FRAME_TYPES, QuicErrorCode, QuicFrameType
 from aioquic.quic.stream import StreamFinishedError
@@ -50,7 +45,7 @@ cdef object _ONE_RTT = Epoch.ONE_RTT
 cdef object _EXPECT_SERVER_HELLO = State.CLIENT_EXPECT_SERVER_HELLO
 
 
-cdef class HandshakeReader(ConnectionState):
+cdef class HandshakeReader(TlsReader):
     """What a connection receives until its handshake is over; see the module's docstring."""
 
     def receive_datagram(self, data, addr, now):
@@ -221,7 +216,7 @@ cdef class HandshakeReader(ConnectionState):
         """
         cdef const unsigned char* data = <const unsigned char*> PyBytes_AS_STRING(plain)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(plain)
-        cdef Py_ssize_t position = 0
+        cdef Py_ssize_t position = 0, used
         cdef PacketSpace space
         cdef bint has_crypto = False, is_eliciting = False, is_probing = True
         epoch = context.epoch
@@ -238,6 +233,14 @@ cdef class HandshakeReader(ConnectionState):
                 position += 1 + self._take_ack(
                     context, space, data + position + 1, size - position - 1, data[position] == ACK_ECN
                 )
+                is_probing = False
+            elif (
+                data[position] == CRYPTO
+                and epoch is not _ZERO_RTT
+                and (used := self.take_crypto(context, data + position + 1, size - position - 1))
+            ):
+                position += 1 + used
+                has_crypto = is_eliciting = True
                 is_probing = False
             else:
                 if buf is None:
