@@ -101,7 +101,7 @@ async def _echo_unidirectional(session: Session, size: int, streams: int) -> int
     async def receive() -> set[bytes]:
         return {await (await session.next_unidirectional()).receive() for _ in range(streams)}
 
-    *_, received = await asyncio.gather(*map(send, wanted), receive())
+    _, received = await asyncio.gather(asyncio.gather(*map(send, wanted)), receive())
     return len(wanted & received)
 
 

@@ -1,0 +1,1 @@
+"""What one operation costs: instructions, processor time and allocations."""

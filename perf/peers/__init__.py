@@ -1,0 +1,1 @@
+"""Ours beside the peers: the same work, in the same rounds."""

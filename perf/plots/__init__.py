@@ -1,0 +1,1 @@
+"""Figures for the documentation, made of results for record."""
