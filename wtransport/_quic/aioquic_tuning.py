@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aioquic import tls
 from aioquic._buffer import Buffer
-from aioquic.quic import connection, crypto
+from aioquic.quic import connection, crypto, packet_builder
 from aioquic.quic.packet import (
     PARAMS,
     QuicPreferredAddress,
@@ -96,9 +96,9 @@ def _install() -> None:
         setattr(crypto, name, replacements[name])
     vars(tls)["crypto"] = CryptoModule()
     vars(connection)["push_quic_transport_parameters"] = push_quic_transport_parameters
+    # These two go together, also where the package is there twice: the compiled builder takes compiled keys only.
     vars(connection)["CryptoPair"] = InitialCryptoPair
-    if IS_COMPILED:
-        vars(connection)["QuicPacketBuilder"] = make_builder
+    vars(connection)["QuicPacketBuilder"] = make_builder if IS_COMPILED else packet_builder.QuicPacketBuilder
     # Members are looked up in dictionaries hundreds of times for a connection; the hash of an enumeration is in Python.
     type.__setattr__(tls.Epoch, "__hash__", object.__hash__)
     # A pure function that makes the same 33 sets for every connection.

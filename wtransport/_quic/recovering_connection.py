@@ -62,9 +62,12 @@ def _make_recovery(
     """Return what a connection that is made is to have: ours, or aioquic's own for other users of aioquic."""
     if isinstance(getattr(send_probe, "__self__", None), _RecoveringConnection):
         return Recovery(send_probe=send_probe, **options)
-    return QuicPacketRecovery(send_probe=send_probe, quic_logger=quic_logger, logger=logger, **options)
+    made: QuicPacketRecovery = _of_others(send_probe=send_probe, quic_logger=quic_logger, logger=logger, **options)
+    return made
 
 
+# aioquic's own; or, where this package is there twice in one process, what the other one put there.
+_of_others = vars(aioquic_module)["QuicPacketRecovery"]
 # It is made in the middle of aioquic's constructor; one that is thrown away costs as much.
 vars(aioquic_module)["QuicPacketRecovery"] = _make_recovery
 
