@@ -9,14 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from port_pair import WINDOW, limits
 from quic_tables import make_table
-from quic_twins import current
 
 from wtransport._quic.limits import PeerLimits
 from wtransport._quic.port import (
     StreamBytes,
     StreamCreditRaised,
     StreamDiscarded,
-    StreamOver,
     StreamReset,
     StreamStopped,
 )
@@ -484,23 +482,3 @@ def test_connection_credit_never_leaks(operations) -> None:
     assert window.consumed == window.received == peer.sent
     assert window.limit - window.received > window.window // 2
     assert table.streams.keys() & peer.highest.keys() == set()
-
-
-# The places of the peer's streams.
-
-
-@pytest.mark.parametrize("is_released_before", [False, True])
-def test_a_stream_keeps_its_place_until_it_is_over_and_released_in_whatever_order(is_released_before) -> None:
-    events: list = []
-    table = current().StreamTable(is_client=False, limits=limits(max_streams_uni=1), emit=events.append)
-    table.on_stream_frame(CLIENT_UNI, 0, b"x", False)
-    if is_released_before:
-        assert not table.release(CLIENT_UNI)
-    assert table.peer_limits[1].limit == 1
-    table.on_stream_frame(CLIENT_UNI, 1, b"", True)
-    assert events.count(StreamOver(CLIENT_UNI)) == (not is_released_before)
-    if not is_released_before:
-        assert table.peer_limits[1].limit == 1
-        table.release(CLIENT_UNI)
-    assert table.peer_limits[1].limit == 2
-    assert table.limits_due
