@@ -51,19 +51,20 @@ class IncomingStreams(Generic[S]):
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.kept: OrderedDict[int, tuple[int, S]] = OrderedDict()
-        self.copies: set[int] = set()
-        self._finished: deque[int] = deque()
+        # Made when needed: most sessions are quiet, and the three take a kilobyte.
+        self.kept: OrderedDict[int, tuple[int, S]] | None = None
+        self.copies: set[int] | None = None
+        self._finished: deque[int] | None = None
         self.is_pulled = False
         self.line = WaitLine()
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.kept or ())
 
     @property
     def first_arrival(self) -> int:
         """Return the arrival number of the oldest stream; there must be one."""
-        return next(iter(self.kept.values()))[0]
+        return next(iter(self.kept.values()))[0] if self.kept else 0
 
     def keep(self, stream: S, arrival: int, *, is_copy: bool = False) -> None:
         """Keep a stream.
@@ -73,8 +74,12 @@ class IncomingStreams(Generic[S]):
             arrival: counts the streams of the session, whatever their direction.
             is_copy: handlers get it as well, so it does not wait to be taken.
         """
+        if self.kept is None:
+            self.kept = OrderedDict()
         self.kept[stream.stream_id] = (arrival, stream)
         if is_copy:
+            if self.copies is None:
+                self.copies = set()
             self.copies.add(stream.stream_id)
         self.line.wake_first()
 
@@ -83,18 +88,21 @@ class IncomingStreams(Generic[S]):
         if not self.kept:
             return None
         stream_id, (_, stream) = self.kept.popitem(last=False)
-        self.copies.discard(stream_id)
+        if self.copies:
+            self.copies.discard(stream_id)
         stream._core.take()
         return stream
 
     def on_finished(self, stream_id: int) -> None:
         """Count a stream that has ended and that handlers got too, and drop the oldest of these when too many."""
-        if stream_id not in self.copies:
+        if not self.copies or stream_id not in self.copies:
             return
+        if self._finished is None:
+            self._finished = deque()
         self._finished.append(stream_id)
         if len(self._finished) > MAX_COPIED_FINISHED:
             oldest = self._finished.popleft()
-            if oldest in self.copies:
+            if self.kept and oldest in self.copies:
                 self.copies.discard(oldest)
                 _, dropped = self.kept.pop(oldest)
                 _logger.warning("%r ended and was dropped: handlers had it, no iterator takes it", dropped)
