@@ -16,7 +16,7 @@ version = release = __version__
 
 extensions = ["myst_parser", "reference", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["examples/README.md"]
+exclude_patterns = ["examples/README.md", "figures/*.md"]  # figures: included by a page
 
 html_theme = "furo"
 html_title = f"wtransport {__version__}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from perf.plots import figures
 
-__all__ = ["MAKERS"]
+__all__ = ["MAKERS", "without_results"]
 
 _MADE = "<!-- made by python -m perf.plots: not to be edited -->"
 
@@ -80,6 +80,11 @@ def _peers(results: Mapping[str, Any], directory: Path) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if name != "ours")
     lines = [f"{versions}; {results['rounds']} rounds, medians.", "", *_table(["", *names], rows), ""]
     return [*lines, "![ours against each peer](/figures/peers.svg)"]
+
+
+def without_results(name: str) -> str:
+    """Return what stands in the place of results that nobody has kept."""
+    return f"{_MADE}\n\nNo results are kept; `python -m perf.{name} --record` takes them.\n"
 
 
 def _page(make: Callable[[Any, Path], list[str]]) -> Callable[[Mapping[str, str], Any, Path], str]:
