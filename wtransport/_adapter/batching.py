@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from .._quic.port import NetworkAddress
 
@@ -16,25 +16,12 @@ Datagram = tuple[bytes, NetworkAddress | None]
 """A UDP payload, and where it goes; None on a connected socket."""
 
 
-def runs(datagrams: Sequence[Datagram]) -> Iterable[tuple[list[bytes], NetworkAddress | None]]:
+def runs(datagrams: Iterable[Datagram]) -> Iterator[tuple[list[bytes], NetworkAddress | None]]:
     """Cut a sequence of datagrams, in order, into the longest runs that one call can send.
 
     The packets of a run have one destination and one size, except that the last one may be shorter; there are at most
     `MAX_SEGMENTS`, with `MAX_BATCH_BYTES` together. A packet that fits into no run is a run of its own.
     """
-    if 1 < len(datagrams) <= MAX_SEGMENTS:
-        # Mostly all of them are one run, which is found out at a fifth of the cost of looking at each.
-        destination = datagrams[0][1]
-        packets = [data for data, addr in datagrams if addr is destination]
-        if len(packets) == len(datagrams):
-            size, last = len(packets[0]), len(packets[-1])
-            fits = (len(packets) - 1) * size + last <= MAX_BATCH_BYTES
-            if 0 < last <= size and fits and set(map(len, packets[:-1])) == {size}:
-                return ((packets, destination),)
-    return _cut(datagrams)
-
-
-def _cut(datagrams: Iterable[Datagram]) -> Iterator[tuple[list[bytes], NetworkAddress | None]]:
     packets: list[bytes] = []
     destination: NetworkAddress | None = None
     size = room = 0
