@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import ssl
 import time
-import tracemalloc
 from collections.abc import Sequence
+from pathlib import Path
 
 from wtransport import ClientConfig, ServerApp, ServerConfig, WebTransportClient, WebTransportSession
 
@@ -58,7 +59,7 @@ async def _connections(certificate: tuple[str, str], amounts: Sequence[int]) -> 
         for _ in range(2):  # what is made once is made
             await _requests(session)
         count = 1
-        memory = tracemalloc.get_traced_memory()[0]
+        memory = _resident_bytes()
         for amount in amounts:
             more = max(amount - count, FEW)
             begin = time.process_time()
@@ -66,12 +67,9 @@ async def _connections(certificate: tuple[str, str], amounts: Sequence[int]) -> 
                 await asyncio.gather(*(connect() for _ in range(min(BATCH, more - first))))
             points["new connections"].append((amount, (time.process_time() - begin) / more))
             count += more
-            if tracemalloc.is_tracing():
-                await asyncio.sleep(0.2)  # acknowledgements that wait
-                gc.collect()
-                points["memory"].append((amount, (tracemalloc.get_traced_memory()[0] - memory) / (count - 1)))
-            else:
-                points["idle connections"].append((amount, min([await _requests(session) for _ in range(3)])))
+            points["idle connections"].append((amount, min([await _requests(session) for _ in range(3)])))
+            gc.collect()
+            points["memory"].append((amount, (_resident_bytes() - memory) / (count - 1)))
     return points
 
 
@@ -86,11 +84,11 @@ async def _requests(session: WebTransportSession) -> float:
 
 
 def measured(amounts: Sequence[int], *, certificate: tuple[str, str]) -> dict[str, list[tuple[int, float]]]:
-    """Return (amount, cost) of all series of connections; memory in a run of its own, as counting it takes time."""
-    points = asyncio.run(_connections(certificate, amounts))
-    tracemalloc.start()
-    try:
-        traced = asyncio.run(_connections(certificate, amounts))
-    finally:
-        tracemalloc.stop()
-    return {**points, "memory": traced["memory"]}
+    """Return (amount, cost) of all series of connections."""
+    return asyncio.run(_connections(certificate, amounts))
+
+
+def _resident_bytes() -> int:
+    """Return the memory that this process holds."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()

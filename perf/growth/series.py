@@ -71,8 +71,8 @@ SERIES = {
             "Connections that are open and idle cost the others nothing.", quick=10,
         ),
         Series(
-            "memory", CONNECTIONS, "connections of a server", "memory of both ends of one, KiB", 1 / 1024, 0.15,
-            "Memory is in proportion to the connections, each the same.", quick=10, tail=30,
+            "memory", CONNECTIONS, "connections of a server", "memory held for both ends of one, KiB", 1 / 1024, 0.15,
+            "Memory is in proportion to the connections, each the same.", quick=10, tail=100,
         ),
     )
 }  # fmt: skip
