@@ -31,6 +31,11 @@ QUICK = 0.02
 WARM_UP = 0.1
 """Share of the work that is done before it counts."""
 
+CANNOT = {
+    ("webtransport_py", "echo of 64 KiB"): "it never returns once its congestion window is used up",
+}
+"""What a contestant is not asked for, and why: its program in tests/peers says more."""
+
 MEMORY = "idle connection"
 TIME_OUT = 120.0
 """Seconds for one contestant's work of one kind."""
@@ -63,7 +68,7 @@ async def _rounds(
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, str]]:
     """Return figures by row and contestant, a value for each round that all went well, and failures by contestant."""
     rows: dict[str, dict[str, list[float]]] = {}
-    failures: dict[str, str] = {}
+    failures = {each.name: CANNOT[each.name, scenario] for each in chosen if (each.name, scenario) in CANNOT}
     for _ in range(rounds):
         for contestant in chosen:
             if contestant.name in failures:

@@ -14,6 +14,8 @@ __all__ = ["SCENARIOS", "Load", "idle_connections"]
 
 BODY = b"r" * 64
 IN_FLIGHT = 64
+"""Requests at a time; all of a connection are fewer than a thousand, as some of the peers' servers allow no more."""
+
 MESSAGE = 64 * 1024
 DATAGRAM_PATIENCE = 1.0
 """Seconds after which a datagram counts as lost, and the next one is sent."""
@@ -56,7 +58,7 @@ async def _request(session: WebTransportSession, body: bytes = BODY) -> None:
 
 async def _requests(load: Load) -> int:
     async with load.session() as session:
-        count = load.times(1000)
+        count = load.times(600)
         for _ in range(count):
             await _request(session)
     return count
@@ -64,7 +66,7 @@ async def _requests(load: Load) -> int:
 
 async def _concurrent(load: Load) -> int:
     async with load.session() as session:
-        rounds = load.times(40)
+        rounds = load.times(12)
         for _ in range(rounds):
             await asyncio.gather(*(_request(session) for _ in range(IN_FLIGHT)))
     return rounds * IN_FLIGHT
