@@ -105,12 +105,16 @@ class FrugalConnection(RecoveringConnection):
         vars(self).pop("_datagrams_pending", None)  # aioquic has no part in datagrams here
 
     def _shrink_handlers(self) -> None:
+        handlers = self._QuicConnection__frame_handlers
+        others = {kind: each for kind, each in handlers.items() if not isinstance(each[0], MethodType)}
         functions = _functions.get(type(self))
         if functions is None:
-            handlers = self._QuicConnection__frame_handlers
+            if others:
+                return  # not what this class has
             functions = {kind: (handler.__func__, epochs) for kind, (handler, epochs) in handlers.items()}
             _functions[type(self)] = functions
         self._QuicConnection__frame_handlers = _FrameHandlers(self, functions)
+        self._QuicConnection__frame_handlers.update(others)  # somebody who wants to know of each frame
 
 
 @lru_cache(maxsize=16)

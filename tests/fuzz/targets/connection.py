@@ -111,10 +111,18 @@ class _Duel:
     def send(self, side: int, frames: bytes) -> None:
         if self.engines[side].is_closed or not frames:
             return
+        self.let_paced_packets_go()
         for packet in packets_with(self.engines[side].port, frames):  # type: ignore[arg-type]
             sender = (CLIENT_ADDRESS, SERVER_ADDRESS)[side]
             self.engines[1 - side].receive_datagram(packet, sender, self.pair.now)
         self.pair.collect()
+
+    def let_paced_packets_go(self) -> None:
+        """Let time pass until no packet waits for its pacer: how fast they go is up to each twin as well."""
+        for _ in range(100):
+            if not any(engine.port._connection.is_paced for engine in self.engines):  # type: ignore[attr-defined]
+                return
+            self.pair.advance(0.001)
 
     def frame(self) -> None:
         """Send a frame of any type with any numbers."""
