@@ -97,6 +97,7 @@ class _Duel:
     def run(self) -> Trace:
         steps = (self.frame, self.alter, self.act, self.advance, self.stream_bytes)
         while self.source.has_more and not self.is_over:
+            self.let_paced_packets_go()
             steps[self.source.below(len(steps))]()
             self.pair.collect()
             self.check()
@@ -111,7 +112,6 @@ class _Duel:
     def send(self, side: int, frames: bytes) -> None:
         if self.engines[side].is_closed or not frames:
             return
-        self.let_paced_packets_go()
         for packet in packets_with(self.engines[side].port, frames):  # type: ignore[arg-type]
             sender = (CLIENT_ADDRESS, SERVER_ADDRESS)[side]
             self.engines[1 - side].receive_datagram(packet, sender, self.pair.now)
