@@ -119,6 +119,7 @@ class _Duel:
 
     def let_paced_packets_go(self) -> None:
         """Let time pass until no packet waits for its pacer: how fast they go is up to each twin as well."""
+        self.pair.advance(0.0)
         for _ in range(100):
             if not any(engine.port._connection.is_paced for engine in self.engines):  # type: ignore[attr-defined]
                 return
