@@ -167,15 +167,7 @@ class ConnectionDriver:
 
     def take(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float, until: float | None = None) -> bool:
         """Take a whole batch: `receive_all` and `end_batch` in one, as most datagrams come alone."""
-        engine = self._engine
-        if engine is None:
-            return False
-        if not self._flush_scheduled:
-            self._flush_scheduled = self._flush_held = True
-        try:
-            engine.receive_datagrams(datagrams, now)
-        except Exception as exc:  # noqa: BLE001 - logged there
-            self._fail(exc)
+        self.receive_all(datagrams, now)
         return self.end_batch(until)
 
     def end_batch(self, until: float | None = None) -> bool:

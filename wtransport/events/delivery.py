@@ -106,17 +106,9 @@ class Delivery:
     async def _run_from(
         self, awaitable: Awaitable[None], listener: Listener, rest: tuple[Listener, ...], event: Event
     ) -> None:
-        # As `_finish` does it, which would be a coroutine more for every event; and a callback of the task would be a
-        # turn of the loop more.
+        # Leaves the set by itself: a callback of the task would be a turn of the loop more for every event.
         try:
-            try:
-                await awaitable
-            except asyncio.CancelledError:
-                if _is_cancelled():
-                    raise
-                _logger.exception(_FAILED, listener.handler, event.type)
-            except Exception:
-                _logger.exception(_FAILED, listener.handler, event.type)
+            await _finish(awaitable, listener, event)
             if rest:
                 await self._run(rest, event)
         finally:
@@ -134,14 +126,10 @@ async def _finish(awaitable: Awaitable[None], listener: Listener, event: Event) 
     try:
         await awaitable
     except asyncio.CancelledError:
-        if _is_cancelled():
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
             raise
+        # Nobody cancelled us: something that the handler waited for was cancelled, which is the handler's failure.
         _logger.exception(_FAILED, listener.handler, event.type)
     except Exception:
         _logger.exception(_FAILED, listener.handler, event.type)
-
-
-def _is_cancelled() -> bool:
-    """Tell whether somebody cancelled this task; if not, what the handler waited for was cancelled: its failure."""
-    task = asyncio.current_task()
-    return task is None or bool(task.cancelling())
