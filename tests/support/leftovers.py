@@ -100,6 +100,7 @@ class Leftovers:
         while left := {kind: each for kind, each in self.since().items() if kind in kinds}:
             if loop.time() > deadline:
                 raise AssertionError(f"left behind by {what}: {left}")
+            del left  # what nobody else holds any more goes away now, or it would be found again for ever
             await asyncio.sleep(0.005)
 
 
