@@ -43,6 +43,7 @@ from .reset_tokens import ResetTokens
 from .stream_kernels import FrameWriter, StreamTable
 from .transport_parameters import (
     RESET_STREAM_AT,
+    ack_delay_exponent_of,
     encode_reset_stream_at,
     has_reset_stream_at,
     max_udp_payload_size_of,
@@ -245,6 +246,7 @@ class StreamingConnection(PathMtuConnection):
             parameters = split_parameters(data)
             reset_stream_at = has_reset_stream_at(parameters)
             self._limit_payload(max_udp_payload_size_of(parameters))
+            self._remote_ack_delay_exponent = self._loss.ack_delay_exponent = ack_delay_exponent_of(parameters)
         except TransportViolation as exc:
             raise _translated(exc, QuicFrameType.CRYPTO) from exc
         self.table.remote = PeerLimits(

@@ -49,6 +49,7 @@ class StockRecovery(QuicPacketRecovery):
             peer_completed_address_validation=peer_completed_address_validation,
             send_probe=send_probe,
         )
+        self.ack_delay_exponent = 3  # for the compiled recovery's sake: aioquic scales delays before it tells of them
         self._algorithm = congestion_control_algorithm
         self._datagram_size = max_datagram_size
         self._above = 0

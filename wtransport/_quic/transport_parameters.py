@@ -2,7 +2,7 @@
 
 RESET_STREAM_AT (draft-ietf-quic-reliable-stream-reset-10): the parameter says that its sender takes the frame. It has
 been moved since browsers began to use it: both codepoints are sent, and either is taken (Safari 26 looks for the older
-one alone). And max_udp_payload_size, which aioquic checks and forgets.
+one alone). And max_udp_payload_size and ack_delay_exponent, which aioquic checks and forgets.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .violations import TransportViolation
 
 __all__ = [
     "RESET_STREAM_AT",
+    "ack_delay_exponent_of",
     "encode_reset_stream_at",
     "has_reset_stream_at",
     "max_udp_payload_size_of",
@@ -27,9 +28,13 @@ RESET_STREAM_AT = 0x24
 _PARAMETERS = (0x1D, 0x17F7586D2CB571)
 
 _MAX_UDP_PAYLOAD_SIZE = 0x03
+_ACK_DELAY_EXPONENT = 0x0A
 
 DEFAULT_MAX_UDP_PAYLOAD_SIZE = 65_527
 """Bytes that a peer takes which says nothing: all that UDP carries (RFC 9000, 18.2)."""
+
+DEFAULT_ACK_DELAY_EXPONENT = 3
+"""Of a peer that says nothing (RFC 9000, 18.2)."""
 
 
 _ENCODED = b"".join(encode_varint(parameter) + b"\x00" for parameter in _PARAMETERS)
@@ -82,12 +87,27 @@ def max_udp_payload_size_of(parameters: Mapping[int, bytes]) -> int:
     Raises:
         TransportViolation: the parameter has no value.
     """
-    value = parameters.get(_MAX_UDP_PAYLOAD_SIZE)
+    return _number(parameters, _MAX_UDP_PAYLOAD_SIZE, "max_udp_payload_size", DEFAULT_MAX_UDP_PAYLOAD_SIZE)
+
+
+def ack_delay_exponent_of(parameters: Mapping[int, bytes]) -> int:
+    """Return the power of two by which the peer divides how many microseconds its acknowledgements waited.
+
+    More than 20 is for others to refuse.
+
+    Raises:
+        TransportViolation: the parameter has no value.
+    """
+    return _number(parameters, _ACK_DELAY_EXPONENT, "ack_delay_exponent", DEFAULT_ACK_DELAY_EXPONENT)
+
+
+def _number(parameters: Mapping[int, bytes], identifier: int, name: str, default: int) -> int:
+    value = parameters.get(identifier)
     if value is None:
-        return DEFAULT_MAX_UDP_PAYLOAD_SIZE
+        return default
     decoded = decode_varint(value, 0)
     if decoded is None:
-        raise _violation("the max_udp_payload_size transport parameter has no value")
+        raise _violation(f"the {name} transport parameter has no value")
     return decoded[0]
 
 

@@ -1,10 +1,11 @@
-"""The reset_stream_at transport parameter (draft-ietf-quic-reliable-stream-reset-10, section 3)."""
+"""Transport parameters read here: reset_stream_at (draft-ietf-quic-reliable-stream-reset-10, 3) and numbers."""
 
 from __future__ import annotations
 
 import pytest
 
 from wtransport._quic.transport_parameters import (
+    ack_delay_exponent_of,
     encode_reset_stream_at,
     has_reset_stream_at,
     max_udp_payload_size_of,
@@ -56,4 +57,16 @@ def test_the_largest_udp_payload_that_the_peer_takes(parameters, size) -> None:
 def test_a_malformed_largest_udp_payload_is_an_error(parameters) -> None:
     with pytest.raises(TransportViolation) as caught:
         max_udp_payload_size_of(split_parameters(bytes.fromhex(parameters)))
+    assert caught.value.error_code == ErrorCodes.TRANSPORT_PARAMETER_ERROR
+
+
+@pytest.mark.parametrize(("parameters", "exponent"), [("", 3), (OTHERS.hex(), 3), ("0a0108", 8), ("1d00 0a0114", 20)])
+def test_the_exponent_of_what_acknowledgements_wait(parameters, exponent) -> None:
+    assert ack_delay_exponent_of(split_parameters(bytes.fromhex(parameters))) == exponent
+
+
+@pytest.mark.parametrize("parameters", ["0a00", "0a0145", "0a"])
+def test_a_malformed_exponent_is_an_error(parameters) -> None:
+    with pytest.raises(TransportViolation) as caught:
+        ack_delay_exponent_of(split_parameters(bytes.fromhex(parameters)))
     assert caught.value.error_code == ErrorCodes.TRANSPORT_PARAMETER_ERROR
