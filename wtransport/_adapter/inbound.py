@@ -55,9 +55,9 @@ SLICE_TIME = 0.000_5
 datagrams ask for: the last packet of a handshake takes most of a slice, and its answer should not wait for the next."""
 
 PIECE = 8
-"""Datagrams of a connection that has the socket to itself, between two looks at the clock."""
+"""Most datagrams of a connection between two looks at the clock: first one, then more as long as they cost little."""
 
-_Waiting: TypeAlias = "deque[tuple[bytes, NetworkAddress, float]]"  # with the time at which it came
+_Datagrams: TypeAlias = Sequence[tuple[bytes, NetworkAddress]]
 
 
 class Router(Protocol):
@@ -65,6 +65,9 @@ class Router(Protocol):
 
     def find(self, data: bytes) -> AdapterProtocol | None:
         """Return the connection that a datagram belongs to; None for a stranger's. Costs next to nothing."""
+
+    def find_all(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> list[AdapterProtocol | None]:
+        """Return for each of some datagrams what `find` does."""
 
     def route(self, data: bytes, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
         """Return the connection that a datagram belongs to, which it may begin; None: it was answered or dropped."""
@@ -77,6 +80,32 @@ class Router(Protocol):
 
     def socket_lost(self, outlet: Outlet, error: Exception | None) -> None:
         """The socket is closed."""
+
+
+class _Waiting:
+    """The datagrams of one connection that wait, in the runs in which they came: most come with others."""
+
+    __slots__ = ("_runs", "_taken", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._runs: deque[tuple[_Datagrams, float]] = deque()  # with the time at which they came
+        self._taken = 0  # of the first run
+
+    def add(self, run: _Datagrams, now: float) -> None:
+        self._runs.append((run, now))
+        self.count += len(run)
+
+    def take(self, most: int) -> tuple[_Datagrams, float]:
+        """Return the next datagrams, at most so many, that came at the same time, and when."""
+        run, since = self._runs[0]
+        piece = run[self._taken : self._taken + most]
+        self._taken += len(piece)
+        self.count -= len(piece)
+        if self._taken == len(run):
+            self._runs.popleft()
+            self._taken = 0
+        return piece, since
 
 
 class Inbound:
@@ -101,43 +130,76 @@ class Inbound:
         self._clock = clock
         self._queues: dict[AdapterProtocol, _Waiting] = {}
         self._turns: deque[AdapterProtocol | None] = deque()  # whose turn it is; None: the strangers'
-        self._strangers: _Waiting = deque()
+        self._strangers: deque[tuple[bytes, NetworkAddress, float]] = deque()  # with the time at which it came
         self._backlogs: set[AdapterProtocol] = set()  # connections that have not dealt with all that they received
         self._nbytes = 0
 
     def __len__(self) -> int:
-        return len(self._strangers) + sum(map(len, self._queues.values()))
+        return len(self._strangers) + sum(waiting.count for waiting in self._queues.values())
 
     def put(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Let a datagram wait for its turn, unless too many do."""
-        connection = self._router.find(data)
-        if connection is None:
-            queue, limit = self._strangers, MAX_WAITING_STRANGERS
-            if not queue:
-                self._turns.append(None)
-        else:
-            known = self._queues.get(connection)
-            if known is None:
-                known = self._queues[connection] = deque()
-                if connection not in self._backlogs:
-                    self._turns.append(connection)
-            queue = known
-            limit = MAX_WAITING_DATAGRAMS if self._nbytes < MAX_WAITING_BYTES else MIN_WAITING_DATAGRAMS
-        if len(queue) >= limit:
-            self._router.datagram_dropped()
-            return
-        queue.append((data, addr, now))
-        self._nbytes += len(data)
+        self._put_run(self._router.find(data), [(data, addr)], now)
 
-    def take(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+    def put_all(self, datagrams: _Datagrams, now: float) -> None:
+        """Let datagrams wait for their turns, but for those that find too many before them."""
+        if datagrams:
+            self._put_found(self._router.find_all(datagrams), datagrams, now)
+
+    def _put_found(self, connections: list[AdapterProtocol | None], datagrams: _Datagrams, now: float) -> None:
+        """Let datagrams wait of which it is known whose they are."""
+        start = 0
+        connection = connections[0]
+        for index, other in enumerate(connections):
+            if other is not connection:
+                self._put_run(connection, datagrams[start:index], now)
+                start, connection = index, other
+        self._put_run(connection, datagrams[start:] if start else datagrams, now)
+
+    def _put_run(self, connection: AdapterProtocol | None, run: _Datagrams, now: float) -> None:
+        if connection is None:
+            self._put_strangers(run, now)
+            return
+        waiting = self._queues.get(connection)
+        if waiting is None:
+            waiting = self._queues[connection] = _Waiting()
+            if connection not in self._backlogs:
+                self._turns.append(connection)
+        limit = MAX_WAITING_DATAGRAMS if self._nbytes < MAX_WAITING_BYTES else MIN_WAITING_DATAGRAMS
+        room = max(limit - waiting.count, 0)
+        if len(run) > room:
+            self._drop(len(run) - room)
+            run = run[:room]
+        if run:
+            waiting.add(run, now)
+            self._nbytes += sum([len(data) for data, _ in run])
+
+    def _put_strangers(self, run: _Datagrams, now: float) -> None:
+        queue = self._strangers
+        if not queue:
+            self._turns.append(None)
+        for data, addr in run:
+            if len(queue) >= MAX_WAITING_STRANGERS:
+                self._drop(1)
+            else:
+                queue.append((data, addr, now))
+                self._nbytes += len(data)
+
+    def _drop(self, number: int) -> None:
+        for _ in range(number):
+            self._router.datagram_dropped()
+
+    def take(self, datagrams: _Datagrams, now: float) -> None:
         """Work on what has just been received: at once if nobody waits and all of it is one connection's."""
-        connection = None
-        if not self._turns:
-            find = self._router.find
-            connection = find(datagrams[0][0])
-            if len(datagrams) > 1 and any(find(data) is not connection for data, _ in datagrams):
-                connection = None
-        if connection is not None and connection.uses(self._outlet):
+        if len(datagrams) == 1:
+            connection = self._router.find(datagrams[0][0])
+            connections = [connection]
+            is_of_one = True
+        else:
+            connections = self._router.find_all(datagrams)
+            connection = connections[0]
+            is_of_one = connections.count(connection) == len(connections)
+        if is_of_one and connection is not None and not self._turns and connection.uses(self._outlet):
             if len(datagrams) > PIECE:
                 self._serve_alone(connection, datagrams, now)
             elif connection.take(datagrams, now, now + TURN_TIME):
@@ -145,8 +207,7 @@ class Inbound:
                 self._turns.append(connection)
                 self.run_soon()
         else:
-            for data, addr in datagrams:
-                self.put(data, addr, now)
+            self._put_found(connections, datagrams, now)
             self.run()
 
     def run(self) -> None:
@@ -195,14 +256,14 @@ class Inbound:
             if self._strangers:
                 self._turns.append(None)
         else:
-            if not self._queues.get(connection):
-                self._queues.pop(connection, None)
-            if connection in self._queues or connection in self._backlogs:
+            waiting = self._queues.get(connection)
+            if waiting is not None and not waiting.count:
+                del self._queues[connection]
+                waiting = None
+            if waiting is not None or connection in self._backlogs:
                 self._turns.append(connection)
 
-    def _serve_alone(
-        self, connection: AdapterProtocol, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float
-    ) -> None:
+    def _serve_alone(self, connection: AdapterProtocol, datagrams: _Datagrams, now: float) -> None:
         """Work for a turn on many datagrams of one connection, while nobody waits."""
         turn_end = now + TURN_TIME
         position = 0
@@ -214,8 +275,8 @@ class Inbound:
                 now = self._clock()
         finally:
             self._deal_with(connection, turn_end)
-            for data, addr in datagrams[position:]:
-                self.put(data, addr, now)
+            if position < len(datagrams):
+                self._put_run(connection, datagrams[position:], now)
             if connection in self._backlogs:
                 self._turns.append(connection)
             if self._turns:
@@ -227,30 +288,34 @@ class Inbound:
             now = self._clock()
             if connection in self._backlogs or now >= slice_end:
                 return
-        queue = self._queues.get(connection)
-        if queue:
+        waiting = self._queues.get(connection)
+        if waiting is not None:
             try:
-                self._receive(connection, queue, now, slice_end)
+                self._receive(connection, waiting, now, slice_end)
             finally:
                 self._deal_with(connection, slice_end)
 
-    def _receive(self, connection: AdapterProtocol, queue: _Waiting, now: float, slice_end: float) -> None:
+    def _receive(self, connection: AdapterProtocol, waiting: _Waiting, now: float, slice_end: float) -> None:
         clock, outlet = self._clock, self._outlet
         is_at_home = connection.uses(outlet)
-        for _ in range(READ_BATCH):
-            data, addr, since = queue.popleft()
-            self._nbytes -= len(data)
+        left, size = READ_BATCH, 1
+        while waiting.count and left:
+            piece, since = waiting.take(min(size, left))
+            left -= len(piece)
+            self._nbytes -= sum([len(data) for data, _ in piece])
             if now - since > MAX_WAITING_TIME:
-                self._router.datagram_dropped()
+                self._drop(len(piece))
             elif is_at_home:
-                connection.receive_all(((data, addr),), now)
+                connection.receive_all(piece, now)
             else:
-                connection.receive_elsewhere(data, addr, now, outlet)
-            if not queue:
-                break
-            now = clock()
+                for data, addr in piece:
+                    connection.receive_elsewhere(data, addr, now, outlet)
+            before, now = now, clock()
             if now >= slice_end:
                 break
+            # What a packet costs is up to whoever wrote it: so many as fit into the slice, if they are as those.
+            fitting = (slice_end - now) * len(piece) // max(now - before, 1e-9)
+            size = max(1, min(2 * size, PIECE, int(fitting)))
 
     def _deal_with(self, connection: AdapterProtocol, slice_end: float) -> None:
         """Let a connection deal with what it received: until its slice is over, but for `SLICE_TIME` at least."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .._quic.port import NetworkAddress, QuicPort
@@ -172,6 +172,11 @@ class Listener:
             return self._routes.get(data[_SHORT_HEADER_CID])
         size = data[_LONG_HEADER_CID_SIZE] if len(data) > _LONG_HEADER_CID_SIZE else 0
         return self._routes.get(data[_LONG_HEADER_CID_SIZE + 1 : _LONG_HEADER_CID_SIZE + 1 + size])
+
+    def find_all(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> list[AdapterProtocol | None]:
+        """Return for each of some datagrams what `find` does."""
+        get, cid, find = self._routes.get, _SHORT_HEADER_CID, self.find
+        return [get(data[cid]) if data and data[0] < LONG_HEADER else find(data) for data, _ in datagrams]
 
     def datagram_dropped(self) -> None:
         """Take note that a datagram found too many waiting before it."""

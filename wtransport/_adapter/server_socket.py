@@ -63,8 +63,7 @@ class ServerSocket(BatchProtocol):
         if self._reader is not None and not inbound.is_scheduled:
             inbound.take(datagrams, now)
             return
-        for data, addr in datagrams:
-            inbound.put(data, addr, now)
+        inbound.put_all(datagrams, now)
         inbound.run_soon()  # without a reader of our own the loop has more, which is best worked on together
 
     def _refill(self) -> None:
@@ -73,8 +72,7 @@ class ServerSocket(BatchProtocol):
         if reader is None or inbound is None:
             return
         now = self._clock()
-        for data, addr in reader.read_waiting():
-            inbound.put(data, addr, now)
+        inbound.put_all(reader.read_waiting(), now)
 
     def error_received(self, exc: Exception) -> None:
         """Count an error of sending. No connection can be told: the error does not say whose datagram it was."""

@@ -38,11 +38,14 @@ class Connection:
         self.events = 0
         self.has_backlog = False
         self.cost_of_events = 0.000_2
+        self.pieces: list[int] = []
+        self.cost_from: tuple[int, float] | None = None  # from which datagram on they cost how much
 
     def uses(self, outlet: Any) -> bool:
         return self.home
 
     def receive_all(self, datagrams: Any, now: float) -> None:
+        self.pieces.append(len(datagrams))
         for data, addr in datagrams:
             self.receive(data, addr, now)
 
@@ -54,7 +57,8 @@ class Connection:
         assert not self.has_backlog, "deal with what you have first"
         self.got.append(data)
         self.events += self.events_per_datagram
-        self.desk.now += self.cost
+        dear = self.cost_from is not None and len(self.got) > self.cost_from[0]
+        self.desk.now += self.cost_from[1] if dear else self.cost
         self.desk.log.append(self.name)
 
     def receive_elsewhere(self, data: bytes, addr: Any, now: float, outlet: Any) -> None:
@@ -98,11 +102,22 @@ class Desk:
         for index in range(number):
             self.inbound.put(name.encode().ljust(8) + b"%06d" % index + bytes(size - 14), ADDRESS, self.now)
 
+    def put_all(self, *names_and_numbers: Any) -> None:
+        """As one batch: a name, how many of it, another name, and so on."""
+        pairs = zip(names_and_numbers[::2], names_and_numbers[1::2], strict=True)
+        batch = [
+            (name.encode().ljust(8) + b"%06d" % index, ADDRESS) for name, number in pairs for index in range(number)
+        ]
+        self.inbound.put_all(batch, self.now)
+
     def take(self, *names: str) -> None:
         self.inbound.take([(name.encode().ljust(8) + bytes(12), ADDRESS) for name in names], self.now)
 
     def find(self, data: bytes) -> Any:
         return self.connections.get(data[:8].rstrip())
+
+    def find_all(self, datagrams: Any) -> list[Any]:
+        return [self.find(data) for data, _ in datagrams]
 
     def route(self, data: bytes, addr: Any, outlet: Any) -> Any:
         self.routed.append(data)
@@ -215,6 +230,40 @@ def test_dear_packets_are_served_one_at_a_time(desk: Desk) -> None:
     for _ in range(2):
         desk.inbound.run()
     assert desk.log[:3] == ["flood", "flood", "quiet"]
+
+
+def test_cheap_packets_are_served_in_pieces_that_grow(desk: Desk) -> None:
+    cheap = desk.connection("cheap", cost=0.000_001)
+    desk.put_all("cheap", READ_BATCH)
+    desk.inbound.run()
+    assert cheap.pieces[:4] == [1, 2, 4, PIECE]
+    assert sum(cheap.pieces) == READ_BATCH
+    assert cheap.batches == 1
+
+
+def test_a_dear_packet_after_cheap_ones_ends_the_slice(desk: Desk) -> None:
+    turncoat = desk.connection("turncoat", cost=0.000_01)
+    desk.connection("quiet")
+    desk.put_all("turncoat", READ_BATCH)
+    desk.put("quiet")
+    turncoat.cost_from = 7, 0.000_2
+    desk.inbound.run()
+    assert len(turncoat.got) <= 7 + PIECE
+    desk.inbound.run()
+    assert desk.log.index("quiet") <= 7 + PIECE
+
+
+def test_a_batch_of_several_connections_waits_in_order_and_within_the_limits(desk: Desk) -> None:
+    one, two = desk.connection("one"), desk.connection("two")
+    desk.inbound.put_all([], desk.now)
+    desk.put_all("one", MAX_WAITING_DATAGRAMS - 1, "two", 2, "one", 5, "who?", 3, "two", 1)
+    assert desk.dropped == 4
+    assert len(desk.inbound) == MAX_WAITING_DATAGRAMS + 3 + 3
+    while len(desk.inbound):
+        desk.inbound.run()
+    assert [data[8:] for data in one.got] == [b"%06d" % index for index in (*range(MAX_WAITING_DATAGRAMS - 1), 0)]
+    assert [data[8:] for data in two.got] == [b"000000", b"000001", b"000000"]
+    assert len(desk.routed) == 3
 
 
 def test_a_turn_is_over_after_its_time_and_the_next_one_goes_on_there(desk: Desk) -> None:
