@@ -108,8 +108,7 @@ class AioquicPort:
         connection = self._connection
         unread = connection.take_datagrams(datagrams, now)
         if unread:
-            for data, addr in unread:
-                connection.receive_stateless_reset(data, addr, now)
+            connection.receive_unread(unread, now)
         if self._keep_alive_interval is not None and len(unread) < len(datagrams):
             received = self._table.receive_window.received
             if received != self._bytes_received:

@@ -2,14 +2,16 @@
 
 Stateless resets (10.3) with tokens that outlive the process, and noticed when the peer sends one; an address that Retry
 has validated (8.1.2) is free of the anti-amplification limit; version negotiation must echo both connection ids (6.2);
-an end that closes says so again to whoever still speaks (10.2.1). And bounds where flow control sets none: of what is
-kept of the handshake (7.5), of connection ids that are over, and of those that a peer has us make.
+an end that closes says so again to whoever still speaks (10.2.1). Bounds where flow control sets none: of what is kept
+of the handshake (7.5), of connection ids that are over, and of those that a peer has us make. And of forged packets,
+which are guesses at the keys (RFC 9001, 6.6).
 """
 
 from __future__ import annotations
 
 import hmac
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from aioquic._buffer import Buffer
@@ -46,6 +48,10 @@ MAX_HANDSHAKE_PIECES = 128
 
 MAX_KNOWN_IDS = 64
 """Most numbers of the peer's connection ids that are remembered, so that a repeated frame brings none of them back."""
+
+MAX_UNREAD = 1 << 36
+"""Datagrams in which nothing could be read, after which a connection is closed: as many forgeries as ChaCha20-Poly1305
+stands, of which AES-GCM stands 2**52 (RFC 9001, 6.6). Duplicates and others that forge nothing count with them."""
 
 STATELESS_RESET_REASON = "stateless reset: the peer has lost the connection, probably it was restarted"
 """What the end of such a connection is told with; nothing of it came over the wire."""
@@ -90,6 +96,7 @@ class HardenedConnection(FrugalConnection):
         self._logger = _DebugLog(self._logger.logger, self._logger.extra)
         self._close_packets: list[tuple[bytes, NetworkAddress]] = []
         self._received_closing = 0
+        self._unread = 0
         self._reset_tokens = reset_tokens
         self._tokens_assigned = 0  # to connection ids below this number
         self._newest_sent_id = 0
@@ -237,6 +244,14 @@ class HardenedConnection(FrugalConnection):
             path.bytes_received += len(data)
         if self._is_closing and not self._received_closing & (self._received_closing - 1):
             self._close_pending = True
+
+    def receive_unread(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+        """Take the datagrams in which nothing could be read: forged, damaged or repeated ones, or a stateless reset."""
+        for data, addr in datagrams:
+            self.receive_stateless_reset(data, addr, now)
+        self._unread += len(datagrams)
+        if self._unread > MAX_UNREAD and self._close_event is None:
+            self.close(QuicErrorCode.AEAD_LIMIT_REACHED, QuicFrameType.PADDING, "too many packets are not authentic")
 
     def receive_stateless_reset(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
         """Begin the draining period if a datagram in which nothing could be read is a stateless reset.

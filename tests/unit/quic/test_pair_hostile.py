@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from port_pair import PortPair, limits
+from port_pair import PortPair, limits, packets_with
 
+from wtransport._quic import hardened_connection
 from wtransport._quic.port import DatagramsArrived, StreamBytes, Terminated
 from wtransport._speedups import encode_varint
+from wtransport.constants import ErrorCodes
 
 INTEGER = st.one_of(
     st.integers(0, 20), st.sampled_from([63, 64, 16_383, 16_384, 2**30 - 1, 2**60, 2**60 + 1, 2**62 - 1])
@@ -108,3 +110,20 @@ def test_a_peer_cannot_have_more_streams_than_the_limit_alive(pair, unidirection
     pair.inject(pair.client, b"\x0a" + encode_varint((16 << 2) | kind) + b"\x01x")
     (end,) = pair.server.of(Terminated)
     assert end.error_code == 0x04
+
+
+@pytest.mark.parametrize("flipped", [0, 0x04], ids=["in this key phase", "in the next one"])
+def test_forged_packets_end_the_connection_before_they_tell_of_its_keys(pair, monkeypatch, flipped) -> None:
+    """RFC 9001, section 6.6."""
+    monkeypatch.setattr(hardened_connection, "MAX_UNREAD", 3)
+    client, server = pair.client, pair.server
+    for count in range(4):
+        assert not server.of(Terminated)
+        genuine = packets_with(client.port, b"\x01")[0]
+        forged = bytes([genuine[0] ^ flipped]) + genuine[1:-1] + bytes([genuine[-1] ^ 1])
+        server.port.receive_datagram(forged, client.address, pair.now)
+        pair.run(0.1)
+    pair.settle()
+    assert [(event.error_code, event.by_peer) for event in client.of(Terminated)] == [
+        (ErrorCodes.AEAD_LIMIT_REACHED, True)
+    ]
