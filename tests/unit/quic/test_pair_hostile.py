@@ -117,7 +117,7 @@ def test_forged_packets_end_the_connection_before_they_tell_of_its_keys(pair, mo
     """RFC 9001, section 6.6."""
     monkeypatch.setattr(hardened_connection, "MAX_UNREAD", 3)
     client, server = pair.client, pair.server
-    for count in range(4):
+    for _count in range(4):
         assert not server.of(Terminated)
         genuine = packets_with(client.port, b"\x01")[0]
         forged = bytes([genuine[0] ^ flipped]) + genuine[1:-1] + bytes([genuine[-1] ^ 1])
