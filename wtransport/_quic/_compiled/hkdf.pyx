@@ -115,7 +115,8 @@ cdef int expand_label(
     memcpy(&info[9], label, label_size)
     end = 9 + label_size
     info[end] = <unsigned char> context_size
-    memcpy(&info[end + 1], context, context_size)
+    if context_size:  # without one there may be no pointer either, which memcpy must not be given
+        memcpy(&info[end + 1], context, context_size)
     end += 1 + context_size
     info[end] = 1
     hmac_into(wide, secret, secret_size, info, end + 1, result)
