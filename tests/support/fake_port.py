@@ -52,8 +52,12 @@ class FakeEngine:
         self.is_ready = False
         self.is_closed = False
         self.echo = False
+        self.is_cleared = False
         self.fail_on: set[str] = set()
         port.on_close = self._closed
+
+    def clear(self) -> None:
+        self.is_cleared = True
 
     def _called(self, name: str, *details) -> None:
         self.log.append((name, *details))

@@ -306,13 +306,15 @@ class ConnectionDriver:
         if self._is_finished:
             return
         self._is_finished = True
-        self._timer.cancel()
+        self._timer.close()
         self._report_closed()
         if self._outlet is not None:
             self._outlet.forget(self.flush_soon)
         self._on_finished()
         self.port.request_flush = ignore
         self.port.clear()
+        if self._engine is not None:
+            self._engine.clear()
         self._engine = None
         self._deliver = ignore
 

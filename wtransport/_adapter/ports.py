@@ -30,6 +30,9 @@ class DrivenEngine(Protocol):
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""
 
+    def clear(self) -> None:
+        """Let go of what refers back to the engine: nothing more will be asked of it but what it knows."""
+
     def step(self) -> bool:
         """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""
 

@@ -23,6 +23,10 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     return loop.time if isinstance(loop, asyncio.BaseEventLoop) else time.monotonic
 
 
+def _ignore(_now: float) -> None:
+    """Stand in for the callback of a timer that is closed."""
+
+
 class DeadlineTimer:
     """Calls back once when a deadline has come; the deadline may move at any time.
 
@@ -92,6 +96,11 @@ class DeadlineTimer:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+
+    def close(self) -> None:
+        """Cancel, for good, and let go of who was called back."""
+        self.cancel()
+        self._callback = _ignore
 
     def _arm(self, deadline: float, now: float) -> None:
         delay = deadline - now

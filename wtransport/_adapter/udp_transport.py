@@ -336,6 +336,7 @@ class UdpTransport(asyncio.DatagramTransport):
         try:
             self._protocol.connection_lost(None)
         finally:
+            self._protocol = BatchProtocol()  # the two knew each other
             self._sock.close()
 
 

@@ -26,7 +26,7 @@ class SessionCredit:
 
     def __init__(self, session: SessionCore, host: EngineHost, flow: SessionFlow) -> None:
         """Begin without streams."""
-        self._session = session
+        self._session: SessionCore | None = session  # until its end, as it knows its credit
         self._host = host
         self._flow = flow
         self._blocked: dict[StreamCore, None] = {}
@@ -37,7 +37,7 @@ class SessionCredit:
     def wait_for_data(self, stream: StreamCore) -> None:
         """Remember a stream whose bytes the session's credit does not cover, and tell the peer once."""
         self._blocked[stream] = None
-        if self._flow.send.should_report_blocked_data():
+        if self._session is not None and self._flow.send.should_report_blocked_data():
             self._session.send_capsule(capsules.encode_data_blocked(self._flow.send.max_data))
 
     def flush_blocked_streams(self) -> None:
@@ -66,7 +66,7 @@ class SessionCredit:
 
     def announce_data(self, limit: int) -> None:
         """Tell the peer that it may send more in all: so much that a capsule is worth it was read."""
-        if self._session.is_open:
+        if self._session is not None and self._session.is_open:
             self._session.send_capsule(capsules.encode_max_data(limit))
 
     def grant_data(self, max_data: int) -> None:
@@ -78,7 +78,7 @@ class SessionCredit:
         if max_data > MAX_VARINT:
             raise ValueError(f"max_data must be at most 2**62-1, not {max_data}")
         limit = self._flow.receive.grant_data(max_data)
-        if limit is not None and self._flow.receive.enabled:
+        if limit is not None and self._session is not None and self._flow.receive.enabled:
             self._session.send_capsule(capsules.encode_max_data(limit))
 
     def grant_streams(self, max_streams: int, *, unidirectional: bool) -> None:
@@ -86,7 +86,7 @@ class SessionCredit:
         limit = self._flow.receive.grant_streams(max_streams, unidirectional=unidirectional)
         if limit is not None:
             self._host.allow_streams(unidirectional=unidirectional)
-            if self._flow.receive.enabled:
+            if self._session is not None and self._flow.receive.enabled:
                 self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
 
     # Streams of the peer that are over.
@@ -112,7 +112,7 @@ class SessionCredit:
         self._host.places.give_up(stream_id)
         unidirectional = stream_id & 2 != 0
         limit = self._flow.receive.close_stream(unidirectional=unidirectional)
-        if limit is not None and self._session.is_open:
+        if limit is not None and self._session is not None and self._session.is_open:
             self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
 
     def end(self) -> None:
@@ -120,4 +120,6 @@ class SessionCredit:
         self._blocked.clear()
         for stream in list(self._unsettled):
             self.settle(stream)
-        self._host.port.consume(self._session.stream_id, self._flow.receive.settle())
+        if self._session is not None:
+            self._host.port.consume(self._session.stream_id, self._flow.receive.settle())
+            self._session = None

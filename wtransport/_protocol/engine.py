@@ -56,7 +56,7 @@ class Engine:
         self.sessions: dict[int, SessionCore] = {}
         self.streams: dict[int, StreamCore] = {}
         self.decoder = FieldDecoder()
-        self.places = StreamPlaces(port)
+        self.places: StreamPlaces = StreamPlaces(port)
         self.traffic = TrafficStats()
         self.idle_actions = IdleActions(lambda: self._now)
         self.is_closed = False
@@ -68,7 +68,7 @@ class Engine:
             max_total=config.max_total_pending_events,
             ttl=config.pending_event_ttl,
         )
-        self._router = StreamRouter(self, self._early)
+        self._router: StreamRouter = StreamRouter(self, self._early)
         self.stream_registered = self._router.stream_registered
         self.stream_forgotten = self._router.stream_forgotten
         encoder = FieldEncoder()
@@ -79,20 +79,6 @@ class Engine:
         self._control_id: int | None = None
         self._ending = ConnectionEnding(port)
         self._has_failed = False
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            quic.HandshakeStarted: self._on_handshake_started,
-            quic.StreamBytes: self._on_stream_bytes,
-            quic.StreamReset: self._on_stream_reset,
-            quic.StreamStopped: self._router.on_stopped,
-            quic.StreamDiscarded: self._router.on_discarded,
-            quic.StreamOver: self.places.on_over,
-            quic.StreamDrained: self._router.on_drained,
-            quic.StreamRoomRaised: self._router.on_room,
-            quic.DatagramsArrived: self._on_datagrams,
-            quic.DatagramsDrained: self._on_datagrams_drained,
-            quic.StreamCreditRaised: self._on_stream_credit,
-            quic.Terminated: self._on_terminated,
-        }
 
     # The driver's side.
 
@@ -129,6 +115,12 @@ class Engine:
                     deadline = other
         return None if self.port.is_terminated else deadline
 
+    def clear(self) -> None:
+        """Let go of what refers back to the engine: the connection is over. Getters go on to answer."""
+        self._router.leave()
+        self.idle_actions.stop()
+        del self._critical  # nothing arrives any more
+
     def next_event(self) -> events.EngineEvent | None:
         """Return the next event, or None."""
         while not self.events:
@@ -141,11 +133,11 @@ class Engine:
         event = self.port.next_event()
         if event is None:
             return False
-        handler = self._handlers.get(event.__class__)
+        handler = _HANDLERS.get(event.__class__)
         if handler is None or (self._has_failed and event.__class__ is not quic.Terminated):
             return True
         try:
-            handler(event)
+            handler(self, event)
         except ConnectionViolation as violation:
             self._fail_connection(violation)
         except (StreamViolation, SessionViolation) as violation:
@@ -484,3 +476,20 @@ class Engine:
             self.emit(events.GoawayReceived())
         for session in list(self.sessions.values()):
             session.on_drain()
+
+
+# Functions and no bound methods: those would keep every engine that is over until the garbage collector comes.
+_HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
+    quic.HandshakeStarted: Engine._on_handshake_started,
+    quic.StreamBytes: Engine._on_stream_bytes,
+    quic.StreamReset: Engine._on_stream_reset,
+    quic.StreamStopped: lambda engine, event: engine._router.on_stopped(event),
+    quic.StreamDiscarded: lambda engine, event: engine._router.on_discarded(event),
+    quic.StreamOver: lambda engine, event: engine.places.on_over(event),
+    quic.StreamDrained: lambda engine, event: engine._router.on_drained(event),
+    quic.StreamRoomRaised: lambda engine, event: engine._router.on_room(event),
+    quic.DatagramsArrived: Engine._on_datagrams,
+    quic.DatagramsDrained: Engine._on_datagrams_drained,
+    quic.StreamCreditRaised: Engine._on_stream_credit,
+    quic.Terminated: Engine._on_terminated,
+}

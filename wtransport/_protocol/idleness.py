@@ -33,6 +33,10 @@ class IdleActions:
         self._since = 0.0
         self._aborted = (0.0, 0.0)  # the level, and since when
 
+    def stop(self) -> None:
+        """Let go of the clock: nothing will be counted any more."""
+        self._clock = float
+
     def note_abort(self) -> None:
         """Count a stream that the peer reset or stopped of its own accord, neither in answer nor with its session.
 

@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import cast
 
-from .._quic.port import StreamBytes, StreamDiscarded, StreamDrained, StreamReset, StreamRoomRaised, StreamStopped
+from .._quic.port import (
+    QuicPort,
+    StreamBytes,
+    StreamDiscarded,
+    StreamDrained,
+    StreamReset,
+    StreamRoomRaised,
+    StreamStopped,
+)
 from .._speedups import decode_stream_header
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
 from .host import EngineHost
+from .places import StreamPlaces
 from .postponed import PostponedResets
 from .readers import DiscardingReader, StreamReader
 from .requests import ConnectReader
-from .session import OPEN_STATES, STREAM_SIGNALS
+from .session import OPEN_STATES, STREAM_SIGNALS, SessionCore
 from .stream import StreamCore
+from .traffic import TrafficStats
 from .violations import ConnectionViolation
 
 __all__ = ["StreamRouter"]
 
 MIN_SENDING = 64
 """Streams that are over but for bytes to be sent: so many are remembered before it is asked which were sent since."""
+
+
+@dataclass(slots=True)
+class _LeftHost:
+    """What handles still ask for when the connection is over."""
+
+    port: QuicPort
+    places: StreamPlaces
+    traffic: TrafficStats
+    is_client: bool
+    sessions: dict[int, SessionCore] = field(default_factory=dict)
+    streams: dict[int, StreamCore] = field(default_factory=dict)
 
 
 class StreamRouter:
@@ -62,6 +86,11 @@ class StreamRouter:
         self._beginnings.clear()
         self._postponed.clear()
         self._early.clear()
+
+    def leave(self) -> None:
+        """Let go of the engine, after `clear`: the handles that are left have little to ask for."""
+        host = self._host
+        self._host = cast("EngineHost", _LeftHost(host.port, host.places, host.traffic, host.is_client))
 
     def await_beginning(self, stream_id: int, now: float) -> None:
         """Give a stream that the peer just opened a while to say what for, if its first bytes did not."""

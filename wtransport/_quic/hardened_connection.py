@@ -188,6 +188,7 @@ class HardenedConnection(FrugalConnection):
         for space in self._loss.spaces:
             self._loss.discard_space(space)  # what was sent has handlers here
         self._loss.watch_large_packets(0, None)
+        self._loss.leave()
         self._loss.spaces = []
         for kept in (self._cryptos, self._crypto_streams, self._spaces):
             kept.clear()

@@ -30,6 +30,10 @@ class LargePacketWatcher(Protocol):
         """Take the size of a packet that was acknowledged, or the largest of several; True: go on telling."""
 
 
+def _nobody() -> None:
+    """Stand in for a connection that is over."""
+
+
 class StockRecovery(QuicPacketRecovery):
     """A `QuicPacketRecovery` that can be measured, set to another packet size and watched from outside."""
 
@@ -54,6 +58,10 @@ class StockRecovery(QuicPacketRecovery):
         self._datagram_size = max_datagram_size
         self._above = 0
         self._watcher: LargePacketWatcher | None = None
+
+    def leave(self) -> None:
+        """Let go of the connection, which is over."""
+        self._send_probe = _nobody
 
     @property
     def congestion_window(self) -> int:

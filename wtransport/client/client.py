@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from ..config import ClientConfig
 from ..connection import TrafficStats, WebTransportConnection
@@ -210,25 +209,23 @@ class WebTransportClient(EventEmitter):
             self._traffic.add(connection.traffic())
         else:
             self._connections[connection] = None
-            on_connection_end = partial(self._on_connection_end, connection)
             for event_type in (EventType.CONNECTION_CLOSED, EventType.CONNECTION_LOST, EventType.CONNECTION_FAILED):
-                connection.events.once(event_type=event_type, handler=on_connection_end)
+                connection.events.once(event_type=event_type, handler=self._on_connection_end)
         if session.is_closed:
             self._close_soon(connection)
         else:
-            on_session_end = partial(self._on_session_end, connection)
-            session.events.once(event_type=EventType.SESSION_CLOSED, handler=on_session_end)
+            session.events.once(event_type=EventType.SESSION_CLOSED, handler=self._on_session_end)
 
-    def _on_connection_end(self, connection: WebTransportConnection, _event: Event) -> None:
-        self._forget(connection)
+    def _on_connection_end(self, event: Event) -> None:
+        self._forget(cast("WebTransportConnection", event.source))
 
     def _forget(self, connection: WebTransportConnection) -> None:
         if connection in self._connections:
             del self._connections[connection]
             self._traffic.add(connection.traffic())
 
-    def _on_session_end(self, connection: WebTransportConnection, _event: Event) -> None:
-        self._close_soon(connection)
+    def _on_session_end(self, event: Event) -> None:
+        self._close_soon(cast("WebTransportSession", event.source).connection)
 
     def _close_soon(self, connection: WebTransportConnection) -> None:
         if connection.is_closed or connection.is_closing or self._is_closed:

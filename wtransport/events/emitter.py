@@ -19,6 +19,7 @@ from ..exceptions import WebTransportError
 from ..types import EventData, EventType, Timeout
 from .delivery import Delivery
 from .event import Event
+from .kept import KeptEvent
 from .listeners import EVERY_EVENT, EventHandler, ListenerTable
 
 __all__ = ["EventEmitter"]
@@ -74,7 +75,7 @@ class EventEmitter:
         self.__table = ListenerTable()
         self.__delivery = Delivery(self.__table)
         # Both are made when needed: every stream has an emitter, most never emit, and an empty deque has 600 bytes.
-        self.__history: deque[Event] | None = None
+        self.__history: deque[Event | KeptEvent] | None = None
         self.__queue: deque[Event] | None = None
         self.__lost = 0  # events that a full queue dropped in this pause
         self.__is_paused = False
@@ -182,6 +183,21 @@ class EventEmitter:
             if self.__queue is None or not self.__postpones(event):
                 deliver(event, route)
 
+    def _emit_kept(self, kept: KeptEvent) -> None:
+        """Emit an event about the handle that this emitter belongs to, as `emit_nowait` does."""
+        route = self.__table.routes.get(kept.type)
+        if route is None:
+            route = self.__table.route(kept.type)
+        if (not route and kept.type in _ONLY_IF_HEARD) or self.__is_closed:
+            return
+        if self.__history is None:
+            self.__history = deque(maxlen=_HISTORY_SIZE)
+        self.__history.append(kept)
+        if route or self.__queue is not None:
+            event = kept.event()
+            if self.__queue is None or not self.__postpones(event):
+                self.__delivery.deliver(event, route)
+
     async def emit(self, *, event_type: EventType | str, data: EventData | None = None, source: Any = None) -> None:
         """Call the handlers of an event and return when all of them are done.
 
@@ -236,6 +252,7 @@ class EventEmitter:
         finally:
             self.__waiting.discard(future)
             self.__table.remove(key, listener)
+            listener.handler = _nobody  # `offer` knew it, and it knew `offer`
             if not future.cancel() and not future.cancelled():
                 future.exception()  # seen, whether or not this wait was cancelled first
 
@@ -277,7 +294,7 @@ class EventEmitter:
         if limit < 0:
             raise ValueError(f"limit must be at least 0, not {limit}")
         events = [each for each in self.__history or () if event_type is None or each.type == event_type]
-        return events[max(0, len(events) - limit) :]
+        return [each.event() if isinstance(each, KeptEvent) else each for each in events[max(0, len(events) - limit) :]]
 
     def clear_history(self) -> None:
         """Forget the events so far."""
@@ -330,7 +347,9 @@ class EventEmitter:
             return
         for index in range(len(history) - 1, -1, -1):  # from the end, where the short-lived are
             event = history[index]
-            if event.type == event_type and isinstance(event.data, dict) and event.data.get(key) is handle:
+            if event.type != event_type or isinstance(event, KeptEvent):
+                continue
+            if isinstance(event.data, dict) and event.data.get(key) is handle:
                 data = {name: None if name in _HANDLE_KEYS else value for name, value in event.data.items()}
                 history[index] = replace(event, data=data, source=None)
                 return
@@ -392,6 +411,10 @@ class EventEmitter:
                 tasks.append(task)
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _nobody(_event: Event) -> None:
+    """Stand in for the handler of a wait that is over."""
 
 
 def _checked(event_type: EventType | str) -> str:

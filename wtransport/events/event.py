@@ -16,7 +16,7 @@ __all__ = ["Event"]
 _EVENT_TYPES: dict[str, EventType] = {member.value: member for member in EventType}
 
 # Unique ids without the cost of a UUID per event: random once, then a counter.
-_event_ids = map(f"{secrets.token_hex(8)}-%d".__mod__, itertools.count(1))
+next_event_id = map(f"{secrets.token_hex(8)}-%d".__mod__, itertools.count(1)).__next__
 
 _new = object.__new__
 
@@ -37,7 +37,7 @@ class Event:
     timestamp: float = field(default_factory=time.time)
     data: EventData = None  # not `| None`: type checkers would refuse every event.data[...] of a program
     source: Any | None = None
-    event_id: str = field(default_factory=_event_ids.__next__)
+    event_id: str = field(default_factory=next_event_id)
 
     def __post_init__(self) -> None:
         if type(self.type) is not EventType:
@@ -61,7 +61,7 @@ class Event:
             # Only called for what is not there: the id of an event that `_of` made.
             if name != "event_id":
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-            self.event_id = event_id = next(_event_ids)
+            self.event_id = event_id = next_event_id()
             return event_id
 
     @classmethod

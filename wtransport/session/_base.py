@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -41,6 +42,17 @@ def errors_of(session_id: SessionId) -> Iterator[None]:
     except SessionError as error:
         error.session_id = session_id
         raise
+
+
+def _tell(session: weakref.ref[_BaseSession]) -> Callable[[str | None], None]:
+    """Return what tells a session who listens, for its emitter, which must not keep it alive."""
+
+    def tell(event_type: str | None) -> None:
+        alive = session()
+        if alive is not None:
+            alive._on_listener(event_type)
+
+    return tell
 
 
 class _BaseSession:
@@ -120,7 +132,7 @@ class _BaseSession:
         self._session_id = session_id
         self._path = path
         self._headers = {name.lower(): value for name, value in headers.items()}
-        self._events = HandleEvents(on_listener=self._on_listener)
+        self._events = HandleEvents(on_listener=_tell(weakref.ref(self)))
         self._created_at = get_timestamp()
         self._ready_at: float | None = None
         self._closed_at: float | None = None
@@ -141,7 +153,7 @@ class _BaseSession:
 
     def _on_requested(self) -> None:
         """Server: the request arrived."""
-        self._events.emit_nowait(event_type=EventType.SESSION_REQUEST, data=self._request_payload(), source=self)
+        self._events.emit_own(event_type=EventType.SESSION_REQUEST, data=self._request_payload(), source=self)
 
     def _on_opened(self) -> None:
         """The session was accepted, by the peer or here."""

@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from time import time
+from typing import Any, cast
 
 from ..events import Event, EventEmitter
+from ..events.kept import KeptEvent
 from ..types import EventType, Timeout
 
 __all__ = ["HandleEvents"]
-
-
-class _Past:
-    """An event that has happened, for those who come late; `is_heard` once somebody got it."""
-
-    __slots__ = ("event", "is_heard")
-
-    def __init__(self, event: Event, *, is_heard: bool) -> None:
-        self.event = event
-        self.is_heard = is_heard
 
 
 class HandleEvents(EventEmitter):
@@ -37,17 +29,22 @@ class HandleEvents(EventEmitter):
         """Create an emitter without handlers."""
         super().__init__()
         self._on_listener = on_listener
-        self._past: dict[str, _Past] = {}
+        self._past: dict[str, KeptEvent] = {}
 
     def emit_once(self, *, event_type: EventType, data: dict[str, Any], source: Any) -> None:
         """Emit an event that cannot happen again, and remember it."""
-        event = Event(type=event_type, data=data, source=source)
-        self._past[event_type] = _Past(event, is_heard=self.has_listeners(event_type=event_type))
-        self.emit_nowait(event_type=event_type, data=data, source=source)
+        self._past[event_type] = kept = KeptEvent(event_type, time(), data, source)
+        kept.is_heard = self.has_listeners(event_type=event_type)
+        self._emit_kept(kept)
+
+    def emit_own(self, *, event_type: EventType, data: dict[str, Any], source: Any) -> None:
+        """Emit an event about the handle that has this emitter, without keeping that alive."""
+        self._emit_kept(KeptEvent(event_type, time(), data, source))
 
     def remember(self, event: Event) -> None:
         """Take note of an event that happened before this emitter was made, and that nobody heard."""
-        self._past[event.type] = _Past(event, is_heard=False)
+        kept = KeptEvent(cast("EventType", event.type), event.timestamp, event.data, event.source, event.event_id)
+        self._past[event.type] = kept
 
     async def wait_for(
         self,
@@ -58,9 +55,11 @@ class HandleEvents(EventEmitter):
     ) -> Event:
         """Wait for an event, see `EventEmitter.wait_for`; one that cannot come again is returned if it has happened."""
         past = self._past.get(event_type)
-        if past is not None and (condition is None or condition(past.event)):
-            past.is_heard = True
-            return past.event
+        if past is not None:
+            event = past.event()
+            if condition is None or condition(event):
+                past.is_heard = True
+                return event
         return await super().wait_for(event_type=event_type, timeout=timeout, condition=condition)
 
     def _listener_added(self, event_type: EventType | str | None) -> None:
@@ -77,4 +76,5 @@ class HandleEvents(EventEmitter):
         for event_type, past in list(self._past.items()):
             if not past.is_heard and self.has_listeners(event_type=event_type):
                 past.is_heard = True
-                self.emit_nowait(event_type=event_type, data=past.event.data, source=past.event.source)
+                event = past.event()
+                self._emit_kept(KeptEvent(past.type, time(), event.data, event.source))

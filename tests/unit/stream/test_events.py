@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -82,3 +83,29 @@ async def test_the_owner_learns_who_begins_to_listen():
     with pytest.raises(TimeoutError):
         await events.wait_for(event_type="mine", timeout=0.001)
     assert begun == [CLOSED, None, "mine"]
+
+
+class Handle:
+    """Something with an emitter."""
+
+    def __init__(self) -> None:
+        self.events = HandleEvents()
+
+
+async def test_what_is_kept_of_an_event_is_the_event_that_handlers_got():
+    handle, heard = Handle(), []
+    handle.events.on(event_type=CLOSED, handler=heard.append)
+    handle.events.emit_once(event_type=CLOSED, data={"session": handle, "code": 3}, source=handle)
+    assert heard[0].source is heard[0].data["session"] is handle
+    assert handle.events.get_event_history() == heard
+    assert [await handle.events.wait_for(event_type=CLOSED)] == heard
+
+
+async def test_what_is_kept_of_an_event_keeps_nobody_alive():
+    handle = Handle()
+    events, there = handle.events, weakref.ref(handle)
+    events.emit_once(event_type=CLOSED, data={"session": handle, "code": 3}, source=handle)
+    events.emit_own(event_type=EventType.SESSION_REQUEST, data={"session": handle}, source=handle)
+    del handle
+    assert there() is None
+    assert [event.data for event in events.get_event_history()] == [{"session": None, "code": 3}, {"session": None}]

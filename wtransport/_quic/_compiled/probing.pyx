@@ -12,6 +12,10 @@ cdef enum:
     LARGEST_BACKOFF = 20
 
 
+def _nobody():
+    """Stand in for a connection that is over."""
+
+
 cdef class Probing(LossDetection):
     """The packet number spaces of a connection, and the one timer that they share."""
 
@@ -19,6 +23,10 @@ cdef class Probing(LossDetection):
         LossDetection.__init__(self, **options)
         self._spaces = []
         self._send_probe = send_probe
+
+    def leave(self):
+        """Let go of the connection, which is over."""
+        self._send_probe = _nobody
 
     cdef PacketSpace first_loss(self):
         """Return the space in which a packet is lost next, or None."""
