@@ -60,6 +60,7 @@ cdef class CongestionControl:
 
     cdef void set_datagram_size(self, double size) noexcept:
         self.datagram_size = size
+        self.window = fmax(self.window, MINIMUM_PACKETS * size)
 
     cdef Py_ssize_t room(self) noexcept:
         """Return how much may be sent: no fractions of packets, which would make many small ones of one large one."""

@@ -142,6 +142,7 @@ cdef class Recovery(Probing):
         """Count in packets of so many bytes from now on."""
         self.congestion.set_datagram_size(size)
         self.pacer.datagram_size = size
+        self._set_pace()  # a burst holds such packets
 
     def measure_anew(self):
         """Forget round-trip times and congestion; what is under way does not count for the new path."""

@@ -362,6 +362,20 @@ def test_a_new_path_begins_with_nothing(sender: Sender) -> None:
     assert sender.recovery.bytes_in_flight == 0
 
 
+def test_a_window_holds_two_packets_however_large_they_become(sender: Sender) -> None:
+    """As on a path of jumbo frames: with nothing under way, no acknowledgement would ever make the window larger."""
+    sender.recovery.congestion_window = 2 * SIZE
+    sender.recovery.set_datagram_size(9000)
+    assert sender.recovery.congestion_window == 2 * 9000
+
+
+def test_packets_are_paced_however_large_they_become(sender: Sender) -> None:
+    sender.send(1.0)
+    sender.take(ack(range(1)), 1.1)
+    sender.recovery.set_datagram_size(16_000)
+    assert sender.recovery.next_send_time(60.0) is None
+
+
 def test_packets_that_nobody_acknowledges_are_forgotten(sender: Sender) -> None:
     """Who only receives sends acknowledgements for hours, and gets none."""
     sender.send(*[1.0] * 1000, is_ack_eliciting=False, in_flight=False)
