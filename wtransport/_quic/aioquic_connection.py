@@ -4,10 +4,9 @@ Only this file and those of its base classes, `path_mtu_connection`, `authentica
 and `recovering_connection`, know aioquic's privates.
 
 aioquic keeps TLS, packet protection, connection ids and paths, and where nothing is compiled loss recovery and
-congestion control. Replaced, because
-stock aioquic 1.7 scans every stream for every packet, gives credit on receipt instead of on reading, and queues
-datagrams without a bound: the frames of streams, their limits and datagrams, both ways, and what goes into a 1-RTT
-packet in which order. The rules of those are in `stream_table` and `frame_writer`.
+congestion control. Replaced, because stock aioquic 1.7 scans every stream for every packet, gives credit on receipt
+instead of on reading, and queues datagrams without a bound: the frames of streams, their limits and datagrams, both
+ways, and what goes into a 1-RTT packet in which order. The rules of those are in `stream_table` and `frame_writer`.
 """
 
 from __future__ import annotations
@@ -272,9 +271,12 @@ class StreamingConnection(PathMtuConnection):
 
     def take_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
         """Take one UDP payload; return whether anything in it could be read."""
-        closes_at = self._close_at  # moved by every valid packet
+        closes_at = self._close_at
+        self._close_at = closes_at and 0.0  # moved by every valid packet, if only back to where it was
         self.receive_datagram(data, addr, now)
-        return self._close_at != closes_at
+        was_read = bool(self._close_at)
+        self._close_at = self._close_at or closes_at
+        return was_read
 
     def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         stream_id = buf.pull_uint_var()

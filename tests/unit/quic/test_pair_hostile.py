@@ -112,6 +112,13 @@ def test_a_peer_cannot_have_more_streams_than_the_limit_alive(pair, unidirection
     assert end.error_code == 0x04
 
 
+@pytest.mark.parametrize("frame", [b"\x01", b"\x1a" + bytes(8)], ids=["ping", "path challenge"])
+def test_packets_that_come_at_the_same_moment_are_not_taken_for_forged_ones(pair, frame) -> None:
+    packets = [packets_with(pair.client.port, frame)[0] for _ in range(3)]
+    pair.server.port.receive_datagrams([(data, pair.client.address) for data in packets], pair.now)
+    assert pair.server.port._connection._unread == 0
+
+
 @pytest.mark.parametrize("flipped", [0, 0x04], ids=["in this key phase", "in the next one"])
 def test_forged_packets_end_the_connection_before_they_tell_of_its_keys(pair, monkeypatch, flipped) -> None:
     """RFC 9001, section 6.6."""
