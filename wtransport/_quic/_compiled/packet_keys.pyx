@@ -85,6 +85,7 @@ cdef class PacketContext:
     def teardown(self):
         """Forget the keys."""
         self.aead = None
+        self.previous = None
         self.cipher_suite = self.secret = self.first_secret = None
         self._teardown_cb("tls")
 
@@ -96,6 +97,7 @@ cdef class PacketContext:
     cdef int update(self, trigger) except -1:
         """Go on to the next key phase (RFC 9001, section 6)."""
         self.secret = self._next_secret()
+        self.previous = self.aead
         self.aead = make_keys(self.cipher_suite, self.secret, self.version, self.first_secret)
         self.key_phase = not self.key_phase
         self._setup_cb(trigger)
@@ -130,8 +132,11 @@ cdef class PacketContext:
             raise CryptoError("Packet is too short to sample")
         number = decode_packet_number(number, number_size, expected_packet_number)
         if not plain[0] & LONG_HEADER and plain[0] >> KEY_PHASE_SHIFT & 1 != self.key_phase:
-            is_next = True
-            keys = make_keys(self.cipher_suite, self._next_secret(), self.version, self.first_secret)
+            if self.previous is not None and number < keys.lowest_opened:
+                keys = self.previous  # it was under way when the keys changed (RFC 9001, 6.5)
+            else:
+                is_next = True
+                keys = make_keys(self.cipher_suite, self._next_secret(), self.version, self.first_secret)
         payload = PyBytes_FromStringAndSize(NULL, size - header_size - TAG_SIZE)
         if keys.open(
             plain, header_size, data + header_size, size - header_size, number,
@@ -167,6 +172,7 @@ cdef class PacketPair:
         header, payload, number, is_next = self.recv.decrypt_packet(packet, encrypted_offset, expected_packet_number)
         if is_next:
             self._update("remote_update")
+            self.recv.aead.lowest_opened = number
         return header, payload, number
 
     def encrypt_packet(self, plain_header, plain_payload, packet_number):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from .frame_types cimport PING
@@ -27,6 +28,7 @@ cdef enum:
     SPIN_SHIFT = 5
     KEY_PHASE_SHIFT = 2
     LOCAL_EXPONENT = 3  # ack_delay_exponent, as aioquic announces it
+    SHORT_NUMBER = 2  # bytes of a packet number, as a rule
     FAR_NUMBERS = 1 << 15  # packets under way from which two bytes of a number are not enough (RFC 9000, A.2)
     MAX_FILLING = 64  # bytes of padding that make a packet as long as the one before it
 
@@ -102,15 +104,22 @@ cdef class PacketWriter(PacketReader):
                 if count == _MAX_BATCH:
                     self.pacing_at = now
                     break
-                number_size = 4 if self._packet_number - self.space.largest_acked_packet >= FAR_NUMBERS else 2
+                number_size = SHORT_NUMBER
+                if self._packet_number - self.space.largest_acked_packet >= FAR_NUMBERS:
+                    number_size = MAX_NUMBER_SIZE
                 header_size = 1 + identity_size + number_size
                 room = self._max_datagram_size - header_size - TAG_SIZE
                 flight = min(room, self.recovery.room() - header_size - TAG_SIZE)
                 is_eliciting = False
                 size = self._write_frames(packet + header_size, room, flight, now, &frames, &is_eliciting)
                 if size == 0:
-                    if flight == room and self._writer.drop_oversized_datagrams(room):
-                        continue
+                    if flight == room and self._writer.has_frames():
+                        if self._writer.drop_oversized_datagrams(room + number_size - SHORT_NUMBER):
+                            continue
+                        if not self.space.ack_eliciting_in_flight:
+                            # It fits beside a short number: aioquic writes it, and an acknowledgement is asked for.
+                            self.send_ping(0)
+                            self.pacing_at = now
                     break  # the congestion window is used up
                 in_flight = is_eliciting
                 if 0 < before - size <= MAX_FILLING and before <= flight and is_eliciting and self._writer.has_frames():
@@ -139,7 +148,11 @@ cdef class PacketWriter(PacketReader):
             self._datagrams_refused = False
             self._queue.append(DatagramsDrained())
         if self.write_keys.sealed >= self.key_update_after:
-            self._application_keys.update_key()
+            # Not before the peer has shown that it has the keys of now (RFC 9001, 6.2): it may have to be asked.
+            if self.space.largest_acked_packet >= <int64_t> self.write_keys.first_sealed:
+                self._application_keys.update_key()
+            elif not self.space.ack_eliciting_in_flight:
+                self.send_ping(0)
         return 0
 
     cdef Py_ssize_t _write_frames(

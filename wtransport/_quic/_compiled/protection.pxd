@@ -16,6 +16,8 @@ cdef class PacketKeys:
 
     cdef unsigned char[IV_SIZE] _iv
     cdef readonly uint64_t sealed
+    cdef uint64_t first_sealed  # numbers of the first packet protected, and of the lowest read
+    cdef uint64_t lowest_opened
 
     cdef int seal(
         self, unsigned char* packet, Py_ssize_t header_size, Py_ssize_t payload_size, int number_size, uint64_t number

@@ -38,6 +38,7 @@ cdef class PacketKeys:
         if len(key) != size or len(header_key) != size or len(iv) != IV_SIZE:
             raise ValueError("a key or the IV is not of the cipher's size")
         memcpy(self._iv, PyBytes_AS_STRING(iv), IV_SIZE)
+        self.lowest_opened = <uint64_t> -1
 
     cdef int seal(
         self, unsigned char* packet, Py_ssize_t header_size, Py_ssize_t payload_size, int number_size, uint64_t number
@@ -59,6 +60,8 @@ cdef class PacketKeys:
         packet[0] ^= mask[0] & (LONG_MASK if packet[0] & LONG_HEADER else SHORT_MASK)
         for i in range(number_size):
             place[i] ^= mask[1 + i]
+        if not self.sealed:
+            self.first_sealed = number
         self.sealed += 1
         return 0
 
@@ -109,6 +112,8 @@ cdef class PacketKeys:
         self._nonce(number, nonce)
         if self._decrypt(nonce, header, header_size, sealed, sealed_size, out):
             return -1
+        if number < self.lowest_opened:
+            self.lowest_opened = number
         return sealed_size - TAG_SIZE
 
     cdef void _nonce(self, uint64_t number, unsigned char* nonce) noexcept:

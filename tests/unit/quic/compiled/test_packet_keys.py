@@ -74,6 +74,40 @@ def test_keys_are_updated_by_either_side(suite, version):
         assert ours.send.secret == theirs.recv.secret
 
 
+@pytest.mark.parametrize("initiator", ["peer", "we"])
+def test_packets_of_the_key_phase_before_are_read_while_they_are_older(initiator):
+    """RFC 9001, 6.1 and 6.5."""
+    theirs, ours = connected(CipherSuite.AES_128_GCM_SHA256, 1)
+    early, late, too_late = (
+        theirs.encrypt_packet(short(0)[:-4] + number.to_bytes(4), bytes(30), number) for number in (5, 8, 10)
+    )
+    offset = len(short(0)) - 4
+    (theirs if initiator == "peer" else ours).update_key()
+    if initiator == "we":
+        exchange_number(ours, theirs, 2, 1)
+        assert ours.decrypt_packet(early, offset, 4)[2] == 5
+    exchange_number(theirs, ours, 9, 1)
+    if initiator == "peer":
+        assert ours.decrypt_packet(early, offset, 10)[2] == 5
+    assert ours.decrypt_packet(late, offset, 10)[2] == 8
+    with pytest.raises(CryptoError):
+        ours.decrypt_packet(too_late, offset, 10)
+    assert ours.key_phase == 1
+    theirs.update_key()
+    exchange_number(theirs, ours, 11, 0)
+    assert ours.key_phase == 0
+    with pytest.raises(CryptoError):
+        ours.decrypt_packet(late, offset, 12)  # two phases ago
+
+
+def exchange_number(
+    sender: CryptoPair | PacketPair, receiver: CryptoPair | PacketPair, number: int, phase: int
+) -> None:
+    header = short(phase)[:-4] + number.to_bytes(4)
+    packet = sender.encrypt_packet(header, bytes(30), number)
+    assert receiver.decrypt_packet(packet, len(header) - 4, number)[2] == number
+
+
 def test_nothing_is_read_or_written_without_keys():
     told = []
     pair = PacketPair(recv_setup_cb=told.append, send_teardown_cb=told.append)

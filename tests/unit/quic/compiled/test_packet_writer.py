@@ -132,6 +132,48 @@ def test_keys_change_in_the_middle_of_a_transfer(pair: PortPair, who: str) -> No
     assert connection_of(pair.client).packets_written > before[1] + 300
 
 
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_what_is_under_way_when_keys_change_is_read_all_the_same(pair: PortPair, who: str) -> None:
+    """The peer goes on with the old keys until it has seen the new ones (RFC 9001, 6.1)."""
+    pair.server.on_event = reading(pair)
+    transfer(pair, while_running=connection_of(getattr(pair, who)).request_key_update)
+    assert [connection_of(end)._unread for end in pair.ends] == [0, 0]
+    assert connection_of(pair.client)._application_keys.recv.key_phase == 1
+
+
+def test_keys_change_again_only_once_the_peer_has_shown_that_it_has_them(pair: PortPair) -> None:
+    """RFC 9001, 6.2. Who sends nothing but acknowledgements has to ask for that."""
+    pair.settle()
+    client = connection_of(pair.client)
+    client.key_update_after = 2
+    secrets = [client._application_keys.send.secret]
+    for _ in range(12):
+        pair.server.port.send_datagram(b"answered by an acknowledgement that is lost")
+        for data, _addr in pair.server.port.datagrams_to_send(pair.now):
+            pair.client.port.receive_datagram(data, SERVER_ADDRESS, pair.now)
+        pair.now += 0.01
+        pair.client.port.datagrams_to_send(pair.now)
+        secrets.append(client._application_keys.send.secret)
+    assert len(set(secrets)) <= 2
+    for _ in range(12):
+        pair.server.port.send_datagram(b"answered by one that arrives")
+        pair.settle(0.1)
+        secrets.append(client._application_keys.send.secret)
+    assert len(set(secrets)) > 3
+
+
+def test_the_largest_datagram_goes_where_packet_numbers_are_long(pair: PortPair) -> None:
+    pair.settle()
+    # As if so many packets were received that asked for no acknowledgement.
+    connection_of(pair.client)._packet_number += 1 << 15
+    connection_of(pair.server)._application_space.largest_received_packet += 1 << 15
+    content = bytes(pair.client.port.max_datagram_payload)
+    pair.client.port.send_datagram(content)
+    pair.settle(0.1)
+    assert [event.datagrams for event in pair.server.of(DatagramsArrived)] == [[content]]
+    assert pair.client.port.datagrams_dropped == 0
+
+
 def test_keys_change_again_and_again(pair: PortPair) -> None:
     """A key protects so many packets only (RFC 9001, 6.6); header protection keeps its first key."""
     client = connection_of(pair.client)
