@@ -272,10 +272,10 @@ class StreamingConnection(PathMtuConnection):
     def take_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
         """Take one UDP payload; return whether anything in it could be read."""
         closes_at = self._close_at
-        self._close_at = closes_at and 0.0  # moved by every valid packet, if only back to where it was
+        self._close_at = unmoved = closes_at and 0.0  # every valid packet moves it, if only back to where it was
         self.receive_datagram(data, addr, now)
-        was_read = bool(self._close_at)
-        self._close_at = self._close_at or closes_at
+        was_read = self._close_at != unmoved
+        self._close_at = self._close_at if was_read else closes_at
         return was_read
 
     def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
