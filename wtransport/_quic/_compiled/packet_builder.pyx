@@ -128,6 +128,8 @@ cdef class PacketBuilder:
         cdef bint is_light = frame_type in (ACK, ACK_ECN, TRANSPORT_CLOSE, APPLICATION_CLOSE)
         cdef FrameBuffer buffer = self._buffer
         cdef Py_ssize_t used = buffer.position + TAG_SIZE
+        if packet is None:
+            raise AssertionError("no packet was begun")
         if self._is_empty() and capacity < MAX_NUMBER_SIZE - NUMBER_SIZE:
             capacity = MAX_NUMBER_SIZE - NUMBER_SIZE  # room for the padding of a packet that is short
         if self._capacity - used < capacity or (not is_light and self._flight_capacity - used < capacity):

@@ -125,6 +125,12 @@ def test_without_keys_nothing_is_sent():
         builder.flush()
 
 
+def test_a_frame_needs_a_packet():
+    for builder, _ in builders(1):
+        with pytest.raises((AssertionError, AttributeError)):
+            builder.start_frame(0x01)
+
+
 def test_a_frame_cannot_leave_its_datagram():
     buf = FrameBuffer(4)
     buf.push_bytes(bytearray(b"abc"))
