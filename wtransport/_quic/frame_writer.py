@@ -105,8 +105,10 @@ class FrameWriter:
             (QuicFrameType.STREAMS_BLOCKED_BIDI, QuicFrameType.STREAMS_BLOCKED_UNI)
         ):
             if table.streams_blocked_due[unidirectional]:
-                buf = builder.start_frame(frame_type, ONE_FIELD)
-                buf.push_uint_var(table.remote_max_streams(unidirectional=bool(unidirectional)))
+                limit = table.remote_max_streams(unidirectional=bool(unidirectional))
+                handler = self._on_streams_blocked_delivery
+                buf = builder.start_frame(frame_type, ONE_FIELD, handler=handler, handler_args=(unidirectional, limit))
+                buf.push_uint_var(limit)
                 table.streams_blocked_due[unidirectional] = False
 
     def _announce(
@@ -281,6 +283,10 @@ class FrameWriter:
     def _on_blocked_delivery(self, state: QuicDeliveryState, limit: int) -> None:
         if state is not QuicDeliveryState.ACKED:
             self._table.repeat_blocked(limit)
+
+    def _on_streams_blocked_delivery(self, state: QuicDeliveryState, unidirectional: int, limit: int) -> None:
+        if state is not QuicDeliveryState.ACKED:
+            self._table.repeat_streams_blocked(limit, unidirectional=bool(unidirectional))
 
     def _on_stream_blocked_delivery(self, state: QuicDeliveryState, stream: QuicStream, limit: int) -> None:
         if state is not QuicDeliveryState.ACKED and stream.send.limit == limit:

@@ -295,6 +295,11 @@ class StreamTable:
             self.blocked_at = -1
             self.enqueue(stream)
 
+    def repeat_streams_blocked(self, limit: int, *, unidirectional: bool) -> None:
+        """Tell the peer once more that its MAX_STREAMS holds us back, if this one still does."""
+        if self._wants_streams[unidirectional] and self.remote_max_streams(unidirectional=unidirectional) == limit:
+            self.streams_blocked_due[unidirectional] = True
+
     def sent(self, stream: QuicStream, new_bytes: int) -> None:
         """Account for bytes sent for the first time."""
         self.data_used += new_bytes

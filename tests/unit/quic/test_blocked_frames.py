@@ -107,6 +107,34 @@ def test_what_is_lost_and_over_is_not_said_again() -> None:
     assert blocked(sender.frames()) == []
 
 
+@pytest.mark.parametrize("unidirectional", [False, True])
+@pytest.mark.parametrize("raised", [False, True])
+def test_that_streams_cannot_be_opened_is_said_again_while_it_is_so(unidirectional: bool, raised: bool) -> None:
+    name = "STREAMS_BLOCKED_UNI" if unidirectional else "STREAMS_BLOCKED_BIDI"
+    sender = FrameSender(max_streams_bidi=0, max_streams_uni=0)
+    assert sender.table.open(unidirectional=unidirectional) is None
+    (packet,) = sender.loop.flush()
+    assert packet.frames == [(name, 0)]
+    if raised:
+        sender.table.on_max_streams(1, unidirectional=unidirectional)
+    packet.lose()
+    assert sender.frames() == ([] if raised else [(name, 0)])
+
+
+def test_a_word_of_an_old_limit_of_streams_is_not_said_again() -> None:
+    sender = FrameSender(max_streams_bidi=0)
+    sender.table.open(unidirectional=False)
+    (old,) = sender.loop.flush()
+    sender.table.on_max_streams(1, unidirectional=False)
+    assert [sender.table.open(unidirectional=False) for _ in range(2)] == [0, None]
+    (packet,) = sender.loop.flush()
+    assert packet.frames == [("STREAMS_BLOCKED_BIDI", 1)]
+    old.lose()
+    assert sender.frames() == []
+    packet.acknowledge()
+    assert sender.frames() == []
+
+
 def test_a_stream_that_was_reset_is_not_blocked_any_more() -> None:
     sender = FrameSender(max_stream_data_bidi_remote=10)
     stream_id = sender.open(bytes(20))

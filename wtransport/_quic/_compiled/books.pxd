@@ -34,6 +34,7 @@ cdef class StreamBooks:
     cdef bint credit_read(self, int64_t stream_id, int64_t nbytes) except -1
     cdef int64_t streams_allowed(self, bint unidirectional) noexcept
     cdef int repeat_data_blocked(self, int64_t limit) except -1
+    cdef void repeat_streams_blocked(self, int64_t limit, bint unidirectional) noexcept
     cdef int forget_if_over(self, QuicStream stream) except -1
     cdef int forget(self, QuicStream stream) except -1
     cdef bint free_place(self, int64_t stream_id) except -1

@@ -126,6 +126,11 @@ cdef class StreamBooks:
                 return self.line_up(stream)
         return 0
 
+    cdef void repeat_streams_blocked(self, int64_t limit, bint unidirectional) noexcept:
+        """Tell the peer once more that its MAX_STREAMS holds us back, if this one still does."""
+        if self.wants_streams[unidirectional] and self.streams_allowed(unidirectional) == limit:
+            self.blocked_due[unidirectional] = True
+
     cdef int forget_if_over(self, QuicStream stream) except -1:
         if stream.send.is_finished and stream.receive.is_finished:
             self.forget(stream)

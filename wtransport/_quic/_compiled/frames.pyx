@@ -21,6 +21,7 @@ from .sent cimport (
     FRAME_RESET,
     FRAME_STOP_SENDING,
     FRAME_STREAM,
+    FRAME_STREAMS_BLOCKED_BIDI,
     FrameList,
     SentFrame,
     frames_free,
@@ -127,6 +128,10 @@ cdef class FrameWriter(StreamWriter):
         if frame.kind == FRAME_DATA_BLOCKED:
             # A lost word of being blocked is repeated only while that is so (RFC 9000, 13.3).
             return 0 if acknowledged else table.repeat_data_blocked(frame.offset)
+        if frame.kind >= FRAME_STREAMS_BLOCKED_BIDI:
+            if not acknowledged:
+                table.repeat_streams_blocked(frame.offset, frame.kind != FRAME_STREAMS_BLOCKED_BIDI)
+            return 0
         stream = <QuicStream> frame.owner
         if frame.kind == FRAME_STREAM:
             stream.send.settle(acknowledged, frame.offset, frame.size, frame.fin)
@@ -179,6 +184,7 @@ cdef class FrameWriter(StreamWriter):
         cdef StreamTable table = self.table
         cdef ReceiveWindow window = table.receive_window
         cdef int unidirectional
+        cdef int64_t limit
         if table.limits_due:
             if window.announced != window.limit:
                 if self._announce(MAX_DATA, window, window.limit) == FULL:
@@ -192,8 +198,10 @@ cdef class FrameWriter(StreamWriter):
             if table.blocked_due[unidirectional]:
                 if not self.fits(ONE_FIELD):
                     return FULL
+                limit = table.streams_allowed(unidirectional)
+                frames_push(self.sent, FRAME_STREAMS_BLOCKED_BIDI + unidirectional, None).offset = limit
                 self.put(STREAMS_BLOCKED_BIDI + unidirectional)
-                self.put(table.streams_allowed(unidirectional))
+                self.put(limit)
                 table.blocked_due[unidirectional] = False
         return ALL
 

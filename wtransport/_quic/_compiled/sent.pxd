@@ -16,6 +16,8 @@ cdef enum FrameKind:
     FRAME_STREAM_DATA_BLOCKED = 7
     FRAME_ACK = 8
     FRAME_PYTHON = 9  # delivery handlers of aioquic's packet builder
+    FRAME_STREAMS_BLOCKED_BIDI = 10
+    FRAME_STREAMS_BLOCKED_UNI = 11
 
 
 cdef struct SentFrame:
