@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from aioquic.quic.congestion.base import K_GRANULARITY, create_congestion_control
 from aioquic.quic.packet_builder import QuicSentPacket
+from aioquic.quic.rangeset import RangeSet
 from aioquic.quic.recovery import QuicPacketPacer, QuicPacketRecovery
 
 
@@ -57,11 +58,13 @@ class StockRecovery(QuicPacketRecovery):
         self._algorithm = congestion_control_algorithm
         self._datagram_size = max_datagram_size
         self._above = 0
+        self._measured_from = 0  # packets below this were sent on another path
         self._watcher: LargePacketWatcher | None = None
 
     def leave(self) -> None:
         """Let go of the connection, which is over."""
         self._send_probe = _nobody
+        vars(self).pop("on_ack_received", None)
 
     @property
     def congestion_window(self) -> int:
@@ -115,6 +118,7 @@ class StockRecovery(QuicPacketRecovery):
         for space in self.spaces:
             for packet in space.sent_packets.values():
                 packet.in_flight = False
+                self._measured_from = max(self._measured_from, packet.packet_number + 1)
         self._cc = create_congestion_control(self._algorithm, max_datagram_size=self._datagram_size)
         self._pacer = QuicPacketPacer(max_datagram_size=self._datagram_size)
         self._pto_count = 0
@@ -122,6 +126,18 @@ class StockRecovery(QuicPacketRecovery):
         self._rtt_min = math.inf
         self._rtt_latest = self._rtt_smoothed = self._rtt_variance = 0.0
         self.watch_large_packets(self._above, self._watcher)
+        vars(self)["on_ack_received"] = self._take_ack_of_old_path
+
+    def _take_ack_of_old_path(self, *, ack_rangeset: RangeSet, **arguments: Any) -> None:
+        """Take an ACK frame, whose round-trip time is no sample while it is one of the old path (RFC 9000, 9.4)."""
+        if ack_rangeset.bounds().stop > self._measured_from:
+            vars(self).pop("on_ack_received", None)
+            super().on_ack_received(ack_rangeset=ack_rangeset, **arguments)
+            return
+        samples = {name: value for name, value in vars(self).items() if name.startswith("_rtt")}
+        super().on_ack_received(ack_rangeset=ack_rangeset, **arguments)
+        vars(self).update(samples)
+        self._pacer = QuicPacketPacer(max_datagram_size=self._datagram_size)  # its rate is by the other path
 
     # Packets above a size. The congestion control is told of all packets, so that it is where to listen.
 
