@@ -1,13 +1,15 @@
 """What the engine tells the handles: one small class per thing that can happen.
 
 Events carry the engine's own objects (`SessionCore`, `StreamCore`), so that nobody looks anything up by id. Those that
-every stream brings are not frozen: making a frozen one takes three times as long.
+every stream brings are made by a kernel.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from .._speedups import StreamSignal
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -124,30 +126,34 @@ class StreamCreditAvailable:
     session: SessionCore
 
 
-@dataclass(slots=True)
-class StreamOpened:
+class StreamOpened(StreamSignal):
     """The peer opened a stream."""
 
+    __slots__ = ()
+
     stream: StreamCore
 
 
-@dataclass(slots=True)
-class StreamReadable:
+class StreamReadable(StreamSignal):
     """Bytes, the FIN or an error came for a stream whose `wants_readable` was set; it was cleared."""
 
+    __slots__ = ()
+
     stream: StreamCore
 
 
-@dataclass(slots=True)
-class StreamWritable:
+class StreamWritable(StreamSignal):
     """The unsent bytes of a stream whose `wants_writable` was set fell to the mark, or it ended; it was cleared."""
 
+    __slots__ = ()
+
     stream: StreamCore
 
 
-@dataclass(slots=True)
-class StreamFinished:
+class StreamFinished(StreamSignal):
     """Both directions of a stream are over; the engine no longer knows it."""
+
+    __slots__ = ()
 
     stream: StreamCore
 

@@ -6,23 +6,21 @@ while flow control is off, because the counts are shown in diagnostics; only lim
 
 from __future__ import annotations
 
+from .._speedups import ReceiveCredit, SendCredit
 from ..constants import MAX_PROTOCOL_STREAMS_LIMIT, ErrorCodes
 from .violations import SessionViolation
 
 __all__ = ["ReceiveAllowance", "SendAllowance", "SessionFlow"]
 
 
-class SendAllowance:
+class SendAllowance(SendCredit):
     """The peer's limits on us."""
 
-    __slots__ = ("blocked_data_at", "blocked_streams_at", "data_sent", "enabled", "max_data", "max_streams",
-                 "streams_opened")  # fmt: skip
+    __slots__ = ("blocked_data_at", "blocked_streams_at", "max_streams", "streams_opened")
 
     def __init__(self, *, enabled: bool, max_data: int, max_streams_bidi: int, max_streams_uni: int) -> None:
         """Begin with the peer's SETTINGS; a limit that is absent there is 0 (draft-16, 5.1)."""
-        self.enabled = enabled
-        self.max_data = max_data
-        self.data_sent = 0
+        super().__init__(enabled=enabled, max_data=max_data)
         self.max_streams = [max_streams_bidi, max_streams_uni]
         self.streams_opened = [0, 0]
         self.blocked_data_at = -1
@@ -67,11 +65,10 @@ class SendAllowance:
         return True
 
 
-class ReceiveAllowance:
+class ReceiveAllowance(ReceiveCredit):
     """Our limits on the peer, which follow what the program reads and the streams that end."""
 
-    __slots__ = ("auto", "data_consumed", "data_received", "data_window", "enabled", "increments", "max_data",
-                 "max_streams", "stream_windows", "streams_closed", "streams_opened")  # fmt: skip
+    __slots__ = ("increments", "max_streams", "stream_windows", "streams_closed", "streams_opened")
 
     def __init__(
         self,
@@ -91,26 +88,20 @@ class ReceiveAllowance:
             stream_windows: bidirectional and unidirectional streams that may be open at a time.
             increments: how many ended streams of each direction are worth a capsule.
         """
-        self.enabled = enabled
-        self.auto = auto
-        self.data_window = self.max_data = data_window
-        self.data_received = 0
-        self.data_consumed = 0
+        super().__init__(enabled=enabled, auto=auto, data_window=data_window)
         self.stream_windows = stream_windows
         self.increments = increments
         self.max_streams = list(stream_windows)
         self.streams_opened = [0, 0]
         self.streams_closed = [0, 0]
 
-    def receive(self, nbytes: int) -> None:
-        """Count body bytes of the peer.
+    def refuse(self) -> None:
+        """Say that the peer sent more than it may.
 
         Raises:
-            SessionViolation: the peer sent more than it may.
+            SessionViolation: always.
         """
-        self.data_received += nbytes
-        if self.enabled and self.data_received > self.max_data:
-            raise SessionViolation(ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer sent over {self.max_data} bytes")
+        raise SessionViolation(ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer sent over {self.max_data} bytes")
 
     def skip(self, nbytes: int) -> int | None:
         """Count body bytes of the peer that will never arrive as received and read; return as `consume` does.
@@ -140,13 +131,6 @@ class ReceiveAllowance:
                 ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer opened over {self.max_streams[unidirectional]} streams"
             )
 
-    def consume(self, nbytes: int) -> int | None:
-        """Count bytes as read; return the new limit when it is worth announcing (half a window was read)."""
-        self.data_consumed += nbytes
-        if not (self.enabled and self.auto) or self.max_data - self.data_consumed > self.data_window // 2:
-            return None
-        return self.grant_data(self.data_consumed + self.data_window)
-
     def close_stream(self, *, unidirectional: bool) -> int | None:
         """Count a stream of the peer as ended; return the new limit when it is worth announcing."""
         self.streams_closed[unidirectional] += 1
@@ -162,13 +146,6 @@ class ReceiveAllowance:
     def streams_allowed(self, *, unidirectional: bool) -> int:
         """Return how many streams of a direction the peer may have open at a time now."""
         return self.max_streams[unidirectional] - self.streams_closed[unidirectional]
-
-    def grant_data(self, limit: int) -> int | None:
-        """Raise the limit on data; None when it is no raise (limits never shrink)."""
-        if limit <= self.max_data:
-            return None
-        self.max_data = limit
-        return limit
 
     def grant_streams(self, limit: int, *, unidirectional: bool) -> int | None:
         """Raise the limit on streams; None when it is no raise."""

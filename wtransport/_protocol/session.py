@@ -45,8 +45,8 @@ class SessionCore:
         "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
         "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_sender", "datagrams",
         "datagrams_received", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
-        "idle_actions", "is_client", "path", "port", "protocol", "response_headers", "response_status", "state",
-        "stream_id",
+        "idle_actions", "is_client", "is_over", "path", "port", "protocol", "response_headers", "response_status",
+        "state", "stream_id",
         "streams", "tally",
     )
     # fmt: on
@@ -79,6 +79,7 @@ class SessionCore:
         self.response_status: int | None = None
         self.response_headers: dict[str, str] = {}
         self.state = SessionState.CONNECTING
+        self.is_over = False  # the same as state CLOSED, for whoever looks often
         self.flow = host.new_flow()
         self.credit = SessionCredit(self, host, self.flow)
         self.tally = SessionTally(host.traffic)
@@ -230,6 +231,7 @@ class SessionCore:
     def _end(self, *, code: int | None, reason: str, by_peer: bool) -> None:
         was_open = self.is_open
         self.state = SessionState.CLOSED
+        self.is_over = True
         self.datagram_sender.limit = -1
         self.close_code = code
         self.close_reason = reason

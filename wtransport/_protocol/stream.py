@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .._speedups import ChunkQueue
 from ..exceptions import StreamError, stream_closed
-from ..types import SessionState
 from . import error_codes
 from .events import StreamReadable, StreamWritable
 from .stream_record import StreamRecord
@@ -23,36 +22,6 @@ class StreamCore(StreamRecord):
 
     # Reading.
 
-    def read(self, max_bytes: int = -1) -> bytes | None:
-        """Take what is there, at most `max_bytes`; ``b""`` after the FIN, None when nothing is there yet.
-
-        Raises:
-            StreamError: the peer reset the stream, or reading was given up here, and nothing is left.
-        """
-        inbox = self._inbox
-        if inbox:
-            data = inbox.take(max_bytes)
-            size = len(data)
-            if self._credited:
-                ahead = min(self._credited, size)
-                self._credited -= ahead
-                size -= ahead
-            if size:
-                self._give_credit(size)
-            if self.receiving_over and not inbox:
-                self._is_taken = True
-                if self.awaits_settling:
-                    self.session.credit.settle(self)
-            return data
-        if self.receive_error is not None:
-            raise self.receive_error
-        if not self.receiving_over:
-            return None
-        self._is_taken = True
-        if self.awaits_settling:
-            self.session.credit.settle(self)
-        return b""
-
     def expect(self, nbytes: int) -> None:
         """Let credit grow as far as a reader that needs `nbytes` at once requires; 0 ends it."""
         self._expected = nbytes
@@ -62,16 +31,8 @@ class StreamCore(StreamRecord):
     def _credit_ahead(self) -> None:
         held = len(self._inbox)
         if held < self._expected and held > self._credited:
-            self._give_credit(held - self._credited)
+            self.give_credit(held - self._credited)
             self._credited = held
-
-    def _give_credit(self, nbytes: int) -> None:
-        session = self.session
-        if session.state is not SessionState.CLOSED:  # whose end has settled all credit
-            session.port.consume(self.stream_id, nbytes)
-            limit = session.flow.receive.consume(nbytes)
-            if limit is not None:
-                session.credit.announce_data(limit)
 
     def stop(self, code: int) -> None:
         """Give up reading: the peer is asked to stop with an application code (STOP_SENDING).
@@ -95,14 +56,8 @@ class StreamCore(StreamRecord):
         self._inbox.clear()
         self._credited = 0
         if unread > 0:
-            self._give_credit(unread)
+            self.give_credit(unread)
         self.take()
-
-    def take(self) -> None:
-        """Note that the program has the stream, so that it may lose its place once it is over and read."""
-        self._is_taken = True
-        if self.awaits_settling and self.is_done_with:
-            self.session.credit.settle(self)
 
     # Writing.
 
@@ -117,40 +72,18 @@ class StreamCore(StreamRecord):
         """Return how many of `bytes_sent` neither went out so far nor were dropped; the header is none of them."""
         return 0 if self.bytes_dropped else min(self.unsent, self.bytes_sent)
 
-    def write(self, data: bytes, *, end_stream: bool = False) -> None:
-        """Queue bytes, all of them, and the FIN.
+    def _write_later(self, data: bytes, end_stream: bool) -> None:
+        """Keep bytes that credit does not cover, or that stand behind such."""
+        if self._outbox is None:
+            self._outbox = ChunkQueue()
+        if data:
+            self._outbox.append(data)
+        self._has_pending_fin = end_stream
+        self.can_send = not end_stream
+        self.flush()
 
-        Raises:
-            StreamError: the sending side is over; with the peer's code when it asked to stop.
-        """
-        if not self.can_send:
-            raise self.send_error or self._closed_for_sending()
-        size = len(data)
-        self.bytes_sent += size
-        session = self.session
-        allowance, port = session.flow.send, session.port
-        if self._outbox or (
-            size
-            and allowance.enabled
-            and (size > allowance.max_data - allowance.data_sent or size > port.send_room(self.stream_id))
-        ):
-            if self._outbox is None:
-                self._outbox = ChunkQueue()
-            if data:
-                self._outbox.append(data)
-            self._has_pending_fin = end_stream
-            self.can_send = not end_stream
-            self.flush()
-            return
-        allowance.data_sent += size
-        port.send_stream(self.stream_id, data, end_stream)
-        if end_stream:
-            self._sending_over = True
-            self.can_send = False
-            if self.wants_writable:
-                self._wake_writer()
-            if self.receiving_over:
-                session.stream_finished(self)
+    def _refuse_write(self) -> None:
+        raise self.send_error or self._closed_for_sending()
 
     def _closed_for_sending(self) -> StreamError:
         return StreamError("the stream is closed for writing", stream_id=self.stream_id, stream_state=self.state)
@@ -253,31 +186,6 @@ class StreamCore(StreamRecord):
 
     # What the engine tells.
 
-    def on_data(self, data: bytes, end_stream: bool) -> None:
-        """Take bytes in order, without the header.
-
-        Raises:
-            SessionViolation: the peer sent more than the session allows.
-        """
-        if end_stream:
-            self.receiving_over = True  # first: a violation ends the session, and nothing more will come
-        if data:
-            size = len(data)
-            self.bytes_received += size
-            if self.receive_error is None:
-                self._inbox.append(data)
-            self.session.flow.receive.receive(size)
-            if self.receive_error is not None:
-                self._count_discarded(size)
-                self._give_credit(size)  # on its way when reading was given up
-            elif self._expected:
-                self._credit_ahead()
-        if end_stream and self._sending_over:
-            self.session.stream_finished(self)
-        if self.wants_readable:
-            self.wants_readable = False
-            self.session.emit(StreamReadable(self))
-
     def on_reset(self, wire_code: int, final_size: int) -> None:
         """Take the peer's reset; what arrived before it can still be read.
 
@@ -294,7 +202,7 @@ class StreamCore(StreamRecord):
         unread = len(self._inbox) - self._credited
         if unread > 0:
             self._credited += unread
-            self._give_credit(unread)
+            self.give_credit(unread)
         self._wake_reader()
 
     def on_discarded(self, final_size: int) -> None:

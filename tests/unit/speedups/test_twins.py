@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from types import ModuleType
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,17 @@ from wtransport._speedups import _constants, _pure
 Twins = tuple[ModuleType, ModuleType]
 
 NAMES = [name for name in _speedups.__all__ if name != "BACKEND"]
-CLASSES = ["CapsuleParser", "ChunkQueue", "DatagramQueue", "FrameParser"]
+SESSION = SimpleNamespace(flow=SimpleNamespace(send=None, receive=None))
+CLASSES: dict[str, Callable[[Any], Any]] = {
+    "CapsuleParser": lambda kernel: kernel({}),
+    "ChunkQueue": lambda kernel: kernel(),
+    "DataStream": lambda kernel: kernel(4, SESSION, is_local=True),
+    "DatagramQueue": lambda kernel: kernel(1),
+    "FrameParser": lambda kernel: kernel({}),
+    "ReceiveCredit": lambda kernel: kernel(enabled=True, auto=True, data_window=1),
+    "SendCredit": lambda kernel: kernel(enabled=True, max_data=1),
+    "StreamSignal": lambda kernel: kernel("stream"),
+}
 LIMITS = {0x01: 30, 0x04: 0, 0x2843: 20, 2**61: 10}
 # What the parsers are made with; some of what `records()` makes is over these limits.
 PARSERS = {
@@ -63,8 +74,7 @@ def test_signatures_are_equal(twins: Twins, name: str) -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_methods_and_their_signatures_are_equal(twins: Twins, name: str) -> None:
-    arguments = {"CapsuleParser": ({},), "ChunkQueue": (), "DatagramQueue": (1,), "FrameParser": ({},)}[name]
-    pure, compiled = (getattr(twin, name)(*arguments) for twin in twins)
+    pure, compiled = (CLASSES[name](getattr(twin, name)) for twin in twins)
     assert public(pure) == public(compiled)
     for attribute in public(pure):
         if callable(getattr(pure, attribute)):

@@ -7,17 +7,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memchr, memcpy
 
 from .arguments cimport as_index
-from .ring cimport Ring, ring_at, ring_clear, ring_free, ring_pop, ring_push
+from .ring cimport ring_at, ring_clear, ring_free, ring_pop, ring_push
 
 from .._inputs import as_bytes
 
 
 cdef class ChunkQueue:
     """ChunkQueue()\n--\n\nA queue of bytes that keeps the chunks as they came and copies only where a read cuts or joins them."""
-
-    cdef Ring _ring
-    cdef Py_ssize_t _offset  # bytes of the oldest chunk already taken
-    cdef Py_ssize_t _size
 
     def __dealloc__(self):
         ring_free(&self._ring)
@@ -26,7 +22,7 @@ cdef class ChunkQueue:
         """Return how many bytes are kept."""
         return self._size
 
-    def append(self, data):
+    cpdef append(self, data):
         """Add bytes at the end; bytes are kept as they are, anything else is copied."""
         cdef bytes chunk = data if type(data) is bytes else as_bytes(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk)
@@ -34,7 +30,7 @@ cdef class ChunkQueue:
             ring_push(&self._ring, chunk, 0.0)
             self._size += size
 
-    def take(self, max_bytes=-1):
+    cpdef bytes take(self, max_bytes=-1):
         """Remove and return bytes from the front: min(max_bytes, len(self)) of them, -1 for all."""
         cdef Py_ssize_t count = as_index("max_bytes", max_bytes, self._size)
         cdef Py_ssize_t offset = self._offset

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .capsules import CapsuleParser, encode_capsule
 from .chunks import ChunkQueue
+from .credit import ReceiveCredit, SendCredit
+from .data_stream import DataStream, StreamSignal
 from .datagrams import DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
 from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
 from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
@@ -11,8 +13,12 @@ from .varint import decode_varint, encode_varint, encode_varint_into, varint_siz
 __all__ = [
     "CapsuleParser",
     "ChunkQueue",
+    "DataStream",
     "DatagramQueue",
     "FrameParser",
+    "ReceiveCredit",
+    "SendCredit",
+    "StreamSignal",
     "decode_datagram",
     "decode_stream_header",
     "decode_varint",
