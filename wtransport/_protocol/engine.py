@@ -480,7 +480,7 @@ class Engine:
 
 # Functions and no bound methods: those would keep every engine that is over until the garbage collector comes.
 _HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
-    quic.HandshakeStarted: Engine._on_handshake_started,
+    quic.HandshakeStarted: lambda engine, event: engine._on_handshake_started(event),  # a subclass may have its own
     quic.StreamBytes: Engine._on_stream_bytes,
     quic.StreamReset: Engine._on_stream_reset,
     quic.StreamStopped: lambda engine, event: engine._router.on_stopped(event),
