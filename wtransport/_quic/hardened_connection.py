@@ -159,7 +159,20 @@ class HardenedConnection(FrugalConnection):
         buf.seek(start)
         super()._handle_retire_connection_id_frame(context, frame_type, buf)
 
+    def _handle_new_token_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        is_empty = buf.pull_uint_var() == 0
+        buf.seek(start)
+        super()._handle_new_token_frame(context, frame_type, buf)
+        if is_empty:
+            raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, frame_type, "a token is empty")
+
     def _handle_new_connection_id_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        if buf.pull_uint_var() < buf.pull_uint_var():
+            reason = "more connection ids are retired than were given"
+            raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, frame_type, reason)
+        buf.seek(start)
         super()._handle_new_connection_id_frame(context, frame_type, buf)
         if len(self._peer_cid_sequence_numbers) > MAX_KNOWN_IDS:
             self._forget_ids(frame_type)

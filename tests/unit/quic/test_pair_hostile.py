@@ -112,6 +112,18 @@ def test_a_peer_cannot_have_more_streams_than_the_limit_alive(pair, unidirection
     assert end.error_code == 0x04
 
 
+@pytest.mark.parametrize(
+    ("who", "frame"),
+    [("server", b"\x07\x00"), ("client", b"\x18\x08\x09\x08" + bytes(8 + 16))],
+    ids=["an empty token", "more connection ids retired than given"],
+)
+def test_frames_that_contradict_themselves_are_encoded_wrongly(pair, who, frame) -> None:
+    """RFC 9000, sections 19.7 and 19.15."""
+    pair.inject(getattr(pair, who), frame)
+    (end,) = (pair.client if who == "server" else pair.server).of(Terminated)
+    assert end.error_code == ErrorCodes.FRAME_ENCODING_ERROR
+
+
 @pytest.mark.parametrize("frame", [b"\x01", b"\x1a" + bytes(8)], ids=["ping", "path challenge"])
 def test_packets_that_come_at_the_same_moment_are_not_taken_for_forged_ones(pair, frame) -> None:
     packets = [packets_with(pair.client.port, frame)[0] for _ in range(3)]
