@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from typing import Any, Self
@@ -328,11 +329,17 @@ class ServerConfig(_CommonConfig):
 def _check_fields(config: _CommonConfig, kind: str) -> None:
     # A client for each connection has a configuration for each, in which most values are the default, and so are fine.
     made_by: Any = type(config)
+    values = vars(config)
+    for key, rule, default in _rules(made_by, kind):
+        if key not in values or values[key] is not default:
+            rule(key, getattr(config, key))
+
+
+@cache
+def _rules(made_by: Any, kind: str) -> list[tuple[str, Callable[[str, Any], None], Any]]:
+    """Return the name of each field, its rule, and the value that needs none."""
     defaults = _valid_defaults(made_by, kind)
-    for key, rule in RULES[kind].items():
-        value = getattr(config, key)
-        if value is not defaults.get(key, MISSING):
-            rule(key, value)
+    return [(key, rule, defaults.get(key, MISSING)) for key, rule in RULES[kind].items()]
 
 
 @cache

@@ -195,6 +195,8 @@ class ConnectionDriver:
     # The loop.
 
     def _flush(self) -> None:
+        if not self._flush_scheduled:
+            return  # somebody could not wait for the end of the turn
         self._flush_scheduled = self._flush_held = False
         engine, outlet = self._engine, self._outlet
         if engine is None or outlet is None:
@@ -219,6 +221,7 @@ class ConnectionDriver:
             self._deliver_events()
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
+        self._flush_scheduled = True
         self._flush()
 
     def _send(self, datagrams: list[tuple[bytes, NetworkAddress]], outlet: Outlet) -> None:
@@ -275,6 +278,7 @@ class ConnectionDriver:
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
         if not self._flush_scheduled:
+            self._flush_scheduled = True
             self._flush()
 
     # The end.

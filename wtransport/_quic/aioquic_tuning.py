@@ -6,8 +6,8 @@ classes of its modules, none of them private; tests compare each with the origin
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from aioquic import tls
 from aioquic._buffer import Buffer
@@ -17,12 +17,15 @@ from aioquic.quic.packet import (
     QuicPreferredAddress,
     QuicTransportParameters,
     QuicVersionInformation,
+    pretty_protocol_version,
+    pull_quic_preferred_address,
+    pull_quic_version_information,
     push_quic_preferred_address,
     push_quic_version_information,
 )
 
-from .._speedups import encode_varint
-from . import key_schedule
+from .._speedups import decode_varint, encode_varint
+from . import key_schedule, tls_context
 from .authorities import CryptoModule
 from .backend import IS_COMPILED
 from .initial_keys import InitialCryptoPair
@@ -75,8 +78,46 @@ def push_quic_transport_parameters(buf: Buffer, params: QuicTransportParameters)
         buf.push_bytes(data)
 
 
+def pull_quic_transport_parameters(buf: Buffer) -> QuicTransportParameters:
+    """Read transport parameters, to the end of the buffer.
+
+    Raises:
+        ValueError: one is cut, or has a value of another length than its kind.
+    """
+    pairs = blocks.split_parameters(buf.data_slice(buf.tell(), buf.capacity))
+    if pairs is None:
+        raise ValueError("Transport parameters are cut")
+    parameters = QuicTransportParameters()
+    values = vars(parameters)
+    value: Any
+    for identifier, data in pairs:
+        name, kind = PARAMS.get(identifier, (None, None))
+        if name is None:
+            continue
+        if kind is int:
+            decoded = decode_varint(data, 0)
+            value, size = (None, -1) if decoded is None else decoded
+        elif kind is bytes:
+            value, size = data, len(data)
+        elif kind is bool:
+            value, size = True, 0
+        else:
+            inner = Buffer(data=data)
+            if kind is QuicPreferredAddress:
+                value = pull_quic_preferred_address(inner)
+            else:
+                value = pull_quic_version_information(inner, len(data))
+            size = inner.tell()
+        if size != len(data):
+            raise ValueError("Transport parameter length does not match")
+        values[name] = value
+    buf.seek(buf.capacity)
+    return parameters
+
+
 def _install() -> None:
     replacements: dict[str, object] = {
+        "encode_public_key": tls_context.encode_public_key,
         "KeySchedule": key_schedule.KeySchedule,
         "KeyScheduleProxy": key_schedule.KeyScheduleProxy,
         "hkdf_expand_label": key_schedule.hkdf_expand_label,
@@ -95,7 +136,11 @@ def _install() -> None:
     for name in ("hkdf_expand_label", "hkdf_extract"):
         setattr(crypto, name, replacements[name])
     vars(tls)["crypto"] = CryptoModule()
+    vars(tls)["ipaddress"] = tls_context.AddressModule()
+    vars(tls)["signature_algorithm_params"] = cache(tls.signature_algorithm_params)  # they have no state
     vars(connection)["push_quic_transport_parameters"] = push_quic_transport_parameters
+    vars(connection)["pull_quic_transport_parameters"] = pull_quic_transport_parameters
+    vars(connection)["pretty_protocol_version"] = lru_cache(maxsize=16)(pretty_protocol_version)
     # These two go together, also where the package is there twice: the compiled builder takes compiled keys only.
     vars(connection)["CryptoPair"] = InitialCryptoPair
     vars(connection)["QuicPacketBuilder"] = make_builder if IS_COMPILED else packet_builder.QuicPacketBuilder

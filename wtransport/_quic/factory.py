@@ -20,6 +20,7 @@ from .limits import TransportLimits
 from .path_mtu import BASE_UDP_PAYLOAD
 from .port import QuicPort
 from .reset_tokens import ResetTokens
+from .tls_context import PublishedCertificate
 
 MAX_DATAGRAM_FRAME_SIZE = 65536
 """Bytes of a DATAGRAM frame that we take: any that fits a UDP packet (RFC 9221, 3)."""
@@ -185,6 +186,8 @@ def _load_certificate(quic: QuicConfiguration, certfile: str, keyfile: str | Non
         # A wrong key would only show in handshakes, which all would fail.
         if quic.certificate.public_key() != quic.private_key.public_key():
             raise ValueError("the key is not that of the certificate")
+        quic.certificate = PublishedCertificate(quic.certificate)
+        quic.certificate_chain = [PublishedCertificate(each) for each in quic.certificate_chain]
     except (OSError, ValueError, TypeError, IndexError, AttributeError) as exc:
         raise CertificateError(
             f"cannot load the certificate or its key: {exc}", certificate_path=certfile, certificate_error=str(exc)

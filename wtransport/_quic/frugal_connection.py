@@ -94,9 +94,10 @@ class FrugalConnection(RecoveringConnection):
 
     def _shrink_tls(self) -> None:
         if self.tls.new_session_ticket_cb is None:  # a ticket's secrets come from the handshake's
-            kept = {name: value for name, value in vars(self.tls).items() if name in _TLS_ATTRIBUTES}
-            vars(self.tls).clear()
-            vars(self.tls).update(kept)
+            values = vars(self.tls)
+            kept = [(name, values[name]) for name in _TLS_ATTRIBUTES]
+            values.clear()
+            values.update(kept)
 
     def _shrink_queues(self) -> None:
         for path in cast("list[Any]", self._network_paths):

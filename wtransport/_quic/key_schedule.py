@@ -29,8 +29,17 @@ _CONSTRUCTORS: dict[str, tuple[Any, int]] = {
 """By the name of the algorithm: its constructor, and the bytes of a block."""
 
 
+if TYPE_CHECKING or not IS_COMPILED:
+    _compiled_hmac: Any = None
+else:
+    from ._compiled.hkdf import hmac as _compiled_hmac
+
+
 def hmac(algorithm: HashAlgorithm, key: bytes, message: bytes) -> bytes:
     """Return the HMAC of a message; no key here is longer than a block."""
+    if _compiled_hmac is not None:
+        made: bytes = _compiled_hmac(algorithm.name == "sha384", key, message)
+        return made
     new, block = _CONSTRUCTORS[algorithm.name]
     key = key.ljust(block, b"\x00")
     digest: bytes = new(key.translate(_OUTER) + new(key.translate(_INNER) + message).digest()).digest()

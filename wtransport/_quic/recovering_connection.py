@@ -19,15 +19,16 @@ from aioquic.quic.connection import (
     QuicConnectionError,
     QuicReceiveContext,
 )
-from aioquic.quic.packet import QuicErrorCode, QuicFrameType
+from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketRecovery, QuicPacketSpace
 from aioquic.quic.stream import QuicStream
-from aioquic.tls import Context, Epoch, ExtensionType
+from aioquic.tls import Epoch, ExtensionType
 
 from .backend import IS_COMPILED
 from .initial_keys import InitialCryptoPair
 from .stock_recovery import StockRecovery
+from .tls_context import HandshakeContext
 from .violations import TransportViolation
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
     def _begin_handshake(self, peer_cid: bytes) -> None:
         """Do what aioquic does, without what only its log or a session ticket needs: half of it."""
         configuration = self._configuration
-        self.tls = context = Context(
+        self.tls = context = HandshakeContext(
             alpn_protocols=configuration.alpn_protocols,
             cadata=configuration.cadata,
             cafile=configuration.cafile,
@@ -134,6 +135,32 @@ class CompiledRecoveringConnection(_RecoveringConnection):
         }
         self._crypto_buffers = {epoch: Buffer(capacity=CRYPTO_BUFFER_SIZE) for epoch in _HANDSHAKE_EPOCHS}
         self._crypto_streams = {epoch: QuicStream() for epoch in _HANDSHAKE_EPOCHS}
+
+    def _write_handshake(self, builder: QuicPacketBuilder, epoch: Epoch, now: float) -> None:
+        """Write packets of one epoch as aioquic does, but begin none for which there is nothing."""
+        keys = self._cryptos[epoch]
+        if not keys.send.is_valid():
+            return
+        space: Any = self._spaces[epoch]
+        stream = self._crypto_streams[epoch]
+        is_initial = epoch is Epoch.INITIAL
+        has_ack, has_data = space.ack_at is not None, not stream.sender.buffer_is_empty
+        while has_ack or has_data or self._probe_pending:
+            builder.start_packet(QuicPacketType.INITIAL if is_initial else QuicPacketType.HANDSHAKE, keys)
+            if has_ack:
+                self._write_ack_frame(builder=builder, space=space, now=now)
+            if has_data and self._write_crypto_frame(builder=builder, space=space, stream=stream):
+                self._probe_pending = False
+            if (
+                self._probe_pending
+                and not self._handshake_complete
+                and not (is_initial and self._cryptos[Epoch.HANDSHAKE].send.is_valid())
+            ):
+                self._write_ping_frame(builder, comment="probe")
+                self._probe_pending = False
+            if builder.packet_is_empty:
+                break
+            has_ack, has_data = space.ack_at is not None, not stream.sender.buffer_is_empty
 
     def _payload_received(
         self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False

@@ -10,6 +10,8 @@ from typing import Any
 from aioquic._buffer import Buffer
 from aioquic.tls import AlertDecodeError, SkipItem
 
+from .._speedups import decode_varint
+
 __all__ = [
     "PullBlock",
     "PushBlock",
@@ -19,6 +21,7 @@ __all__ = [
     "pull_opaque",
     "push_list",
     "push_opaque",
+    "split_parameters",
 ]
 
 
@@ -142,3 +145,17 @@ def pull_list(buf: Buffer, capacity: int, func: Callable[[], Any]) -> list[Any]:
             with suppress(SkipItem):
                 items.append(func())
     return items
+
+
+def split_parameters(data: bytes) -> list[tuple[int, bytes]] | None:
+    """Return identifier and value of each transport parameter (RFC 9000, section 18); None if one is cut."""
+    parameters = []
+    position, end = 0, len(data)
+    while position < end:
+        identifier = decode_varint(data, position)
+        length = None if identifier is None else decode_varint(data, identifier[1])
+        if identifier is None or length is None or length[1] + length[0] > end:
+            return None
+        position = length[1] + length[0]
+        parameters.append((identifier[0], data[length[1] : position]))
+    return parameters

@@ -8,10 +8,17 @@ one alone). And max_udp_payload_size and ack_delay_exponent, which aioquic check
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from .._speedups import decode_varint, encode_varint
 from ..constants import ErrorCodes
+from .backend import IS_COMPILED
 from .violations import TransportViolation
+
+if TYPE_CHECKING or not IS_COMPILED:
+    from . import tls_blocks as blocks
+else:
+    from ._compiled import tls_blocks as blocks
 
 __all__ = [
     "RESET_STREAM_AT",
@@ -55,7 +62,10 @@ def split_parameters(parameters: bytes) -> dict[int, bytes]:
     Raises:
         TransportViolation: a parameter stands twice (RFC 9000, 7.4), or they end inside one.
     """
-    values: dict[int, bytes] = {}
+    pairs = blocks.split_parameters(parameters)
+    if pairs is not None and len(values := dict(pairs)) == len(pairs):
+        return values
+    values = {}
     position, end = 0, len(parameters)
     while position < end:
         identifier = decode_varint(parameters, position)

@@ -100,6 +100,8 @@ def copy_limits(max_sizes: Mapping[int, int]) -> dict[int, int]:
         raise TypeError(f"max_sizes must be a mapping, not {type(max_sizes).__name__}")
     limits = dict(max_sizes)
     for record_type, size in limits.items():
+        if type(record_type) is type(size) is int and 0 <= record_type <= MAX_VARINT and 0 <= size <= MAX_VARINT:
+            continue
         check_varint("max_sizes key", record_type)
         check_varint("max_sizes value", size)
     return limits

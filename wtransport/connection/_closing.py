@@ -19,6 +19,13 @@ async def close_each(closings: Iterable[Coroutine[Any, Any, object]]) -> None:
     Cancelling it cancels them, each after its first step at the earliest: what has begun to close takes a cancellation
     as a sign to hurry, but what has not begun would stay open.
     """
+    closings = list(closings)
+    if len(closings) == 1:
+        try:
+            await closings[0]
+        except Exception as failure:  # noqa: BLE001 - logged there
+            _log(failure)
+        return
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(closing) for closing in closings]
     if not tasks:
@@ -33,4 +40,8 @@ async def close_each(closings: Iterable[Coroutine[Any, Any, object]]) -> None:
     finally:
         for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                _logger.error("closing failed: %s", error, exc_info=error)
+                _log(error)
+
+
+def _log(error: BaseException) -> None:
+    _logger.error("closing failed: %s", error, exc_info=error)

@@ -231,6 +231,8 @@ class EventEmitter:
         future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
         def offer(event: Event) -> None:
+            if future.done():
+                return  # cancelled, and the caller's task has not run since
             try:
                 if condition is None or condition(event):
                     future.set_result(event)
@@ -244,6 +246,8 @@ class EventEmitter:
         self.__waiting.add(future)
         try:
             self._listener_added(key)
+            if timeout is None:
+                return await future
             if not future.done():
                 await asyncio.wait((future,), timeout=timeout)
             if not future.done():
@@ -357,15 +361,18 @@ class EventEmitter:
     def __register(self, key: str | None, handler: EventHandler, *, is_once: bool) -> None:
         if not callable(handler):
             raise TypeError(f"handler must be callable, not {handler!r}")
-        registered = [each for each in self.__table.registered(key) if not each.is_waiter]
-        shown = "every event" if key is EVERY_EVENT else str(key)
-        if any(each.handler == handler and each.is_once == is_once for each in registered):
-            _logger.warning("handler %r is already registered for %s", handler, shown)
-            return
+        count = 1
+        for each in self.__table.registered(key):
+            if each.is_waiter:
+                continue
+            if each.is_once == is_once and each.handler == handler:
+                _logger.warning("handler %r is already registered for %s", handler, _shown(key))
+                return
+            count += 1
         self.__table.add(key, handler, is_once=is_once)
-        count = len(registered) + 1
         if 0 < self.__max_listeners < count:
-            _logger.warning("%d handlers for %s, more than max_listeners (%d)", count, shown, self.__max_listeners)
+            most = self.__max_listeners
+            _logger.warning("%d handlers for %s, more than max_listeners (%d)", count, _shown(key), most)
         self._listener_added(key)
 
     def __unregister(self, key: str | None, handler: EventHandler | None) -> None:
@@ -411,6 +418,10 @@ class EventEmitter:
                 tasks.append(task)
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _shown(key: str | None) -> str:
+    return "every event" if key is EVERY_EVENT else str(key)
 
 
 def _nobody(_event: Event) -> None:

@@ -12,12 +12,15 @@ from aioquic import tls as tuned
 from aioquic._buffer import Buffer
 from aioquic.quic import packet
 from aioquic.tls import CipherSuite
+from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
-from wtransport._quic import aioquic_tuning, key_schedule
+from wtransport._quic import aioquic_tuning, key_schedule, tls_context
+from wtransport._speedups import encode_varint
 
 SUITES = list(CipherSuite)[:3]
 SECRET = bytes(range(32))
+CALLBACK = "update_traffic_key_cb"
 
 
 @pytest.fixture(scope="module")
@@ -262,3 +265,75 @@ def test_a_transport_parameter_that_is_no_varint_is_refused():
         aioquic_tuning.push_quic_transport_parameters(
             Buffer(capacity=100), packet.QuicTransportParameters(initial_max_data=1 << 62)
         )
+
+
+def _outcome(pull, data):
+    buf = Buffer(data=data)
+    try:
+        return pull(buf), buf.eof()
+    except ValueError:
+        return "refused"
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_reading_transport_parameters(parameters):
+    buf = Buffer(capacity=3000)
+    packet.push_quic_transport_parameters(buf, parameters)
+    data = buf.data
+    grease = b"\x40\x7b\x03abc"
+    for text in (data, data + grease, grease + data, data + data, b"", *(data[:end] for end in range(len(data)))):
+        ours = _outcome(aioquic_tuning.pull_quic_transport_parameters, text)
+        assert ours == _outcome(packet.pull_quic_transport_parameters, text)
+
+
+@pytest.mark.parametrize("identifier", [*packet.PARAMS, 0x1D])
+@pytest.mark.parametrize(
+    "value", [b"", b"\x01", b"\x40\x01", b"\x01\x02", bytes(4), bytes(8), bytes(49)], ids=bytes.hex
+)
+def test_reading_any_value_of_a_transport_parameter(identifier, value):
+    text = encode_varint(identifier) + encode_varint(len(value)) + value
+    ours = _outcome(aioquic_tuning.pull_quic_transport_parameters, text)
+    assert ours == _outcome(packet.pull_quic_transport_parameters, text)
+
+
+# Public keys and certificates.
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        x25519.X25519PrivateKey.generate(),
+        x448.X448PrivateKey.generate(),
+        *(ec.generate_private_key(curve) for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())),
+    ],
+    ids=lambda key: type(key).__name__,
+)
+def test_key_shares(stock, key):
+    assert tls_context.encode_public_key(key.public_key()) == stock.encode_public_key(key.public_key())
+
+
+def test_a_context_has_what_aioquics_has(stock):
+    settings = {"alpn_protocols": ["h3"], "server_name": "example.com", "verify_mode": None, "cipher_suites": None}
+    for is_client in (False, True):
+        ours, theirs = (
+            vars(made(is_client=is_client, **settings)) for made in (tls_context.HandshakeContext, stock.Context)
+        )
+        # Functions and members of enumerations are those of either module.
+        assert {name: str(value) for name, value in ours.items() if name not in ("client_random", CALLBACK)} == {
+            name: str(value) for name, value in theirs.items() if name not in ("client_random", CALLBACK)
+        }
+    first, second = (tls_context.HandshakeContext(is_client=True) for _ in range(2))
+    assert first.client_random != second.client_random
+    assert len(first.client_random) == 32
+    assert first._ec_private_keys is not second._ec_private_keys
+    assert first.handshake_extensions is not second.handshake_extensions
+
+
+def test_whether_a_name_is_an_address():
+    module = tls_context.AddressModule()
+    for _ in range(2):
+        assert module.ip_address("192.0.2.1") == module.IPv4Address("192.0.2.1")
+        assert module.ip_address("::1") == module.IPv6Address("::1")
+        for name in ("example.com", "", None):
+            with pytest.raises(ValueError):
+                module.ip_address(name)

@@ -6,6 +6,11 @@ The twins are in `_quic/aioquic_tuning.py`.
 
 from __future__ import annotations
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t
+
+from ..._speedups._compiled.wire cimport read_varint
+
 from aioquic.tls import AlertDecodeError, SkipItem
 
 
@@ -143,3 +148,24 @@ def pull_list(buf, int capacity, func):
     if <Py_ssize_t> buf.tell() != end:
         raise AlertDecodeError("extra bytes at the end of a block")
     return items
+
+
+def split_parameters(bytes data not None):
+    """Return identifier and value of each transport parameter; None if one is cut."""
+    cdef const unsigned char* start = <const unsigned char*> PyBytes_AS_STRING(data)
+    cdef Py_ssize_t position = 0, end = PyBytes_GET_SIZE(data)
+    cdef int64_t identifier = 0, length = 0
+    cdef int used
+    cdef list parameters = []
+    while position < end:
+        used = read_varint(start + position, end - position, &identifier)
+        if not used:
+            return None
+        position += used
+        used = read_varint(start + position, end - position, &length)
+        if not used or length > end - position - used:
+            return None
+        position += used
+        parameters.append((identifier, data[position : position + length]))
+        position += length
+    return parameters
