@@ -22,7 +22,7 @@ from aioquic.quic.connection import (
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketRecovery, QuicPacketSpace
-from aioquic.quic.stream import QuicStream
+from aioquic.quic.stream import QuicStream, QuicStreamReceiver
 from aioquic.tls import Epoch, ExtensionType
 
 from .backend import IS_COMPILED
@@ -34,7 +34,9 @@ from .violations import TransportViolation
 if TYPE_CHECKING:
     Recovery = StockRecovery
     PacketSpace = QuicPacketSpace
+    CryptoSender: Any = None
 elif IS_COMPILED:
+    from ._compiled.crypto_sender import CryptoSender
     from ._compiled.recovery import Recovery
     from ._compiled.space import PacketSpace
 else:
@@ -89,6 +91,15 @@ class StockRecoveringConnection(_RecoveringConnection):
             )
 
 
+class MessageStream(QuicStream):
+    """A stream of TLS messages, whose sending half is in C."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.receiver = QuicStreamReceiver(stream_id=None, readable=True)
+        self.sender = CryptoSender()
+
+
 class CompiledRecoveringConnection(_RecoveringConnection):
     """A `QuicConnection` over the compiled recovery, which reads and writes acknowledgements by itself."""
 
@@ -134,7 +145,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             Epoch.ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),
         }
         self._crypto_buffers = {epoch: Buffer(capacity=CRYPTO_BUFFER_SIZE) for epoch in _HANDSHAKE_EPOCHS}
-        self._crypto_streams = {epoch: QuicStream() for epoch in _HANDSHAKE_EPOCHS}
+        self._crypto_streams = {epoch: MessageStream() for epoch in _HANDSHAKE_EPOCHS}
 
     def _write_handshake(self, builder: QuicPacketBuilder, epoch: Epoch, now: float) -> None:
         """Write packets of one epoch as aioquic does, but begin none for which there is nothing."""

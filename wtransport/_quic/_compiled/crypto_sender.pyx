@@ -1,0 +1,70 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
+"""What of TLS is to be sent with keys of one epoch; aioquic's ``QuicStreamSender`` for CRYPTO frames (RFC 9000, 19.6).
+
+Such a stream has no end and no flow control, and is over with the handshake: what was written stays until then.
+"""
+
+from __future__ import annotations
+
+from cpython.bytes cimport PyBytes_GET_SIZE
+
+from aioquic.quic.packet import QuicStreamFrame
+from aioquic.quic.packet_builder import QuicDeliveryState
+
+cdef object _LOST = QuicDeliveryState.LOST
+
+
+cdef class CryptoSender:
+    """CryptoSender()\n--\n\nThe sending half of a stream of TLS messages; see aioquic's sender for its methods."""
+
+    cdef bytes _data
+    cdef Py_ssize_t _next  # everything before was sent once
+    cdef list _lost  # ranges to be sent again, in order; None while there was no loss
+
+    def __cinit__(self):
+        self._data = b""
+
+    @property
+    def buffer_is_empty(self):
+        """Tell whether there is nothing to send."""
+        return self._next == PyBytes_GET_SIZE(self._data) and not self._lost
+
+    @property
+    def next_offset(self):
+        """Return the offset of the next frame."""
+        return self._lost[0][0] if self._lost else self._next
+
+    def write(self, data):
+        """Send some more bytes."""
+        self._data += bytes(data)
+
+    def get_frame(self, Py_ssize_t max_size):
+        """Return a frame with so many bytes at most; None when there is nothing to send, or no room."""
+        cdef Py_ssize_t start, stop, end
+        if max_size <= 0:
+            return None
+        if self._lost:
+            start, end = self._lost[0]
+            stop = min(end, start + max_size)
+            if stop < end:
+                self._lost[0] = stop, end
+            else:
+                del self._lost[0]
+        else:
+            start = self._next
+            stop = min(PyBytes_GET_SIZE(self._data), start + max_size)
+            if stop == start:
+                return None
+            self._next = stop
+        return QuicStreamFrame(self._data[start:stop], False, start)
+
+    def on_data_delivery(self, delivery, Py_ssize_t start, Py_ssize_t stop, fin):
+        """Take the fate of a frame."""
+        if delivery is _LOST:
+            if self._lost is None:
+                self._lost = []
+            if (start, stop) not in self._lost:
+                self._lost.append((start, stop))
+                self._lost.sort()
+        elif self._lost and (start, stop) in self._lost:
+            self._lost.remove((start, stop))  # late, not lost
