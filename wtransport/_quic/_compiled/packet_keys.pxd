@@ -12,7 +12,7 @@ cdef class PacketContext:
     cdef public object version
     cdef public object _setup_cb
     cdef public object _teardown_cb
-    cdef PacketKeys previous  # of the key phase before; None: there was none
+    cdef PacketKeys previous  # of the key phase before, to read with; None: there was none
     cdef readonly bytes first_secret  # of the first key phase: headers are protected with its key all the time
 
     cdef bytes _next_secret(self)

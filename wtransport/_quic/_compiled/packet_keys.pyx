@@ -97,7 +97,6 @@ cdef class PacketContext:
     cdef int update(self, trigger) except -1:
         """Go on to the next key phase (RFC 9001, section 6)."""
         self.secret = self._next_secret()
-        self.previous = self.aead
         self.aead = make_keys(self.cipher_suite, self.secret, self.version, self.first_secret)
         self.key_phase = not self.key_phase
         self._setup_cb(trigger)
@@ -196,6 +195,7 @@ cdef class PacketPair:
         return self.recv.key_phase ^ self._update_key_requested
 
     cdef int _update(self, trigger) except -1:
+        self.recv.previous = self.recv.aead
         self.recv.update(trigger)
         self.send.update(trigger)
         self._update_key_requested = False
