@@ -17,11 +17,14 @@ from .port import DatagramSender, HandshakeFinished, HandshakeStarted, NetworkAd
 from .reset_tokens import ResetTokens
 
 if TYPE_CHECKING or not IS_COMPILED:
+    from .stream_commands import StreamCommands
+
     Connection = StreamingConnection
     CompiledSender = None
 else:
     from ._compiled.connection import CompiledConnection as Connection
     from ._compiled.datagram_sender import DatagramSender as CompiledSender
+    from ._compiled.stream_commands import StreamCommands
 
 DATAGRAM_HEADER_MIN = 1 + 1
 """Bytes of a DATAGRAM frame's type and length."""
@@ -38,7 +41,7 @@ def _ignore(*_: object) -> None:
     """Stand in for a hook that nobody set."""
 
 
-class AioquicPort:
+class AioquicPort(StreamCommands):
     """Implements `QuicPort` with aioquic's TLS, loss recovery and packet protection."""
 
     def __init__(
@@ -63,27 +66,23 @@ class AioquicPort:
             retry_source_connection_id: server only, of the Retry packet that the client's address was validated with.
             reset_tokens: server only, the tokens of its stateless resets; None makes random ones.
         """
+        super().__init__(
+            Connection(
+                configuration=configuration,
+                limits=limits,
+                client_certificates=client_certificates,
+                original_destination_connection_id=original_destination_connection_id,
+                retry_source_connection_id=retry_source_connection_id,
+                reset_tokens=reset_tokens,
+            )
+        )
         self.is_client: bool = configuration.is_client
-        self.request_flush: Callable[[], None] = _ignore
         self.on_cid_issued: Callable[[bytes], None] = _ignore
         self.on_cid_retired: Callable[[bytes], None] = _ignore
-        self._connection = Connection(
-            configuration=configuration,
-            limits=limits,
-            client_certificates=client_certificates,
-            original_destination_connection_id=original_destination_connection_id,
-            retry_source_connection_id=retry_source_connection_id,
-            reset_tokens=reset_tokens,
-        )
-        self._table = self._connection.table
-        self._queue = self._connection.events
-        self.unsent_bytes: Callable[[int], int] = self._table.unsent_bytes
-        self.send_room: Callable[[int], int] = self._table.send_room
         self._keep_alive_interval = keep_alive_interval
         self._keep_alive_at: float | None = None
         self._bytes_received = 0
         self._asks_soon = False  # bytes of streams came since the last PING
-        self._end_reported = False
         self._timed_out = False
 
     # Inputs.
@@ -146,28 +145,6 @@ class AioquicPort:
             return self._keep_alive_at
         return timer
 
-    def next_event(self) -> QuicEvent | None:
-        """Return the next event, or None."""
-        connection = self._connection
-        while self._queue and (event := connection.pop_event()) is not None:
-            if isinstance(event, aioquic_events.QuicEvent):
-                translated = self._translate(event)
-            else:
-                translated = event
-            if translated is not None and not self._end_reported:
-                return translated
-        if connection.close_event is not None and not self._end_reported:
-            self._end_reported = True
-            end = connection.close_event
-            return Terminated(
-                error_code=int(end.error_code),
-                reason=end.reason_phrase,
-                is_application=end.frame_type is None,
-                by_peer=connection.closed_by_peer,
-                timed_out=self._timed_out,
-            )
-        return None
-
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
         """Return the UDP payloads to send now, with their destinations."""
         return self._connection.datagrams_to_send(now)
@@ -179,23 +156,6 @@ class AioquicPort:
         text = reason.encode("utf-8", "replace")[:MAX_CLOSE_REASON_BYTES].decode("utf-8", "ignore")
         self._connection.end(error_code, text, is_application=is_application)
         self.request_flush()
-
-    def open_stream(self, *, unidirectional: bool) -> int | None:
-        """Open a stream and return its id; None when the peer allows no more now."""
-        stream_id = self._table.open(unidirectional=unidirectional)
-        if stream_id is None:
-            self.request_flush()
-        return stream_id
-
-    def send_stream_header(self, stream_id: int, data: bytes) -> None:
-        """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
-        self._table.write_header(self._table.streams[stream_id], data)
-        self.request_flush()
-
-    def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
-        """Queue stream bytes; without effect on a stream whose sending side is over."""
-        if self._table.send(stream_id, data, end_stream):
-            self.request_flush()
 
     def watch_unsent(self, stream_id: int, low_water: int) -> None:
         """Ask for one `StreamDrained` when at most `low_water` bytes of the stream are unsent."""
@@ -221,16 +181,6 @@ class AioquicPort:
         stream = self._table.streams.get(stream_id)
         if stream is not None:
             self._table.stop(stream, error_code)
-            self.request_flush()
-
-    def consume(self, stream_id: int, nbytes: int) -> None:
-        """Give back credit for bytes that were read, or will not be."""
-        if self._table.consume(stream_id, nbytes):
-            self.request_flush()
-
-    def release_stream(self, stream_id: int) -> None:
-        """Let the peer open another stream in place of this one, at once or as soon as it is over."""
-        if self._table.release(stream_id):
             self.request_flush()
 
     def allow_streams(self, count: int, *, unidirectional: bool) -> None:
@@ -327,6 +277,16 @@ class AioquicPort:
     def round_trip_time(self) -> float:
         """Return the smoothed round-trip time, in seconds; 0.0 before the first measurement."""
         return self._connection.round_trip_time
+
+    def _end(self) -> QuicEvent:
+        end = self._connection.close_event
+        return Terminated(
+            error_code=int(end.error_code),
+            reason=end.reason_phrase,
+            is_application=end.frame_type is None,
+            by_peer=self._connection.closed_by_peer,
+            timed_out=self._timed_out,
+        )
 
     def _translate(self, event: aioquic_events.QuicEvent) -> QuicEvent | None:
         if isinstance(event, aioquic_events.ProtocolNegotiated):

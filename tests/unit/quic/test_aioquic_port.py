@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 from port_pair import SERVER_ADDRESS, PortPair, configuration, limits
 
 from wtransport._quic.aioquic_port import AioquicPort
 from wtransport._quic.port import QuicPort
+from wtransport._quic.stream_commands import StreamCommands
 
 
 @pytest.fixture
@@ -20,15 +22,23 @@ def public_names(kind: type) -> dict[str, object]:
     return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
 
 
+def shape(method: Any) -> list[tuple[str, Any, Any]]:
+    """Return names, kinds and defaults of a method's parameters, but for self."""
+    parameters = inspect.signature(method).parameters.values()
+    return [(each.name, each.kind, each.default) for each in parameters if each.name != "self"]
+
+
 def test_the_port_has_all_that_the_protocol_promises(unconnected) -> None:
     promised = public_names(QuicPort)
-    assert public_names(AioquicPort).keys() >= promised.keys()
     for name, value in promised.items():
-        ours = vars(AioquicPort)[name]
+        ours = inspect.getattr_static(AioquicPort, name)
         if isinstance(value, property):
             assert isinstance(ours, property)
-        else:
-            assert inspect.signature(ours) == inspect.signature(value)
+            continue
+        if not inspect.isfunction(ours):  # compiled: its twin has the types
+            assert shape(ours) == shape(value)
+            ours = vars(StreamCommands)[name]
+        assert inspect.signature(ours) == inspect.signature(value)
     for name in QuicPort.__annotations__:
         assert hasattr(unconnected, name)
 

@@ -11,6 +11,10 @@ from .streams cimport QuicStream
 
 
 cdef class StreamTable(StreamBooks):
+    cdef int64_t open_next(self, bint unidirectional) except -2  # the id, or -1 when the peer allows no more
+    cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1
+    cpdef bint release(self, int64_t stream_id) except -1
+
     # The bytes are copied, once.
     cdef int on_stream(
         self, int64_t stream_id, int64_t offset, const unsigned char* data, Py_ssize_t size, bint fin

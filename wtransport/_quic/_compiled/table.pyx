@@ -29,12 +29,16 @@ cdef class StreamTable(StreamBooks):
 
     def open(self, *, bint unidirectional):
         """Open a stream; None when the peer allows no more, which it is then told once (STREAMS_BLOCKED)."""
+        cdef int64_t stream_id = self.open_next(unidirectional)
+        return None if stream_id < 0 else stream_id
+
+    cdef int64_t open_next(self, bint unidirectional) except -2:
         cdef int64_t stream_id = self.ids_to_open[unidirectional]
         cdef int64_t credit
         if stream_id >> 2 >= self.streams_allowed(unidirectional):
             if not self.wants_streams[unidirectional]:
                 self.wants_streams[unidirectional] = self.blocked_due[unidirectional] = True
-            return None
+            return -1
         self.ids_to_open[unidirectional] = stream_id + 4
         credit = self.peer.max_stream_data_uni if unidirectional else self.peer.max_stream_data_bidi_remote
         self.streams[stream_id] = QuicStream(
@@ -54,7 +58,7 @@ cdef class StreamTable(StreamBooks):
         stream.send.write(data, end_stream)
         self.line_up(stream)
 
-    def send(self, int64_t stream_id, data, bint end_stream):
+    cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1:
         """Queue bytes of a stream; False, and without effect, when its sending side is over."""
         cdef QuicStream stream = self.streams.get(stream_id)
         if stream is None or not stream.send.accepts():
@@ -99,7 +103,7 @@ cdef class StreamTable(StreamBooks):
         """Count bytes as read; True when a new limit is now to be announced."""
         return self.credit_read(stream_id, nbytes)
 
-    def release(self, int64_t stream_id):
+    cpdef bint release(self, int64_t stream_id) except -1:
         """Let the peer open another stream in place of this one, once it is over; True when that is now announced."""
         cdef QuicStream stream = self.streams.get(stream_id)
         if stream is not None:

@@ -1,0 +1,87 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
+"""What the engine asks of a connection for every stream; the specification is the twin in ``_quic/stream_commands.py``."""
+
+from __future__ import annotations
+
+from libc.stdint cimport int64_t
+
+from .streams cimport QuicStream
+from .table cimport StreamTable
+
+from aioquic.quic.events import QuicEvent
+
+from ..stream_commands import _ignore
+
+
+cdef class StreamCommands:
+    """StreamCommands(connection)\n--\n\nThe part of a port that runs several times for each stream."""
+
+    cdef public object request_flush
+    cdef readonly object unsent_bytes
+    cdef readonly object send_room
+    cdef readonly object _connection
+    cdef readonly StreamTable _table
+    cdef readonly object _queue
+    cdef readonly bint _end_reported
+
+    def __init__(self, connection):
+        self.request_flush = _ignore
+        self._connection = connection
+        self._table = connection.table
+        self._queue = connection.events
+        self.unsent_bytes = self._table.unsent_bytes
+        self.send_room = self._table.send_room
+
+    def next_event(self):
+        """Return the next event, or None."""
+        cdef object connection = self._connection, event
+        while self._queue:
+            event = connection.pop_event()
+            if event is None:
+                break
+            if isinstance(event, QuicEvent):
+                event = self._translate(event)
+            if event is not None and not self._end_reported:
+                return event
+        if not self._end_reported and connection.close_event is not None:
+            self._end_reported = True
+            return self._end()
+        return None
+
+    def open_stream(self, *, bint unidirectional):
+        """Open a stream and return its id; None when the peer allows no more now."""
+        cdef int64_t stream_id = self._table.open_next(unidirectional)
+        if stream_id < 0:
+            self.request_flush()
+            return None
+        return stream_id
+
+    def send_stream_header(self, int64_t stream_id, data):
+        """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
+        cdef QuicStream stream = self._table.streams[stream_id]
+        stream.send.write_header(data)
+        self._table.line_up(stream)
+        self.request_flush()
+
+    def send_stream(self, int64_t stream_id, data, bint end_stream):
+        """Queue stream bytes; without effect on a stream whose sending side is over."""
+        if self._table.send(stream_id, data, end_stream):
+            self.request_flush()
+
+    def consume(self, int64_t stream_id, int64_t nbytes):
+        """Give back credit for bytes that were read, or will not be."""
+        if self._table.credit_read(stream_id, nbytes):
+            self.request_flush()
+
+    def release_stream(self, int64_t stream_id):
+        """Let the peer open another stream in place of this one, at once or as soon as it is over."""
+        if self._table.release(stream_id):
+            self.request_flush()
+
+    # What a subclass has to say.
+
+    def _translate(self, event):
+        raise NotImplementedError
+
+    def _end(self):
+        raise NotImplementedError

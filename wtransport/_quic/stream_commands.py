@@ -1,0 +1,84 @@
+"""What the engine asks of a connection for every stream, and how it hears what came of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aioquic.quic import events as aioquic_events
+
+if TYPE_CHECKING:
+    from .aioquic_connection import StreamingConnection
+    from .port import QuicEvent
+    from .stream_table import StreamTable
+
+__all__ = ["StreamCommands"]
+
+
+def _ignore(*_: object) -> None:
+    """Stand in for a hook that nobody set."""
+
+
+class StreamCommands:
+    """The part of a port that runs several times for each stream; it has a compiled twin.
+
+    A subclass translates aioquic's own events (``_translate``) and says how the connection ended (``_end``).
+    """
+
+    def __init__(self, connection: StreamingConnection) -> None:
+        """Serve a connection, of which the table of streams and the queue of events are used."""
+        self.request_flush: Callable[[], None] = _ignore
+        self.unsent_bytes: Callable[[int], int] = connection.table.unsent_bytes
+        self.send_room: Callable[[int], int] = connection.table.send_room
+        self._connection = connection
+        self._table: StreamTable = connection.table
+        self._queue: deque[Any] = connection.events
+        self._end_reported = False
+
+    def next_event(self) -> QuicEvent | None:
+        """Return the next event, or None."""
+        connection = self._connection
+        while self._queue and (event := connection.pop_event()) is not None:
+            translated = self._translate(event) if isinstance(event, aioquic_events.QuicEvent) else event
+            if translated is not None and not self._end_reported:
+                return translated
+        if not self._end_reported and connection.close_event is not None:
+            self._end_reported = True
+            return self._end()
+        return None
+
+    def open_stream(self, *, unidirectional: bool) -> int | None:
+        """Open a stream and return its id; None when the peer allows no more now."""
+        stream_id = self._table.open(unidirectional=unidirectional)
+        if stream_id is None:
+            self.request_flush()
+        return stream_id
+
+    def send_stream_header(self, stream_id: int, data: bytes) -> None:
+        """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
+        self._table.write_header(self._table.streams[stream_id], data)
+        self.request_flush()
+
+    def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
+        """Queue stream bytes; without effect on a stream whose sending side is over."""
+        if self._table.send(stream_id, data, end_stream):
+            self.request_flush()
+
+    def consume(self, stream_id: int, nbytes: int) -> None:
+        """Give back credit for bytes that were read, or will not be."""
+        if self._table.consume(stream_id, nbytes):
+            self.request_flush()
+
+    def release_stream(self, stream_id: int) -> None:
+        """Let the peer open another stream in place of this one, at once or as soon as it is over."""
+        if self._table.release(stream_id):
+            self.request_flush()
+
+    # What a subclass has to say.
+
+    def _translate(self, event: Any) -> QuicEvent | None:
+        raise NotImplementedError
+
+    def _end(self) -> QuicEvent:
+        raise NotImplementedError
