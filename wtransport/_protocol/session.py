@@ -347,7 +347,7 @@ class SessionCore:
         if self.state not in OPEN_STATES:
             self._check_open()
         allowance = self.flow.send
-        if not allowance.can_open(unidirectional=unidirectional):
+        if allowance.enabled and not allowance.can_open(unidirectional=unidirectional):
             if allowance.should_report_blocked_streams(unidirectional=unidirectional):
                 limit = allowance.max_streams[unidirectional]
                 self.send_capsule(capsules.encode_streams_blocked(limit, unidirectional=unidirectional))

@@ -35,7 +35,7 @@ class Delivery:
         Raises:
             RuntimeError: there is one, and no event loop is running.
         """
-        if route is None:
+        if route is None and (route := self._table.routes.get(event.type)) is None:
             route = self._table.route(event.type)
         for listener in route:
             # As `_call` does it, which would be a call more for every event.

@@ -140,7 +140,8 @@ class EventEmitter:
 
     def has_listeners(self, *, event_type: EventType | str) -> bool:
         """Tell whether an event of this type would reach anybody: handlers, those of `on_any`, `wait_for` calls."""
-        return bool(self.__table.route(event_type))
+        route = self.__table.routes.get(event_type)
+        return bool(self.__table.route(event_type) if route is None else route)
 
     def emit_nowait(self, *, event_type: EventType | str, data: EventData | None = None, source: Any = None) -> None:
         """Call the handlers of an event, without waiting for those that are coroutines.
