@@ -89,6 +89,9 @@ class FakeEngine:
             raise LookupError("event")
         return self.events.popleft() if self.events else None
 
+    def has_work(self) -> bool:
+        return True
+
     def step(self) -> bool:
         if "event" in self.fail_on:
             raise LookupError("event")

@@ -115,6 +115,9 @@ class MemoryPort:
     def next_deadline(self) -> float | None:
         return None
 
+    def has_events(self) -> bool:
+        return bool(self.events)
+
     def next_event(self) -> quic.QuicEvent | None:
         return self.events.popleft() if self.events else None
 

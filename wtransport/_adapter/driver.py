@@ -14,7 +14,7 @@ from .._quic.port import NetworkAddress, QuicPort
 from ..constants import ErrorCodes
 from .outlet import Outlet
 from .ports import DrivenEngine
-from .timer import DeadlineTimer, clock_of
+from .timer import TIMER_GRANULARITY, DeadlineTimer, clock_of
 
 CLOSE_WAIT_LIMIT = 10.0
 """Seconds that `wait_closed` waits at most: for sessions to tell their ends (3 probe timeouts), for a full socket.
@@ -167,8 +167,21 @@ class ConnectionDriver:
 
     def take(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float, until: float | None = None) -> bool:
         """Take a whole batch: `receive_all` and `end_batch` in one, as most datagrams come alone."""
-        self.receive_all(datagrams, now)
-        return self.end_batch(until)
+        engine = self._engine
+        if engine is None or self._flush_scheduled or self._has_backlog:
+            self.receive_all(datagrams, now)
+            return self.end_batch(until)
+        self._flush_scheduled = self._flush_held = True
+        try:
+            engine.receive_datagrams(datagrams, now)
+            self._deliver_events(until)
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+        finally:
+            if self._flush_held:
+                self._flush_held = False
+                self._loop.call_soon(self._flush, context=self._context)
+        return self._has_backlog and self._engine is not None
 
     def end_batch(self, until: float | None = None) -> bool:
         """Deliver the events of the datagrams received, then schedule the flush.
@@ -209,9 +222,12 @@ class ConnectionDriver:
             datagrams = engine.datagrams_to_send(now)
             if datagrams:
                 self._send(datagrams, outlet)
-            if not self._has_backlog and not self._delivering and (engine.events or engine.step()):
+            if not self._has_backlog and not self._delivering and (engine.events or engine.has_work()):
                 self._deliver_events()
-            self._look_ahead(engine, now)
+            # A deadline takes a while to find; where the timer fires soon, it is looked at then.
+            soon = self._timer.fires_at <= now + TIMER_GRANULARITY
+            if not soon or not self._ready_reported or engine.is_closed or self.port.is_paced:
+                self._look_ahead(engine, now)
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
 
@@ -235,7 +251,7 @@ class ConnectionDriver:
             return
         self._has_backlog = False
         self._delivering = True
-        events, step, deliver = engine.events, engine.step, self._deliver
+        events, has_work, step, deliver = engine.events, engine.has_work, engine.step, self._deliver
         try:
             while True:
                 if events:
@@ -244,7 +260,7 @@ class ConnectionDriver:
                         deliver(event)
                     except Exception:
                         _logger.exception("handling %r failed", event)
-                elif not step():
+                elif not has_work() or not step():
                     return
                 if until is not None and self._clock() >= until:
                     self._has_backlog = True
@@ -257,8 +273,6 @@ class ConnectionDriver:
         if not self._ready_reported and engine.is_ready:
             self._ready_reported = True
             self._on_ready()
-        if self._timer.is_about_to_fire(now) and not engine.is_closed and not self.port.is_paced:
-            return  # the deadline, which takes a while to find, is looked at then
         deadline = engine.next_deadline()
         if engine.is_closed:
             self._report_closed()

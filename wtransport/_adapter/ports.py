@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .._quic.port import NetworkAddress
@@ -18,14 +18,17 @@ class DrivenEngine(Protocol):
     events: deque[Any]
     """Events that are there without a further `step`, the next one first; whoever takes them removes them."""
 
+    has_work: Callable[[], bool]
+    """Tells whether `step` may have something to do."""
+
+    datagrams_to_send: Callable[[float], list[tuple[bytes, NetworkAddress]]]
+    """Given the time returns the UDP payloads to send now, with their destinations; may be another one each time."""
+
     def receive_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
         """Take UDP payloads with their senders' addresses, in the order in which they came."""
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""
-
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
-        """Return the UDP payloads to send now, with their destinations."""
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable
+from math import inf
 
 TIMER_GRANULARITY = 0.001
 """Seconds between two time-outs for one and the same deadline; QUIC's own granularity (RFC 9002, 6.1.2)."""
@@ -40,11 +41,11 @@ class DeadlineTimer:
         "_clock",
         "_context",
         "_deadline",
-        "_fires_at",
         "_handle",
         "_handled_at",
         "_loop",
         "_shortest_wait",
+        "fires_at",
     )
 
     def __init__(
@@ -62,7 +63,8 @@ class DeadlineTimer:
         self._callback = callback
         self._deadline: float | None = None
         self._handle: asyncio.TimerHandle | None = None
-        self._fires_at = 0.0
+        self.fires_at = inf
+        """When the handle fires; infinity while there is none."""
         self._handled_at = -TIMER_GRANULARITY
         # uvloop rounds to whole milliseconds: half of one would be none at all, and then be asked for again and again.
         self._shortest_wait = 0.0 if isinstance(loop, asyncio.BaseEventLoop) else TIMER_GRANULARITY
@@ -71,10 +73,6 @@ class DeadlineTimer:
     def deadline(self) -> float | None:
         """Return the deadline that was set last."""
         return self._deadline
-
-    def is_about_to_fire(self, now: float) -> bool:
-        """Tell whether the handle fires so soon that a deadline before that would not be missed by much."""
-        return self._handle is not None and self._fires_at <= now + TIMER_GRANULARITY
 
     def set(self, deadline: float | None, now: float) -> None:
         """Move the deadline; None means that nothing is due. `now` was the time not long ago."""
@@ -85,7 +83,7 @@ class DeadlineTimer:
             # Its time-out was handled and it has not moved: asking again at once would be a busy loop.
             self._deadline = deadline = self._handled_at + TIMER_GRANULARITY
         if self._handle is not None:
-            if self._fires_at <= deadline:
+            if self.fires_at <= deadline:
                 return
             self._handle.cancel()
         self._arm(deadline, self._clock())
@@ -96,6 +94,7 @@ class DeadlineTimer:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+            self.fires_at = inf
 
     def close(self) -> None:
         """Cancel, for good, and let go of who was called back."""
@@ -105,11 +104,12 @@ class DeadlineTimer:
     def _arm(self, deadline: float, now: float) -> None:
         delay = deadline - now
         delay = 0.0 if delay <= TIMER_SLACK else max(delay, self._shortest_wait)
-        self._fires_at = now + delay
+        self.fires_at = now + delay
         self._handle = self._loop.call_later(delay, self._fire, context=self._context)
 
     def _fire(self) -> None:
         self._handle = None
+        self.fires_at = inf
         deadline = self._deadline
         if deadline is None:
             return

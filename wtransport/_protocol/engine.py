@@ -48,6 +48,8 @@ class Engine:
         """Begin on a port whose handshake has not finished."""
         self._now = 0.0
         self.port = port
+        self._receive_datagrams = port.receive_datagrams
+        self._next_event = port.next_event
         self.is_client = is_client
         self.is_strict = config.strict
         self.max_datagram_size_configured = config.max_datagram_size
@@ -62,6 +64,8 @@ class Engine:
         self.is_closed = False
         self.events: deque[events.EngineEvent] = deque()
         self.emit: Callable[[events.EngineEvent], None] = self.events.append
+        self.has_work: Callable[[], bool] = port.has_events
+        self.datagrams_to_send: Callable[[float], list[tuple[bytes, quic.NetworkAddress]]] = port.datagrams_to_send
         self._config = config
         self._early = EarlyArrivals(
             max_per_session=config.max_pending_events_per_session,
@@ -89,7 +93,7 @@ class Engine:
     def receive_datagrams(self, datagrams: Sequence[tuple[bytes, quic.NetworkAddress]], now: float) -> None:
         """Take UDP payloads with their senders' addresses, in the order in which they came."""
         self._now = now
-        self.port.receive_datagrams(datagrams, now)
+        self._receive_datagrams(datagrams, now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -100,10 +104,9 @@ class Engine:
         if self._ending.deadline is not None and now >= self._ending.deadline:
             self._ending.finish()
 
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, quic.NetworkAddress]]:
-        """Return the UDP payloads to send now, with their destinations."""
-        if self._ending.is_closing:
-            self._ending.start_clock(now)
+    def _datagrams_of_close(self, now: float) -> list[tuple[bytes, quic.NetworkAddress]]:
+        """Take the place of `datagrams_to_send` when the connection is being closed."""
+        self._ending.start_clock(now)
         return self.port.datagrams_to_send(now)
 
     def next_deadline(self) -> float | None:
@@ -130,7 +133,7 @@ class Engine:
 
     def step(self) -> bool:
         """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""
-        event = self.port.next_event()
+        event = self._next_event()
         if event is None:
             return False
         handler = _HANDLERS.get(event.__class__)
@@ -233,6 +236,7 @@ class Engine:
         if self.is_closed or self._ending.is_closing:
             return
         self._ending.begin(error_code or int(ErrorCodes.H3_NO_ERROR), reason)
+        self.datagrams_to_send = self._datagrams_of_close
         for session in list(self.sessions.values()):
             session.close()
         self._finish_close_if_quiet()

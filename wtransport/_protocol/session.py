@@ -467,8 +467,9 @@ class SessionCore:
 
     def on_datagrams(self, datagrams: list[bytes]) -> None:
         """Take datagrams of the peer; the oldest unread ones give way when too many pile up."""
-        self.datagrams_received += len(datagrams)
-        self.datagram_bytes_received += sum(map(len, datagrams))
+        count = len(datagrams)
+        self.datagrams_received += count
+        self.datagram_bytes_received += len(datagrams[0]) if count == 1 else sum(map(len, datagrams))
         queue = self.datagrams
         was_empty = not queue
         queue.extend(datagrams)

@@ -12,7 +12,7 @@ ways, and what goes into a 1-RTT packet in which order. The rules of those are i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from operator import attrgetter
 
@@ -143,6 +143,10 @@ class StreamingConnection(PathMtuConnection):
     close_event = property(attrgetter("_close_event"), doc="Why the connection ends, as soon as that is decided.")
     events = property(attrgetter("_queue"), doc="The queue that `pop_event` takes from.")
 
+    def has_events(self) -> bool:
+        """Tell whether there are events, or the connection ends."""
+        return bool(self._queue) or self._close_event is not None
+
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
         """Return the next event, ours or aioquic's, or None."""
         if not self._queue:
@@ -262,21 +266,6 @@ class StreamingConnection(PathMtuConnection):
         return bytes(super()._serialize_transport_parameters()) + encode_reset_stream_at()
 
     # Receiving.
-
-    def take_datagrams(
-        self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float
-    ) -> Sequence[tuple[bytes, NetworkAddress]]:
-        """Take UDP payloads with their senders' addresses; return those in which nothing could be read."""
-        return [datagram for datagram in datagrams if not self.take_datagram(*datagram, now)]
-
-    def take_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
-        """Take one UDP payload; return whether anything in it could be read."""
-        closes_at = self._close_at
-        self._close_at = unmoved = closes_at and 0.0  # every valid packet moves it, if only back to where it was
-        self.receive_datagram(data, addr, now)
-        was_read = self._close_at != unmoved
-        self._close_at = self._close_at if was_read else closes_at
-        return was_read
 
     def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         stream_id = buf.pull_uint_var()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from aioquic.quic import events as aioquic_events
@@ -79,10 +81,15 @@ class AioquicPort(StreamCommands):
         self.is_client: bool = configuration.is_client
         self.on_cid_issued: Callable[[bytes], None] = _ignore
         self.on_cid_retired: Callable[[bytes], None] = _ignore
+        # Of the connection itself, as every packet asks for them.
+        self.receive_datagrams: Callable[[Sequence[tuple[bytes, NetworkAddress]], float], None]
+        self.receive_datagrams = self._connection.take_datagrams
+        self.datagrams_to_send: Callable[[float], list[tuple[bytes, NetworkAddress]]]
+        self.datagrams_to_send = self._connection.datagrams_to_send
+        self.has_events: Callable[[], bool] = self._connection.has_events
         self._keep_alive_interval = keep_alive_interval
-        self._keep_alive_at: float | None = None
-        self._bytes_received = 0
-        self._asks_soon = False  # bytes of streams came since the last PING
+        self._asked_at = -inf  # when the last PING for its sake was sent
+        self._bytes_received = 0  # of streams, by then
         self._timed_out = False
 
     # Inputs.
@@ -102,26 +109,12 @@ class AioquicPort(StreamCommands):
         """Take one UDP payload."""
         self.receive_datagrams(((data, addr),), now)
 
-    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
-        """Take UDP payloads with their senders' addresses, in the order in which they came."""
-        connection = self._connection
-        unread = connection.take_datagrams(datagrams, now)
-        if unread:
-            connection.receive_unread(unread, now)
-        if self._keep_alive_interval is not None and len(unread) < len(datagrams):
-            received = self._table.receive_window.received
-            if received != self._bytes_received:
-                self._bytes_received = received
-                self._asks_soon = self.is_client
-            interval = self._keep_alive_interval
-            self._keep_alive_at = now + (min(interval, QUIET_TIME) if self._asks_soon else interval)
-
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         connection = self._connection
-        if self._keep_alive_at is not None and now >= self._keep_alive_at:
-            self._keep_alive_at = now + (self._keep_alive_interval or 0.0)
-            self._asks_soon = False
+        if self._keep_alive_interval is not None and now >= self._keep_alive_at(self._keep_alive_interval):
+            self._asked_at = now
+            self._bytes_received = self._table.receive_window.received
             if connection.is_connected:
                 connection.send_ping(0)
         timer = connection.deadline
@@ -141,13 +134,20 @@ class AioquicPort(StreamCommands):
         timer = self._connection.deadline
         if timer is None:
             return None
-        if self._keep_alive_at is not None and self._keep_alive_at < timer and not self._end_reported:
-            return self._keep_alive_at
+        if self._keep_alive_interval is not None and not self._end_reported:
+            return min(timer, self._keep_alive_at(self._keep_alive_interval))
         return timer
 
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
-        """Return the UDP payloads to send now, with their destinations."""
-        return self._connection.datagrams_to_send(now)
+    def _keep_alive_at(self, interval: float) -> float:
+        """Return when to ask whether the peer is there; infinity before it was heard.
+
+        Found out when somebody wants to know, as every packet moves it.
+        """
+        heard_at = self._connection.heard_at
+        if self._asked_at >= heard_at:
+            return self._asked_at + interval
+        has_read = self._table.receive_window.received != self._bytes_received
+        return heard_at + (min(interval, QUIET_TIME) if has_read and self.is_client else interval)
 
     # Commands.
 
@@ -218,10 +218,7 @@ class AioquicPort(StreamCommands):
         """Return the peer's certificate as DER, once the handshake is over; None when it sent none."""
         return self._connection.peer_certificate
 
-    @property
-    def is_paced(self) -> bool:
-        """Tell whether packets are held back by pacing."""
-        return self._connection.is_paced
+    is_paced = property(attrgetter("_connection.is_paced"), doc="Whether packets are held back by pacing.")
 
     @property
     def is_terminated(self) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from aioquic._buffer import Buffer
@@ -93,6 +94,8 @@ class HardenedConnection(FrugalConnection):
             retry_source_connection_id=retry_source_connection_id,
         )
         self.closed_by_peer = False
+        self.heard_at = inf
+        """When something was read last, in seconds."""
         self._logger = _DebugLog(self._logger.logger, self._logger.extra)
         self._close_packets: list[tuple[bytes, NetworkAddress]] = []
         self._received_closing = 0
@@ -258,6 +261,23 @@ class HardenedConnection(FrugalConnection):
             path.bytes_received += len(data)
         if self._is_closing and not self._received_closing & (self._received_closing - 1):
             self._close_pending = True
+
+    def take_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
+        """Take UDP payloads with their senders' addresses; one in which nothing can be read may be a reset."""
+        unread = [datagram for datagram in datagrams if not self.take_datagram(*datagram, now)]
+        if len(unread) < len(datagrams):
+            self.heard_at = now
+        if unread:
+            self.receive_unread(unread, now)
+
+    def take_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> bool:
+        """Take one UDP payload; return whether anything in it could be read."""
+        closes_at = self._close_at
+        self._close_at = unmoved = closes_at and 0.0  # every valid packet moves it, if only back to where it was
+        self.receive_datagram(data, addr, now)
+        was_read = self._close_at != unmoved
+        self._close_at = self._close_at if was_read else closes_at
+        return was_read
 
     def receive_unread(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
         """Take the datagrams in which nothing could be read: forged, damaged or repeated ones, or a stateless reset."""

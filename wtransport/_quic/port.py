@@ -189,6 +189,15 @@ class QuicPort(Protocol):
     After a reset these are the bytes that it dropped, for as long as the stream is known.
     """
 
+    receive_datagrams: Callable[[Sequence[tuple[bytes, NetworkAddress]], float], None]
+    """Takes UDP payloads with their senders' addresses, in the order in which they came, and the time."""
+
+    datagrams_to_send: Callable[[float], list[tuple[bytes, NetworkAddress]]]
+    """Given the time returns the UDP payloads to send now, with their destinations."""
+
+    has_events: Callable[[], bool]
+    """Tells whether `next_event` may have one; False once there is none, until more is received, sent or due."""
+
     send_room: Callable[[int], int]
     """Given a stream's id returns how many bytes the peer's credit for it allows beyond those sent and queued."""
 
@@ -204,9 +213,6 @@ class QuicPort(Protocol):
     def path_changed(self) -> None:
         """Client only: packets leave from another address from now on (RFC 9000, 9)."""
 
-    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
-        """Take UDP payloads with their senders' addresses, in the order in which they came."""
-
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take one UDP payload."""
 
@@ -221,9 +227,6 @@ class QuicPort(Protocol):
 
     def next_event(self) -> QuicEvent | None:
         """Return the next event, or None."""
-
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
-        """Return the UDP payloads to send now, with their destinations."""
 
     def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
         """Close the connection with an application error code, or with a transport one (RFC 9000, 10.2)."""

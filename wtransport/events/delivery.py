@@ -25,7 +25,10 @@ class Delivery:
 
     def __init__(self, table: ListenerTable) -> None:
         self._table = table
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
+        # The loop itself keeps only weak references.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handling: dict[int, asyncio.Task[None]] = {}  # by number, as a task does not know itself for free
+        self._events_handled = 0
 
     def deliver(self, event: Event, route: tuple[Listener, ...] | None = None) -> asyncio.Task[None] | None:
         """Call the plain handlers; return the task that runs the rest, if there is a coroutine among them.
@@ -56,15 +59,17 @@ class Delivery:
         self, awaitable: Awaitable[None], listener: Listener, route: tuple[Listener, ...], event: Event
     ) -> asyncio.Task[None]:
         """Run what a handler left to be awaited, and the handlers after it, in a task."""
+        self._events_handled = number = self._events_handled + 1
+        rest = route[route.index(listener) + 1 :]
         try:
             task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
-                self._run_from(awaitable, listener, route[route.index(listener) + 1 :], event)
+                self._run_from(number, awaitable, listener, rest, event)
             )
         except RuntimeError:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             raise RuntimeError(f"handler {listener.handler!r} is a coroutine: it needs a running event loop") from None
-        self._tasks.add(task)
+        self._handling[number] = task
         return task
 
     async def run(self, event: Event) -> None:
@@ -81,12 +86,14 @@ class Delivery:
     async def close(self) -> None:
         """Cancel what runs in tasks, except for the caller, and wait for its end."""
         current = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not current and not task.done()]
+        tasks = [task for task in (*self._tasks, *self._handling.values()) if task is not current and not task.done()]
         for task in tasks:
             task.cancel()
         if tasks:
             done, alive = await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
-            self._tasks -= done  # those that never began did not do it themselves
+            # Those that never began did not do it themselves.
+            self._tasks -= done
+            self._handling = {number: task for number, task in self._handling.items() if task not in done}
             for task in alive:
                 _logger.warning("event handler goes on although it was cancelled: %r", task)
 
@@ -104,32 +111,34 @@ class Delivery:
         return result if result is not None and inspect.isawaitable(result) else None
 
     async def _run_from(
-        self, awaitable: Awaitable[None], listener: Listener, rest: tuple[Listener, ...], event: Event
+        self, number: int, awaitable: Awaitable[None], listener: Listener, rest: tuple[Listener, ...], event: Event
     ) -> None:
-        # Leaves the set by itself: a callback of the task would be a turn of the loop more for every event.
+        # Leaves the table by itself: a callback of the task would be a turn of the loop more for every event.
         try:
-            await _finish(awaitable, listener, event)
+            try:
+                await awaitable
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged there
+                _note_failure(error, listener, event)
             if rest:
                 await self._run(rest, event)
         finally:
-            self._tasks.discard(asyncio.current_task())
+            self._handling.pop(number, None)
 
     async def _run(self, listeners: tuple[Listener, ...], event: Event) -> None:
         for listener in listeners:
             awaitable = self._call(listener, event)
             if awaitable is not None:
-                await _finish(awaitable, listener, event)
+                try:
+                    await awaitable
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged there
+                    _note_failure(error, listener, event)
 
 
-async def _finish(awaitable: Awaitable[None], listener: Listener, event: Event) -> None:
-    """Await what a handler left; a failure is logged, a cancellation of this task goes through."""
-    try:
-        await awaitable
-    except asyncio.CancelledError:
+def _note_failure(error: BaseException, listener: Listener, event: Event) -> None:
+    """Log what ended a handler; a cancellation of the task that awaited it goes on."""
+    if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         if task is None or task.cancelling():
-            raise
+            raise error
         # Nobody cancelled us: something that the handler waited for was cancelled, which is the handler's failure.
-        _logger.exception(_FAILED, listener.handler, event.type)
-    except Exception:
-        _logger.exception(_FAILED, listener.handler, event.type)
+    _logger.error(_FAILED, listener.handler, event.type, exc_info=error)

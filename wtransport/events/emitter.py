@@ -26,6 +26,8 @@ __all__ = ["EventEmitter"]
 
 _T_co = TypeVar("_T_co", covariant=True)
 
+_new = object.__new__
+
 _logger = logging.getLogger(__name__)
 
 _HISTORY_SIZE = 1000  # events; the 0.9 API fixes it
@@ -157,9 +159,11 @@ class EventEmitter:
             self.__delivery.deliver(event)
 
     def _emit_each(
-        self, *, event_type: EventType, inbox: _Inbox[_T_co], describe: Callable[[_T_co], EventData], source: Any
+        self, *, event_type: EventType, inbox: _Inbox[_T_co], key: str, shared: dict[str, Any], source: Any
     ) -> bool:
         """Emit an event for each thing in an inbox, as `emit_nowait` does, while anybody listens.
+
+        The data of each are `shared`, and the thing under `key`.
 
         Returns:
             True when there was nothing more to take; False when nobody listens any more.
@@ -176,7 +180,11 @@ class EventEmitter:
                 return True
             if self.__is_closed:
                 continue
-            event = Event._of(event_type, time(), describe(item), source)
+            event = _new(Event)  # `Event._of` without a call
+            event.type = event_type
+            event.timestamp = time()
+            event.data = {**shared, key: item}
+            event.source = source
             history = self.__history
             if history is None:
                 history = self.__history = deque(maxlen=_HISTORY_SIZE)

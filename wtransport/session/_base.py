@@ -251,11 +251,11 @@ class _BaseSession:
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""
         inbox = self._datagrams
-        session_id = self._session_id
         all_taken = self._events._emit_each(
             event_type=EventType.DATAGRAM_RECEIVED,
             inbox=inbox,
-            describe=lambda data: {"session": self, "session_id": session_id, "data": data},
+            key="data",
+            shared={"session": self, "session_id": self._session_id},
             source=self,
         )
         # What comes after the one event that a `wait_for` waited for is kept for its next call.

@@ -55,6 +55,7 @@ cdef class ConnectionState:
     cdef public object _queue
     # Times, in seconds; INFINITY where aioquic says None.
     cdef double close_at
+    cdef public double heard_at  # when something was read last; for keep-alive
     cdef double loss_at
     cdef double pacing_at
     # Known since the data path is at work.

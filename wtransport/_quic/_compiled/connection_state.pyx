@@ -32,9 +32,13 @@ cdef class ConnectionState:
     """Attributes of a connection; see the module's docstring."""
 
     def __cinit__(self, *args, **kwargs):
-        self.close_at = self.loss_at = self.pacing_at = INFINITY
+        self.close_at = self.loss_at = self.pacing_at = self.heard_at = INFINITY
         self.reads_packets = self.writes_packets = True
         self.key_update_after = KEY_UPDATE_PACKETS
+
+    def has_events(self):
+        """Tell whether there are events, or the connection ends."""
+        return len(self._queue) != 0 or self._close_event is not None
 
     def pop_event(self):
         """Return the next event, or None; see the twin in ``_quic/aioquic_connection.py``."""

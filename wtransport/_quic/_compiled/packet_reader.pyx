@@ -62,7 +62,7 @@ cdef class PacketReader(HandshakeReader):
         return outcome == READ
 
     def take_datagrams(self, datagrams, double now):
-        """Take UDP payloads with their senders' addresses; return those in which nothing could be read."""
+        """Take UDP payloads with their senders' addresses; one in which nothing can be read may be a reset."""
         cdef tuple datagram
         cdef list unread = None
         cdef int outcome
@@ -70,10 +70,13 @@ cdef class PacketReader(HandshakeReader):
             outcome = self.read_packet(datagram[0], datagram[1], now)
             if outcome == LEFT and super().take_datagram(datagram[0], datagram[1], now):
                 outcome = READ
-            if outcome != READ:
+            if outcome == READ:
+                self.heard_at = now
+            else:
                 unread = unread or []
                 unread.append(datagram)
-        return unread or ()
+        if unread is not None:
+            self.receive_unread(unread, now)
 
     cdef int read_packet(self, object data, object address, double now) except -1:
         """Deal with a packet, unless it is none for the data path."""
