@@ -37,8 +37,3 @@ def runs(datagrams: Iterable[Datagram]) -> Iterator[tuple[list[bytes], NetworkAd
         room = room - length if length == size and length and len(packets) < MAX_SEGMENTS else -1
     if packets:
         yield packets, destination
-
-
-def split(data: bytes, size: int) -> list[bytes]:
-    """Return the datagrams that the kernel joined: each has `size` bytes, and the last one what remains."""
-    return [data[start : start + size] for start in range(0, len(data), size)]

@@ -142,10 +142,11 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
 
     def datagrams_received(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
         """Take a batch of datagrams."""
-        now = self._clock()
-        # The kernel lets nobody but the peer through to a connected socket.
-        peer = self._peer if self._outlet is not None and self._outlet.is_connected else None
-        self.take(datagrams if peer is None else [(data, peer) for data, _ in datagrams], now)
+        # The kernel lets nobody but the peer through to a connected socket, and our own transport says so.
+        peer = self._peer
+        if datagrams[0][1] is not peer and self._outlet is not None and self._outlet.is_connected and peer is not None:
+            datagrams = [(data, peer) for data, _ in datagrams]
+        self.take(datagrams, self._clock())
 
     def error_received(self, exc: Exception) -> None:
         """Take an error of the socket, mostly an ICMP message about an earlier packet."""

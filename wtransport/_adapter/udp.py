@@ -1,7 +1,7 @@
 """Linux's offloads for UDP: several packets to one destination, or from one source, in one system call.
 
 Without them a packet costs a trip through the kernel's whole network stack. Where a kernel has none, the questions
-asked here say so and nothing else is needed. The numbers stand here because `socket` got names for them late or never.
+asked here say so and nothing else is needed. The number stands here because `socket` got a name for it late.
 
 Source: include/uapi/linux/udp.h; udp(7).
 """
@@ -12,18 +12,10 @@ import socket
 import sys
 
 from .._quic.port import NetworkAddress
-
-SOL_UDP = 17
-"""Level of the socket options and of the control messages: the protocol's number."""
+from .._speedups._constants import SOL_UDP, UDP_GRO
 
 UDP_SEGMENT = 103
 """Size into which a payload is cut when it is sent (generic segmentation offload, Linux 4.18)."""
-
-UDP_GRO = 104
-"""Hand over several datagrams as one payload, and say of which size they were (generic receive offload, Linux 5.0)."""
-
-CONTROL_SPACE = 64
-"""Bytes for control messages: the only one asked for takes 24 (`CMSG_SPACE(sizeof(int))`)."""
 
 
 def can_segment(sock: socket.socket) -> bool:
@@ -35,7 +27,7 @@ def can_segment(sock: socket.socket) -> bool:
 
 
 def coalesce(sock: socket.socket) -> bool:
-    """Have the kernel join datagrams, and say so in a control message: `segment_size`. False when it does not."""
+    """Have the kernel join datagrams, and say so in a control message. False when it does not."""
     return _set(sock, UDP_GRO, 1)
 
 
@@ -65,15 +57,3 @@ def send_segments(sock: socket.socket, packets: list[bytes], addr: NetworkAddres
         sock.sendmsg(packets, [(SOL_UDP, UDP_SEGMENT, size)])
     else:
         sock.sendmsg(packets, [(SOL_UDP, UDP_SEGMENT, size)], 0, addr)
-
-
-def segment_size(control: list[tuple[int, int, bytes]]) -> int:
-    """Return the size of the datagrams that were joined, of which the last may be shorter; 0 when it is one datagram.
-
-    Args:
-        control: the control messages that `socket.recvmsg` returned; at most `CONTROL_SPACE` bytes need be asked for.
-    """
-    for level, kind, value in control:
-        if level == SOL_UDP and kind == UDP_GRO:
-            return int.from_bytes(value, sys.byteorder)
-    return 0

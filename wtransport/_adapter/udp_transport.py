@@ -13,13 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._quic.port import NetworkAddress
+from .._speedups import UdpSocket
 from . import udp
-from .batching import Datagram, runs, split
+from .batching import Datagram, runs
 
 __all__ = ["BatchProtocol", "UdpTransport"]
-
-MAX_UDP_PAYLOAD = 65_535
-"""Bytes of the receive buffer; no UDP payload is longer (RFC 768)."""
 
 READ_BATCH = 32
 """Datagrams read from one socket before the loop goes on: about 1 ms of work, so that nobody else starves.
@@ -85,7 +83,7 @@ class UdpTransport(asyncio.DatagramTransport):
         loop.add_reader(self._fd, self._read_ready)
         self._segments = udp.can_segment(sock)
         self._unsegmented: set[Any] = set()  # hosts; None stands for the one that a connected socket has
-        self._coalesces = udp.coalesce(sock)
+        self._io = UdpSocket(sock, peername, udp.coalesce(sock))
         protocol.connection_made(self)
 
     def __repr__(self) -> str:
@@ -98,23 +96,22 @@ class UdpTransport(asyncio.DatagramTransport):
     def _read_ready(self) -> None:
         if self._is_closing:
             return
-        if self._lone_reads % LOOK_AGAIN and self._coalesces:
+        batch: list[tuple[bytes, NetworkAddress]] = []
+        if self._lone_reads % LOOK_AGAIN:
             # As `read_waiting` does it with one datagram, which is what a dialogue is made of.
             try:
-                data, control, _, addr = self._sock.recvmsg(MAX_UDP_PAYLOAD, udp.CONTROL_SPACE)
-            except BlockingIOError:
-                return
+                count = self._io.receive(batch)
             except OSError as exc:
                 self._protocol.error_received(exc)
                 return
-            if not control or not (size := udp.segment_size(control)):
-                self._lone_reads += 1
-                self._protocol.datagrams_received([(data, addr)])
+            if count <= 1:
+                if count:
+                    self._lone_reads += 1
+                    self._protocol.datagrams_received(batch)
                 return
-            batch = [(piece, addr) for piece in split(data, size)]
             self._read_into(batch, more=True)
         else:
-            batch = self.read_waiting(more=self._lone_reads % LOOK_AGAIN == 0)
+            self._read_into(batch, more=True)
         self._lone_reads = self._lone_reads + 1 if len(batch) <= 1 else 0
         if batch:
             self._protocol.datagrams_received(batch)
@@ -137,22 +134,10 @@ class UdpTransport(asyncio.DatagramTransport):
 
     def _read_into(self, batch: list[tuple[bytes, NetworkAddress]], *, more: bool) -> None:
         """Add to a batch what waits; see `read_waiting`."""
-        sock, limit = self._sock, self._protocol.read_batch
+        receive, limit = self._io.receive, self._protocol.read_batch
         try:
-            while len(batch) < limit:
-                if not self._coalesces:
-                    batch.append(sock.recvfrom(MAX_UDP_PAYLOAD))
-                else:
-                    data, control, _, addr = sock.recvmsg(MAX_UDP_PAYLOAD, udp.CONTROL_SPACE)
-                    if control and (size := udp.segment_size(control)):
-                        batch += [(piece, addr) for piece in split(data, size)]
-                        more = True
-                    else:
-                        batch.append((data, addr))
-                if not more:
-                    break
-        except BlockingIOError:
-            pass
+            while len(batch) < limit and (count := receive(batch)) and (more or count > 1):
+                more = True
         except OSError as exc:
             self._read_error = exc
 
@@ -165,21 +150,14 @@ class UdpTransport(asyncio.DatagramTransport):
         if self._unsent:
             self._keep([bytes(data)], addr)
             return
-        sock = self._sock
         # Not by way of `_send_singly`, which would take 0.5 µs more: this is what a dialogue is made of.
         try:
-            if addr is None or self._is_connected:
-                sock.send(data)
-            else:
-                sock.sendto(data, addr)
+            self._io.send(data, addr)
             return
         except BlockingIOError as exc:
             error: OSError | None = exc
         except OSError as exc:
-            if addr is None or self._is_connected:
-                error = self._attempt_again(exc, sock.send, data)
-            else:
-                error = self._attempt_again(exc, sock.sendto, data, addr)
+            error = self._attempt_again(exc, self._io.send, data, addr)
         if isinstance(error, BlockingIOError):
             self._keep([bytes(data)], addr)
         elif error is not None:
@@ -216,10 +194,10 @@ class UdpTransport(asyncio.DatagramTransport):
 
     def _send_singly(self, packets: list[bytes], addr: NetworkAddress | None) -> tuple[list[bytes], int]:
         """Send packets one by one; return those that the socket does not take now, and how many it took."""
-        sock, attempt = self._sock, self._attempt
+        send, attempt = self._io.send, self._attempt
         passed = 0
         for index, data in enumerate(packets):
-            error = attempt(sock.send, data) if addr is None else attempt(sock.sendto, data, addr)
+            error = attempt(send, data, addr)
             if error is None:
                 passed += 1
             elif isinstance(error, BlockingIOError):
@@ -337,6 +315,7 @@ class UdpTransport(asyncio.DatagramTransport):
             self._protocol.connection_lost(None)
         finally:
             self._protocol = BatchProtocol()  # the two knew each other
+            self._io.detach()
             self._sock.close()
 
 

@@ -122,6 +122,7 @@ class Engine:
         """Let go of what refers back to the engine: the connection is over. Getters go on to answer."""
         self._router.leave()
         self.idle_actions.stop()
+        self.datagrams_to_send = self.port.datagrams_to_send
         del self._critical  # nothing arrives any more
 
     def next_event(self) -> events.EngineEvent | None:

@@ -21,3 +21,11 @@ MAX_RECORD_HEADER_SIZE = 16
 
 # Session id reported for a stream that does not begin with the signal value; no stream has a negative id.
 NO_SESSION_ID = -1
+
+# No UDP payload is longer (RFC 768).
+MAX_UDP_PAYLOAD = 65_535
+
+# Linux's level of socket options and control messages for UDP, and the control message that says of which size joined
+# datagrams were (include/uapi/linux/udp.h); `socket` got names for them late or never.
+SOL_UDP = 17
+UDP_GRO = 104

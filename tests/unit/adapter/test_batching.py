@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from wtransport._adapter.batching import MAX_BATCH_BYTES, MAX_SEGMENTS, runs, split
+from wtransport._adapter.batching import MAX_BATCH_BYTES, MAX_SEGMENTS, runs
 
 A, B = ("192.0.2.1", 1), ("192.0.2.2", 2)
 
@@ -58,13 +58,5 @@ def test_nothing_is_lost_reordered_or_too_much():
             assert len(packets) <= MAX_SEGMENTS
             assert len(packets) == 1 or sum(map(len, packets)) <= MAX_BATCH_BYTES
             if len(packets) > 1:  # the kernel cuts it into the same packets again
-                assert split(b"".join(packets), len(packets[0])) == packets
-
-
-@pytest.mark.parametrize("length", [1, 5, 6, 10, 11])
-def test_joined_datagrams_are_taken_apart(length):
-    data = bytes(range(length))
-    pieces = split(data, 5)
-    assert b"".join(pieces) == data
-    assert [len(piece) for piece in pieces[:-1]] == [5] * (len(pieces) - 1)
-    assert 1 <= len(pieces[-1]) <= 5
+                joined, size = b"".join(packets), len(packets[0])
+                assert [joined[start : start + size] for start in range(0, len(joined), size)] == packets

@@ -39,6 +39,7 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "ReceiveCredit": lambda kernel: kernel(enabled=True, auto=True, data_window=1),
     "SendCredit": lambda kernel: kernel(enabled=True, max_data=1),
     "StreamSignal": lambda kernel: kernel("stream"),
+    "UdpSocket": lambda kernel: kernel(None),
 }
 LIMITS = {0x01: 30, 0x04: 0, 0x2843: 20, 2**61: 10}
 # What the parsers are made with; some of what `records()` makes is over these limits.

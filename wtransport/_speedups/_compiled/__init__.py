@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ReceiveCredit,
         SendCredit,
         StreamSignal,
+        UdpSocket,
         decode_datagram,
         decode_stream_header,
         decode_varint,
@@ -34,6 +35,7 @@ else:
     from .data_stream import DataStream, StreamSignal
     from .datagrams import DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
+    from .udp_socket import UdpSocket
     from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "ReceiveCredit",
     "SendCredit",
     "StreamSignal",
+    "UdpSocket",
     "decode_datagram",
     "decode_stream_header",
     "decode_varint",
