@@ -52,6 +52,7 @@ class ConnectionDriver:
         self._engine: DrivenEngine | None = None
         self._deliver: Callable[[Any], None] = ignore
         self._outlet: Outlet | None = None
+        self._straight_to: NetworkAddress | None = None  # lone datagrams to it pass `_send` by
         self._flush_scheduled = False
         self._flush_held = False
         self._has_backlog = False
@@ -221,7 +222,10 @@ class ConnectionDriver:
             now = self._clock()
             datagrams = engine.datagrams_to_send(now)
             if datagrams:
-                self._send(datagrams, outlet)
+                if len(datagrams) == 1 and datagrams[0][1] is self._straight_to:
+                    outlet.send_one(datagrams[0][0], self._straight_to)
+                else:
+                    self._send(datagrams, outlet)
             if not self._has_backlog and not self._delivering and (engine.events or engine.has_work()):
                 self._deliver_events()
             # A deadline takes a while to find; where the timer fires soon, it is looked at then.

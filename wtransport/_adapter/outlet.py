@@ -42,6 +42,11 @@ class Outlet:
         """Tell whether datagrams can still be handed over."""
         return not self.transport.is_closing()
 
+    @property
+    def has_batches(self) -> bool:
+        """Tell whether the transport is our own."""
+        return self._send_all is not None
+
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Hand over datagrams in order; their addresses are None on a connected socket."""
         if len(datagrams) == 1 or self._send_all is None:

@@ -108,7 +108,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         """Send through a listener's socket, and report to the listener."""
         self._outlet = outlet
         self._owner = owner
-        self._peer = peer
+        self._peer = self._straight_to = peer
 
     def uses(self, outlet: Outlet) -> bool:
         """Tell whether packets go through this outlet."""
@@ -117,6 +117,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
     def receive_elsewhere(self, data: bytes, addr: NetworkAddress, now: float, outlet: Outlet) -> None:
         """Take one datagram that came in by another socket than the connection's own (migration)."""
         paths = self._other_paths
+        self._straight_to = None
         if addr not in paths and len(paths) >= MAX_OTHER_PATHS:
             del paths[next(iter(paths))]
         paths[addr] = outlet
@@ -133,6 +134,8 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         previous, self._outlet = self._outlet, outlet
         if self._peer is None:
             self._peer = outlet.peername
+        if outlet.has_batches:  # of a connected socket that one takes no notice of addresses
+            self._straight_to = self._peer
         if previous is not None:
             previous.forget(self.flush_soon)
             previous.transport.set_protocol(BatchProtocol())

@@ -88,6 +88,7 @@ class AioquicPort(StreamCommands):
         self.datagrams_to_send = self._connection.datagrams_to_send
         self.has_events: Callable[[], bool] = self._connection.has_events
         self._keep_alive_interval = keep_alive_interval
+        self._least_quiet = inf if keep_alive_interval is None else min(keep_alive_interval, QUIET_TIME)
         self._asked_at = -inf  # when the last PING for its sake was sent
         self._bytes_received = 0  # of streams, by then
         self._timed_out = False
@@ -131,9 +132,10 @@ class AioquicPort(StreamCommands):
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called next, or None."""
-        timer = self._connection.deadline
-        if timer is None:
-            return None
+        connection = self._connection
+        timer = connection.deadline
+        if timer is None or timer <= connection.heard_at + self._least_quiet:
+            return timer
         if self._keep_alive_interval is not None and not self._end_reported:
             return min(timer, self._keep_alive_at(self._keep_alive_interval))
         return timer
@@ -147,7 +149,7 @@ class AioquicPort(StreamCommands):
         if self._asked_at >= heard_at:
             return self._asked_at + interval
         has_read = self._table.receive_window.received != self._bytes_received
-        return heard_at + (min(interval, QUIET_TIME) if has_read and self.is_client else interval)
+        return heard_at + (self._least_quiet if has_read and self.is_client else interval)
 
     # Commands.
 
