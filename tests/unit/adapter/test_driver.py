@@ -353,6 +353,26 @@ async def test_waiting_for_the_close_sends_it_and_needs_no_waiting():
     assert protocol.is_finished
 
 
+async def test_what_could_not_wait_is_not_asked_for_again_at_the_end_of_the_turn():
+    protocol, engine, transport = make_live()
+    engine.outgoing = [(b"close", PEER)]
+
+    async def close():
+        engine.port.request_flush()
+        await protocol.wait_closed()
+
+    waiting = asyncio.ensure_future(close())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert transport.sent == [(b"close", None)]
+    assert engine.names().count("send") == 1
+    engine.port.request_flush()
+    await asyncio.sleep(0)
+    assert engine.names().count("send") == 2
+    waiting.cancel()
+    protocol.close_transport()
+
+
 async def test_waiting_ends_when_the_peer_closes():
     protocol, engine, _ = make_live()
     waiting = asyncio.ensure_future(protocol.wait_closed())

@@ -40,6 +40,45 @@ async def test_an_error_is_logged_and_disturbs_nobody(caplog: pytest.LogCaptureF
     assert "broken on purpose" in caplog.text
 
 
+async def test_the_error_of_the_only_one_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("broken on purpose")
+
+    await close_each([fail()])
+    assert "broken on purpose" in caplog.text
+
+
+@pytest.mark.parametrize("turns", range(3))
+@on_both_loops
+async def test_the_only_one_takes_a_cancellation_as_a_sign_to_hurry(turns: int) -> None:
+    begun: list[int] = []
+    hurried: list[int] = []
+
+    async def close() -> None:
+        begun.append(1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            hurried.append(1)
+
+    async def cancel_and_close() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if turns == 0:
+            task.cancel()
+        await close_each([close()])
+
+    closing = asyncio.create_task(cancel_and_close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if turns:
+        closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert begun == hurried == [1]
+
+
 @pytest.mark.parametrize("turns", range(4))
 @on_both_loops
 async def test_what_has_not_begun_is_not_cancelled(turns: int) -> None:
