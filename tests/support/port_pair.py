@@ -55,11 +55,7 @@ class End:
 
     def collect(self) -> None:
         """Pull all events."""
-        while True:
-            had_events = self.port.has_events()
-            if (event := self.port.next_event()) is None:
-                break
-            assert had_events, event
+        while (event := self.port.next_event()) is not None:
             if isinstance(event, StreamOver) and self.releases_streams:
                 self.port.release_stream(event.stream_id)
                 continue
