@@ -110,18 +110,16 @@ cdef class HandshakeReader(TlsReader):
             return True
         if header.kind == KIND_INITIAL and not self._is_client and size < MIN_INITIAL_DATAGRAM:
             return False
-        if is_first:
-            if header.version not in self._configuration.supported_versions:
-                return False
-        elif header.version != self._version:
-            return False
-        if self._is_client:
-            expected = self._remote_initial_source_connection_id
-            return expected is None or (
-                header.source_size == PyBytes_GET_SIZE(expected)
-                and not memcmp(data + header.source, PyBytes_AS_STRING(expected), header.source_size)
-            )
-        return True
+        known = self._configuration.supported_versions if is_first else (self._version,)
+        return header.version in known and self._is_from_peer(data, header)
+
+    cdef bint _is_from_peer(self, const unsigned char* data, Header* header) except -1:
+        """Tell whether a packet names the server that a client has heard already (RFC 9000, 7.2)."""
+        cdef bytes expected = self._remote_initial_source_connection_id if self._is_client else None
+        return header.kind == KIND_SHORT or expected is None or (
+            header.source_size == PyBytes_GET_SIZE(expected)
+            and not memcmp(data + header.source, PyBytes_AS_STRING(expected), header.source_size)
+        )
 
     # One packet.
 
@@ -134,6 +132,8 @@ cdef class HandshakeReader(TlsReader):
         cdef bint is_eliciting
         cdef bytes destination = data[header.destination : header.destination + header.destination_size]
         cdef bint is_first = not self._is_client and self._state is _FIRSTFLIGHT
+        if not self._is_from_peer(<const unsigned char*> PyBytes_AS_STRING(data), header):
+            return True  # the packet before, in the same datagram, was the first one of the server
         if is_first:
             if header.kind != KIND_INITIAL:
                 return False

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aioquic.quic.crypto import CryptoPair
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from network import CLIENT_ADDRESS, SERVER_ADDRESS
 from port_pair import PortPair, configuration, limits
@@ -159,6 +159,7 @@ def no_log(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("versions", [[V1], [V1, V2]], ids=["v1", "v1 and v2"])
 @pytest.mark.parametrize("is_client", [True, False], ids=["client", "server"])
 @given(datagrams=DATAGRAMS)
+@example(datagrams=[([Piece(), Piece(source=b"", number=1)], False, False)])
 @settings(max_examples=50)
 def test_whatever_comes(loaded, is_client, versions, datagrams):
     ours, theirs = (Bench(loaded, versions, is_client=is_client, is_ours=is_ours) for is_ours in (True, False))
