@@ -116,7 +116,7 @@ class Engine:
             for other in (self._router.next_deadline(), self._ending.deadline):
                 if other is not None and (deadline is None or other < deadline):
                     deadline = other
-        return None if self.has_work() and self.port.is_terminated else deadline
+        return None if deadline is None or self.port.is_terminated else deadline
 
     def clear(self) -> None:
         """Let go of what refers back to the engine: the connection is over. Getters go on to answer."""
