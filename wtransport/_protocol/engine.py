@@ -73,6 +73,7 @@ class Engine:
             ttl=config.pending_event_ttl,
         )
         self._router: StreamRouter = StreamRouter(self, self._early)
+        self._readers = self._router.readers
         self.stream_registered = self._router.stream_registered
         self.stream_forgotten = self._router.stream_forgotten
         encoder = FieldEncoder()
@@ -141,7 +142,10 @@ class Engine:
         if handler is None or (self._has_failed and event.__class__ is not quic.Terminated):
             return True
         try:
-            handler(self, event)
+            if isinstance(event, quic.StreamBytes) and (reader := self._readers.get(event.stream_id)) is not None:
+                reader.on_data(event.data, event.end_stream)  # with no call between, as most events are such
+            else:
+                handler(self, event)
         except ConnectionViolation as violation:
             self._fail_connection(violation)
         except (StreamViolation, SessionViolation) as violation:
@@ -269,18 +273,14 @@ class Engine:
         self._router.read(self._control_id, OwnCriticalStream())
         self.port.send_stream(self._control_id, control.control_stream_opening(self._local_settings), False)
 
-    def _on_stream_bytes(self, event: quic.StreamBytes) -> None:
-        stream_id = event.stream_id
-        reader = self._router.readers.get(stream_id)
-        if reader is not None:
-            reader.on_data(event.data, event.end_stream)
-        elif self._router.opens_data_stream(event):
+    def _on_first_bytes(self, event: quic.StreamBytes) -> None:
+        if self._router.opens_data_stream(event):
             return
-        elif (reader := self._new_reader(stream_id)) is not None:
+        if (reader := self._new_reader(event.stream_id)) is not None:
             reader.on_data(event.data, event.end_stream)
-            self._router.await_beginning(stream_id, self._now)
+            self._router.await_beginning(event.stream_id, self._now)
         else:
-            self.port.consume(stream_id, len(event.data))
+            self.port.consume(event.stream_id, len(event.data))
 
     def _new_reader(self, stream_id: int) -> StreamReader | None:
         reader = new_stream_reader(self, stream_id, self._critical)
@@ -486,7 +486,7 @@ class Engine:
 # Functions and no bound methods: those would keep every engine that is over until the garbage collector comes.
 _HANDLERS: dict[type, Callable[[Engine, Any], None]] = {
     quic.HandshakeStarted: lambda engine, event: engine._on_handshake_started(event),  # a subclass may have its own
-    quic.StreamBytes: Engine._on_stream_bytes,
+    quic.StreamBytes: Engine._on_first_bytes,
     quic.StreamReset: Engine._on_stream_reset,
     quic.StreamStopped: lambda engine, event: engine._router.on_stopped(event),
     quic.StreamDiscarded: lambda engine, event: engine._router.on_discarded(event),

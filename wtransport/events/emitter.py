@@ -154,9 +154,22 @@ class EventEmitter:
         Raises:
             RuntimeError: a coroutine handler needs a running event loop.
         """
-        event = self.__admit(event_type, data, source)
-        if event is not None:
-            self.__delivery.deliver(event)
+        history = self.__history
+        if history is not None and self.__queue is None and type(event_type) is EventType and not self.__is_closed:
+            # As nearly always: what `__admit` comes to for an event that somebody hears, without its calls.
+            route = self.__table.routes.get(event_type)
+            if route:
+                event = _new(Event)  # `Event._of` without a call
+                event.type = event_type
+                event.timestamp = time()
+                event.data = data
+                event.source = source
+                history.append(event)
+                self.__delivery.deliver(event, route)
+                return
+        admitted = self.__admit(event_type, data, source)
+        if admitted is not None:
+            self.__delivery.deliver(admitted)
 
     def _emit_each(
         self, *, event_type: EventType, inbox: _Inbox[_T_co], key: str, shared: dict[str, Any], source: Any

@@ -69,15 +69,21 @@ class WebTransportReceiveStream(_BaseStream):
         if data is not None:
             return data
         self._reader = "read"
+        core, timeout = self._core, self._session._config.read_timeout
         try:
             while data is None:
-                await self._more("read")
-                data = self._core.read(max_bytes)
+                # As `_more` does it, which would be one more coroutine to be made and passed by for every piece.
+                future = self._reader_future = asyncio.get_running_loop().create_future()
+                core.wants_readable = True
+                if not (await future if timeout is None else await sleep_on(future, timeout)):
+                    raise timed_out(f"read on stream {self.stream_id}", timeout, stream_id=self.stream_id)
+                data = core.read(max_bytes)
             return data
         except StreamError as error:
             raise _fresh(error) from None
         finally:
-            self._reader = None
+            self._reader = self._reader_future = None
+            core.wants_readable = False
 
     async def read_all(self) -> bytes:
         """Read up to the end of the stream and return everything.
