@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from .. import _speedups
+
 NetworkAddress: TypeAlias = Any
 """A socket address as the operating system gives it: ``(host, port)``, or with flow info and scope for IPv6."""
 
@@ -41,9 +43,11 @@ class Terminated:
     timed_out: bool = False
 
 
-@dataclass(slots=True)
-class StreamBytes:
+@dataclass(init=False, eq=False, repr=False)
+class StreamBytes(_speedups.StreamBytes):  # made for nearly every packet of a stream: the kernel has all that runs then
     """In-order stream bytes arrived; `end_stream` marks the FIN (`data` may then be empty)."""
+
+    __slots__ = ()
 
     stream_id: int
     data: bytes

@@ -279,6 +279,26 @@ def test_signals_are_equal_by_class_and_stream(kernels: ModuleType) -> None:
             assert stream == "a"
 
 
+def test_bytes_are_equal_by_class_and_all_that_they_say(kernels: ModuleType) -> None:
+    class Other(kernels.StreamBytes):
+        __slots__ = ()
+
+    arrived = kernels.StreamBytes(4, b"data", False)
+    assert arrived == kernels.StreamBytes(4, b"data", False)
+    for differs in ((8, b"data", False), (4, b"date", False), (4, b"data", True)):
+        assert arrived != kernels.StreamBytes(*differs)
+    assert arrived != Other(4, b"data", False)
+    assert arrived != (4, b"data", False)
+    assert repr(Other(4, b"data", False)) == "Other(stream_id=4, data=b'data', end_stream=False)"
+    with pytest.raises(TypeError):
+        hash(arrived)
+    match arrived:
+        case kernels.StreamBytes(stream_id, data, end_stream):
+            assert (stream_id, data, end_stream) == (4, b"data", False)
+    arrived.data, arrived.end_stream = b"more data", True  # it may grow
+    assert arrived == kernels.StreamBytes(4, b"more data", True)
+
+
 STEPS = st.one_of(
     st.tuples(st.just("on_data"), st.binary(max_size=20), st.booleans()),
     st.tuples(st.just("read"), odd_integers()),

@@ -38,6 +38,7 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "FrameParser": lambda kernel: kernel({}),
     "ReceiveCredit": lambda kernel: kernel(enabled=True, auto=True, data_window=1),
     "SendCredit": lambda kernel: kernel(enabled=True, max_data=1),
+    "StreamBytes": lambda kernel: kernel(4, b"data", False),
     "StreamSignal": lambda kernel: kernel("stream"),
     "UdpSocket": lambda kernel: kernel(None),
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         FrameParser,
         ReceiveCredit,
         SendCredit,
+        StreamBytes,
         StreamSignal,
         UdpSocket,
         decode_datagram,
@@ -32,7 +33,7 @@ else:
     from .capsules import CapsuleParser, encode_capsule
     from .chunks import ChunkQueue
     from .credit import ReceiveCredit, SendCredit
-    from .data_stream import DataStream, StreamSignal
+    from .data_stream import DataStream, StreamBytes, StreamSignal
     from .datagrams import DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
     from .udp_socket import UdpSocket
@@ -46,6 +47,7 @@ __all__ = [
     "FrameParser",
     "ReceiveCredit",
     "SendCredit",
+    "StreamBytes",
     "StreamSignal",
     "UdpSocket",
     "decode_datagram",

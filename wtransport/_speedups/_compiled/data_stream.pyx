@@ -226,3 +226,31 @@ cdef class StreamSignal:
 
     def __repr__(self):
         return f"{type(self).__name__}(stream={self.stream!r})"
+
+
+cdef class StreamBytes:
+    """StreamBytes(stream_id, data, end_stream)\n--\n\nIn-order bytes of a stream; equal to another of its class that says the same."""
+
+    __match_args__ = ("stream_id", "data", "end_stream")
+    __hash__ = None
+
+    cdef public object stream_id
+    cdef public object data
+    cdef public object end_stream
+
+    def __init__(self, stream_id, data, end_stream):
+        self.stream_id = stream_id
+        self.data = data
+        self.end_stream = end_stream
+
+    def __eq__(self, other):
+        cdef StreamBytes it
+        if not isinstance(other, StreamBytes) or other.__class__ is not self.__class__:
+            return NotImplemented
+        it = other
+        return bool(self.stream_id == it.stream_id and self.data == it.data and self.end_stream == it.end_stream)
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(stream_id={self.stream_id!r}, data={self.data!r}, end_stream={self.end_stream!r})"
+        )

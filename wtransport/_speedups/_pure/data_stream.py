@@ -6,7 +6,7 @@ from typing import Any
 
 from .chunks import ChunkQueue
 
-__all__ = ["DataStream", "StreamSignal"]
+__all__ = ["DataStream", "StreamBytes", "StreamSignal"]
 
 
 class DataStream:
@@ -243,3 +243,31 @@ class StreamSignal:
     def __repr__(self) -> str:
         """Name the class and the stream."""
         return f"{type(self).__name__}(stream={self.stream!r})"
+
+
+class StreamBytes:
+    """In-order bytes of a stream; equal to another of its class that says the same."""
+
+    __slots__ = ("data", "end_stream", "stream_id")
+    __match_args__ = ("stream_id", "data", "end_stream")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, stream_id: int, data: bytes, end_stream: bool) -> None:
+        """Say which stream, which bytes, and whether its FIN came."""
+        self.stream_id = stream_id
+        self.data = data
+        self.end_stream = end_stream
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the other one says the same."""
+        if not isinstance(other, StreamBytes) or other.__class__ is not self.__class__:
+            return NotImplemented
+        return bool(
+            self.stream_id == other.stream_id and self.data == other.data and self.end_stream == other.end_stream
+        )
+
+    def __repr__(self) -> str:
+        """Name the class and what it says."""
+        return (
+            f"{type(self).__name__}(stream_id={self.stream_id!r}, data={self.data!r}, end_stream={self.end_stream!r})"
+        )
