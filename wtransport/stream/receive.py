@@ -95,19 +95,24 @@ class WebTransportReceiveStream(_BaseStream):
             TimeoutError: nothing came within `read_timeout` seconds.
         """
         self._begin("read_all")
+        core, timeout = self._core, self._session._config.read_timeout
         try:
             chunks = []
-            read = self._core.read
+            read = core.read
             while (data := read()) != b"":
-                if data is None:
-                    await self._more("read_all")
-                else:
+                if data is not None:
                     chunks.append(data)
+                    continue
+                future = self._reader_future = asyncio.get_running_loop().create_future()  # as in `read`
+                core.wants_readable = True
+                if not (await future if timeout is None else await sleep_on(future, timeout)):
+                    raise timed_out(f"read_all on stream {self.stream_id}", timeout, stream_id=self.stream_id)
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         except StreamError as error:
             raise _fresh(error) from None
         finally:
-            self._reader = None
+            self._reader = self._reader_future = None
+            core.wants_readable = False
 
     async def readexactly(self, *, n: int) -> bytes:
         """Return exactly `n` bytes. Cancelled or timed out, it has read nothing.
