@@ -14,7 +14,7 @@ from .._quic.port import NetworkAddress, QuicPort
 from ..constants import ErrorCodes
 from .outlet import Outlet
 from .ports import DrivenEngine
-from .timer import TIMER_GRANULARITY, TIMER_SLACK, DeadlineTimer, clock_of
+from .timer import TIMER_GRANULARITY, DeadlineTimer, clock_of
 
 CLOSE_WAIT_LIMIT = 10.0
 """Seconds that `wait_closed` waits at most: for sessions to tell their ends (3 probe timeouts), for a full socket.
@@ -56,7 +56,6 @@ class ConnectionDriver:
         self._flush_scheduled = False
         self._flush_held = False
         self._has_backlog = False
-        self._is_busy = False  # there were flushes while the timer was about to fire
         self._delivering = False
         self._aborting = False
         self._ready_reported = False
@@ -233,8 +232,6 @@ class ConnectionDriver:
             soon = self._timer.fires_at <= now + TIMER_GRANULARITY
             if not soon or not self._ready_reported or engine.is_closed or self.port.is_paced:
                 self._look_ahead(engine, now)
-            else:
-                self._is_busy = True
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
 
@@ -286,29 +283,13 @@ class ConnectionDriver:
             if deadline is None:
                 self._finish()
         if not self._is_finished:
-            self._set_timer(deadline, now)
-
-    def _set_timer(self, deadline: float | None, now: float) -> None:
-        """Arm the timer for a deadline; sooner if the connection was busy since the last time.
-
-        The next packets of a busy one bring its deadline forward again, which would take another handle each time.
-        """
-        if self._is_busy:
-            self._is_busy = False
-            if deadline is not None:
-                deadline = min(deadline, now + TIMER_GRANULARITY)
-        self._timer.set(deadline, now)
+            self._timer.set(deadline, now)
 
     def _on_timeout(self, now: float) -> None:
         engine = self._engine
         if engine is None:
             return
         try:
-            if self._is_busy and not engine.is_closed and not self.port.is_paced:
-                deadline = engine.next_deadline()
-                if deadline is not None and deadline > now + TIMER_SLACK:  # the packets since have moved it
-                    self._set_timer(deadline, now)
-                    return
             engine.handle_timeout(now)
             if not self._has_backlog:
                 self._deliver_events()

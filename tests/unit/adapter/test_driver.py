@@ -197,63 +197,6 @@ def test_packets_do_not_re_arm_the_timer(rig):
     assert rig.loop.armed == 1
 
 
-def keep_busy(rig, *, ahead: float, milliseconds: int) -> None:
-    """Let packets come, four in a millisecond, each of which moves the deadline to `ahead` seconds from then."""
-    for _ in range(4 * milliseconds):
-        rig.loop.advance(0.00025)
-        rig.engine.deadline = rig.loop.clock + ahead
-        rig.receive()
-        rig.loop.turn()
-
-
-def test_deadlines_that_packets_move_cost_a_busy_connection_one_handle_a_millisecond_and_nothing_else(rig):
-    rig.engine.is_ready = True
-    keep_busy(rig, ahead=0.002, milliseconds=5)
-    before = rig.loop.armed
-    rig.engine.log.clear()
-    keep_busy(rig, ahead=0.002, milliseconds=50)
-    assert rig.loop.armed - before <= 51
-    assert set(rig.engine.names()) == {"receive", "send"}
-    assert rig.engine.names().count("send") == 200
-
-
-def test_a_timer_that_waits_longer_once_a_deadline_is_far_is_not_replaced_while_packets_come(rig):
-    rig.engine.is_ready = True
-    for ahead in (0.002, 0.025) * 50:  # an acknowledgement waits, and then only what may be lost
-        keep_busy(rig, ahead=ahead, milliseconds=1)
-        assert len(rig.loop.timers) <= 2
-    assert rig.loop.armed <= 105
-
-
-def test_a_busy_connection_that_falls_quiet_wakes_once_and_then_not_before_its_deadline(rig):
-    rig.engine.is_ready = True
-    keep_busy(rig, ahead=30.0, milliseconds=5)
-    keep_busy(rig, ahead=0.002, milliseconds=5)
-    keep_busy(rig, ahead=30.0, milliseconds=5)
-    deadline = rig.engine.deadline
-    assert rig.loop.advance(0.01) <= 2
-    rig.engine.log.clear()
-    assert rig.loop.live_timers() == [deadline]
-    rig.engine.deadline = None
-    assert rig.loop.advance(40) == 1
-
-
-def test_what_is_due_to_a_busy_connection_is_done_within_a_millisecond(rig):
-    rig.engine.is_ready = True
-    keep_busy(rig, ahead=0.002, milliseconds=10)
-    due = rig.engine.deadline = rig.loop.clock + 0.0005
-    rig.engine.log.clear()
-    for _ in range(20):
-        rig.loop.advance(0.00025)
-        if "timeout" in rig.engine.names():
-            rig.engine.deadline = due + 60
-            break
-        rig.receive()
-        rig.loop.turn()
-    assert [entry for entry in rig.engine.log if entry[0] == "timeout"]
-    assert due <= rig.loop.clock <= due + 0.001
-
-
 def test_an_engine_whose_deadline_stays_in_the_past_does_not_spin(rig):
     rig.engine.deadline = 999.0
     rig.port.request_flush()
