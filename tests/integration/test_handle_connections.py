@@ -273,6 +273,19 @@ async def test_a_lost_connection_is_told_as_lost_and_closed(certificate):
         assert isinstance(caught.value.__cause__, OSError)
 
 
+@pytest.mark.parametrize("ends_first", ["client", "server"])
+async def test_the_socket_is_closed_when_close_returns(certificate, ends_first):
+    async with connection_pair(certificate) as pair:
+        await pair.client.initialize()
+        await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=30)
+        sock = pair.client._protocol.transport.get_extra_info("socket")
+        assert sock.fileno() >= 0
+        if ends_first == "server":
+            await asyncio.gather(until_closed(pair.client), pair.server.close())
+        await pair.client.close()
+        assert sock.fileno() == -1
+
+
 @pytest.mark.parametrize("code", [-1, 2**62])
 async def test_codes_that_cannot_be_sent_are_refused(certificate, code):
     async with connection_pair(certificate) as pair:

@@ -297,6 +297,8 @@ class WebTransportConnection:
         else:
             protocol.close_transport()
         self._state = ConnectionState.CLOSED
+        if self._is_client:
+            await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
     async def graceful_shutdown(self) -> None:
         """Take no more sessions (GOAWAY), ask those that are left to wind down, wait for them, and close.
