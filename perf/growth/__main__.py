@@ -63,16 +63,16 @@ def main() -> int:
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as directory:
         certificate = generate_self_signed_cert(hostname="localhost", output_dir=directory, days_valid=10)
-        by_connections: dict[str, list[tuple[int, float]]] | None = None
+        by_connections: dict[str, list[tuple[int, float]]] = {}
+        if of_connections := [series for series in chosen if series.amounts is CONNECTIONS]:
+            # Before all others: memory that those leave free would hide what connections take.
+            _raise_descriptor_limit()
+            amounts = _amounts(of_connections[0], quick=arguments.quick)
+            by_connections = connections.measured(amounts, certificate=certificate)
         for series in chosen:
-            amounts = _amounts(series, quick=arguments.quick)
-            if series.amounts is not CONNECTIONS:
-                points = measured_in_memory(series.name, amounts, rounds=rounds, certificate=certificate)
-            else:
-                if by_connections is None:
-                    _raise_descriptor_limit()
-                    by_connections = connections.measured(amounts, certificate=certificate)
-                points = by_connections[series.name]
+            points = by_connections.get(series.name) or measured_in_memory(
+                series.name, _amounts(series, quick=arguments.quick), rounds=rounds, certificate=certificate
+            )
             results[series.name] = judged = _judged(series, points)
             print(f"\n{series.name}: {series.cost}, by {series.of}")
             print("  ".join(f"{amount:,}: {cost:.4g}" for amount, cost in judged["points"]))
