@@ -111,8 +111,8 @@ class _Waiting:
 class Inbound:
     """The waiting datagrams of one socket.
 
-    `put` what was received, then `run`, which works for a while and sees to it that it is called again in the next turn
-    of the loop if anything is left.
+    `put_all` what was received, then `run`, which works for a while and sees to it that it is called again in the next
+    turn of the loop if anything is left.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Inbound:
         """`run` will be called, so nobody else needs to."""
 
         self.refill: Callable[[], None] = _nothing
-        """Called before each further turn, to `put` what has come meanwhile."""
+        """Called before each further turn, to `put_all` what has come meanwhile."""
 
         self._router = router
         self._outlet = outlet
@@ -136,10 +136,6 @@ class Inbound:
 
     def __len__(self) -> int:
         return len(self._strangers) + sum(waiting.count for waiting in self._queues.values())
-
-    def put(self, data: bytes, addr: NetworkAddress, now: float) -> None:
-        """Let a datagram wait for its turn, unless too many do."""
-        self._put_run(self._router.find(data), [(data, addr)], now)
 
     def put_all(self, datagrams: _Datagrams, now: float) -> None:
         """Let datagrams wait for their turns, but for those that find too many before them."""

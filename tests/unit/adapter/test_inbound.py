@@ -100,7 +100,8 @@ class Desk:
 
     def put(self, name: str, number: int = 1, size: int = 20) -> None:
         for index in range(number):
-            self.inbound.put(name.encode().ljust(8) + b"%06d" % index + bytes(size - 14), ADDRESS, self.now)
+            data = name.encode().ljust(8) + b"%06d" % index + bytes(size - 14)
+            self.inbound.put_all([(data, ADDRESS)], self.now)
 
     def put_all(self, *names_and_numbers: Any) -> None:
         """As one batch: a name, how many of it, another name, and so on."""
