@@ -47,7 +47,7 @@ class SessionCore:
         "datagrams_received", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
         "idle_actions", "is_client", "is_over", "path", "port", "protocol", "response_headers", "response_status",
         "state", "stream_id",
-        "streams", "tally",
+        "streams", "tally", "tells_ends",
     )
     # fmt: on
 
@@ -92,6 +92,7 @@ class SessionCore:
         self.ended_by_peer = False
         self.end_error: SessionError | None = None
         self.handle: Any = None
+        self.tells_ends = False  # of every stream, also of one that nobody listens to
         self._quarter_id = stream_id >> 2
         # Its limit is what fits whatever the peer's connection id and the path; -1 unless the session is open.
         self.datagram_sender = self.port.datagram_sender(encode_varint(self._quarter_id))
@@ -403,7 +404,9 @@ class SessionCore:
             self.tally.streams_closed += 1
         self._host.stream_forgotten(stream, still_arriving=still_arriving)
         self.credit.stream_over(stream)
-        self.emit(events.StreamFinished(stream))
+        handle = stream.handle
+        if handle is None or self.tells_ends or not handle._finish_unheard():
+            self.emit(events.StreamFinished(stream))
 
     def grant_data(self, max_data: int) -> None:
         """Let the peer send up to `max_data` bytes in all; without effect below the current limit.

@@ -29,3 +29,6 @@ MAX_UDP_PAYLOAD = 65_535
 # datagrams were (include/uapi/linux/udp.h); `socket` got names for them late or never.
 SOL_UDP = 17
 UDP_GRO = 104
+
+# Most bytes of what a WebTransport stream begins with: a type of two bytes and a session id (draft-16, section 4.2).
+STREAM_HEADER_MAX = 2 + 8

@@ -284,6 +284,8 @@ class _BaseSession:
     def _keep(self, incoming: IncomingStreams[Any], stream: _BaseStream, *, is_heard: bool) -> bool:
         """Keep a stream for those who will take it; True when it goes to the handlers as well, or instead."""
         if incoming.is_pulled:
+            if is_heard:
+                self._core.tells_ends = True  # what handlers got as well is counted when it ends
             incoming.keep(stream, self._arrivals, is_copy=is_heard)
             return is_heard
         if is_heard and self._oldest_kept() is None:

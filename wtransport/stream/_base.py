@@ -6,17 +6,16 @@ public events, and the checks that only matter to a program (one reader at a tim
 
 from __future__ import annotations
 
-import asyncio
-from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from .._speedups import StreamHandle
 from ..constants import MAX_APPLICATION_ERROR_CODE, ErrorCodes
 from ..events import Event, EventEmitter
 from ..exceptions import StreamError
 from ..types import EventType, StreamDirection, StreamId, StreamState
 from ._events import HandleEvents
-from ._waiter import WaitLine, wake
+from ._waiter import WaitLine
 from .diagnostics import StreamDiagnostics
 
 if TYPE_CHECKING:
@@ -46,23 +45,16 @@ def code_of_exception(exception: BaseException) -> int:
     return int(ErrorCodes.APPLICATION_ERROR)
 
 
-class _BaseStream:
+class _BaseStream(StreamHandle):
     """One stream, seen from a program. Made by the session, never by a program's own hand."""
 
-    # All slots are here: of two bases with slots of their own, WebTransportStream could not inherit.
-    __slots__ = (
-        "__weakref__",
-        "_closed_at",
-        "_core",
-        "_created_at",
-        "_events",
-        "_reader",
-        "_reader_future",
-        "_session",
-        "_writers",
-    )
+    __slots__ = ("__weakref__",)
 
     _DIRECTION: ClassVar[StreamDirection]
+    _session: WebTransportSession
+    _core: StreamCore
+    _events: HandleEvents | None
+    _writers: WaitLine | None
 
     def __init__(self, *, session: WebTransportSession, stream_id: StreamId) -> None:
         """Make the handle of a stream that the engine knows and that has no handle yet.
@@ -83,31 +75,6 @@ class _BaseStream:
             raise StreamError(f"stream {stream_id} has a handle already", stream_id=stream_id)
         self._bind(session, core)
         core.take()
-
-    @classmethod
-    def _adopt(cls, session: WebTransportSession, core: StreamCore) -> Self:
-        """Make the handle of a core that may have left the engine's tables since the event that brought it."""
-        stream = cls.__new__(cls)
-        stream._bind(session, core)
-        return stream
-
-    def _bind(self, session: WebTransportSession, core: StreamCore) -> None:
-        self._session = session
-        self._core = core
-        self._created_at = time()
-        self._closed_at: float | None = None
-        self._events: HandleEvents | None = None
-        self._reader: str | None = None
-        self._reader_future: asyncio.Future[bool] | None = None
-        self._writers: WaitLine | None = None
-        core.handle = self
-
-    def __del__(self) -> None:
-        # A program may drop a stream half read. The unread bytes would keep their credit for ever, and so wear out the
-        # window of the whole connection.
-        core = getattr(self, "_core", None)  # there is none when the constructor refused
-        if core is not None and core.buffered and asyncio._get_running_loop() is not None:
-            core.stop(int(ErrorCodes.NO_ERROR))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.stream_id} {self.state}>"
@@ -224,12 +191,6 @@ class _BaseStream:
         if self._events is not None:
             self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=self._opened_payload(), source=self)
 
-    def _on_readable(self) -> None:
-        """Bytes, the FIN or a reset came while a reader waits."""
-        future = self._reader_future
-        if future is not None and not future.done():
-            future.set_result(True)
-
     def _on_writable(self) -> None:
         """There is room while a writer waits, or the sending side is over."""
         if self._writers is not None:
@@ -238,15 +199,7 @@ class _BaseStream:
             else:
                 self._writers.wake_all()
 
-    def _on_finished(self) -> None:
-        """Both sides are over: wake whoever waits, let go of the engine, tell the program."""
-        if self._closed_at is not None:
-            return
-        self._closed_at = time()
-        self._core.handle = None  # the engine has forgotten the core; from here on only the program holds both
-        if self._reader_future is not None:
-            wake(self._reader_future)
-        if self._writers is not None:
-            self._writers.wake_all()
+    def _tell_closed(self) -> None:
+        """Emit STREAM_CLOSED to whoever asked for the events."""
         if self._events is not None:
             self._events.emit_once(event_type=EventType.STREAM_CLOSED, data=self._closed_payload(), source=self)

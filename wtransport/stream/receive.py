@@ -69,21 +69,19 @@ class WebTransportReceiveStream(_BaseStream):
         if data is not None:
             return data
         self._reader = "read"
-        core, timeout = self._core, self._session._config.read_timeout
+        timeout = self._session._config.read_timeout
         try:
             while data is None:
                 # As `_more` does it, which would be one more coroutine to be made and passed by for every piece.
-                future = self._reader_future = asyncio.get_running_loop().create_future()
-                core.wants_readable = True
+                future = self._sleep()
                 if not (await future if timeout is None else await sleep_on(future, timeout)):
                     raise timed_out(f"read on stream {self.stream_id}", timeout, stream_id=self.stream_id)
-                data = core.read(max_bytes)
+                data = self._core.read(max_bytes)
             return data
         except StreamError as error:
             raise _fresh(error) from None
         finally:
-            self._reader = self._reader_future = None
-            core.wants_readable = False
+            self._end_reading()
 
     async def read_all(self) -> bytes:
         """Read up to the end of the stream and return everything.
@@ -95,24 +93,17 @@ class WebTransportReceiveStream(_BaseStream):
             TimeoutError: nothing came within `read_timeout` seconds.
         """
         self._begin("read_all")
-        core, timeout = self._core, self._session._config.read_timeout
+        chunks: list[bytes] = []
         try:
-            chunks = []
-            read = core.read
-            while (data := read()) != b"":
-                if data is not None:
-                    chunks.append(data)
-                    continue
-                future = self._reader_future = asyncio.get_running_loop().create_future()  # as in `read`
-                core.wants_readable = True
+            while not self._collect(chunks):
+                future, timeout = self._sleep(), self._session._config.read_timeout  # as in `read`
                 if not (await future if timeout is None else await sleep_on(future, timeout)):
                     raise timed_out(f"read_all on stream {self.stream_id}", timeout, stream_id=self.stream_id)
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         except StreamError as error:
             raise _fresh(error) from None
         finally:
-            self._reader = self._reader_future = None
-            core.wants_readable = False
+            self._end_reading()
 
     async def readexactly(self, *, n: int) -> bytes:
         """Return exactly `n` bytes. Cancelled or timed out, it has read nothing.
@@ -201,28 +192,20 @@ class WebTransportReceiveStream(_BaseStream):
             stream_state=self.state,
         )
 
-    def _begin(self, operation: str) -> None:
-        """Become the one reader."""
-        if self._reader is not None:
-            raise self._busy(operation)
-        self._reader = operation
-
     def _end_expecting(self) -> None:
         self._reader = None
         self._core.expect(0)
 
     async def _more(self, operation: str) -> None:
         """Sleep until bytes, the FIN or a reset come, for `read_timeout` seconds at most."""
-        core = self._core
         timeout = self._session._config.read_timeout
-        future = self._reader_future = asyncio.get_running_loop().create_future()
-        core.wants_readable = True
+        future = self._sleep()
         try:
             if not (await future if timeout is None else await sleep_on(future, timeout)):
                 raise timed_out(f"{operation} on stream {self.stream_id}", timeout, stream_id=self.stream_id)
         finally:
             self._reader_future = None
-            core.wants_readable = False
+            self._core.wants_readable = False
 
     def _check_more_can_come(self, expected: int | None) -> None:
         """Raise if what is buffered is all there will be."""

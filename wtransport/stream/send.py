@@ -18,9 +18,6 @@ from ._waiter import WaitLine, timed_out
 
 __all__ = ["WebTransportSendStream"]
 
-HEADER_SIZE_MAX = 2 + 8
-"""Bytes of a stream's header, which is unsent at first but not the program's: a type and a session id."""
-
 
 class WebTransportSendStream(_BaseStream):
     """A stream on which this end sends and the peer reads. Use it in `async with`, which ends it with a FIN."""
@@ -52,17 +49,8 @@ class WebTransportSendStream(_BaseStream):
             TypeError: data has another type.
         """
         payload = data if type(data) is bytes else ensure_bytes(data=data)
-        core = self._core
-        if not core.can_send:
-            raise self._not_writable()
-        if not payload and not end_stream:
-            return
-        size, limit = len(payload), self._session._config.max_stream_write_buffer
-        # The first look needs no word of the transport, and is enough for most streams.
-        if self._writers or (size and core.bytes_sent + size > limit - HEADER_SIZE_MAX and core.unsent + size > limit):
+        if not self._write_now(payload, end_stream):
             await self._write_in_turn(payload, end_stream)
-        else:
-            core.write(payload, end_stream=end_stream)
 
     async def write_all(self, *, data: bytes, chunk_size: int = 65536) -> None:
         """Send `data` in pieces of `chunk_size` bytes, then the FIN.

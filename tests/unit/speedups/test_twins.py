@@ -39,6 +39,7 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "ReceiveCredit": lambda kernel: kernel(enabled=True, auto=True, data_window=1),
     "SendCredit": lambda kernel: kernel(enabled=True, max_data=1),
     "StreamBytes": lambda kernel: kernel(4, b"data", False),
+    "StreamHandle": lambda kernel: kernel(),
     "StreamSignal": lambda kernel: kernel("stream"),
     "UdpSocket": lambda kernel: kernel(None),
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ReceiveCredit,
         SendCredit,
         StreamBytes,
+        StreamHandle,
         StreamSignal,
         UdpSocket,
         decode_datagram,
@@ -36,6 +37,7 @@ else:
     from .data_stream import DataStream, StreamBytes, StreamSignal
     from .datagrams import DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
+    from .stream_handle import StreamHandle
     from .udp_socket import UdpSocket
     from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
 
@@ -48,6 +50,7 @@ __all__ = [
     "ReceiveCredit",
     "SendCredit",
     "StreamBytes",
+    "StreamHandle",
     "StreamSignal",
     "UdpSocket",
     "decode_datagram",

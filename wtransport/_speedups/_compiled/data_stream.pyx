@@ -7,42 +7,11 @@ from libc.stdint cimport int64_t
 
 from .chunks cimport ChunkQueue
 from .credit cimport ReceiveCredit, SendCredit
+from .stream_handle cimport StreamHandle
 
 
 cdef class DataStream:
     """DataStream(stream_id, session, *, is_local, header_size=0)\n--\n\nThe part of a stream that every byte passes."""
-
-    cdef public int64_t stream_id
-    cdef public object session
-    cdef public object handle
-    cdef public object reset_code
-    cdef public object stop_code
-    cdef public object send_error
-    cdef public object receive_error
-    cdef public int64_t bytes_sent
-    cdef public int64_t bytes_received
-    cdef public int64_t bytes_dropped
-    cdef public int64_t bytes_discarded
-    cdef public bint is_local
-    cdef public bint wants_readable
-    cdef public bint wants_writable
-    cdef public bint can_send
-    cdef public bint receiving_over
-    cdef public bint awaits_settling
-    cdef public bint _sending_over
-    cdef public bint _reset_sent
-    cdef public bint _reset_received
-    cdef public bint _has_pending_fin
-    cdef public bint _is_taken
-    cdef public int64_t _header_size
-    cdef public int64_t _credited
-    cdef public int64_t _missing
-    cdef public object _expected  # what a program asks for, however much
-    cdef public object _low_water
-    cdef public ChunkQueue _inbox
-    cdef public ChunkQueue _outbox
-    cdef SendCredit _sending
-    cdef ReceiveCredit _receiving
 
     def __init__(self, int64_t stream_id, session, *, bint is_local, int64_t header_size=0):
         cdef bint is_one_way = stream_id & 2 != 0
@@ -166,7 +135,10 @@ cdef class DataStream:
         if end_stream and self._sending_over:
             self.session.stream_finished(self)
         if self.wants_readable:
-            self._wake_reader()
+            if isinstance(self.handle, StreamHandle) and (<StreamHandle> self.handle).wake_sleeper():
+                self.wants_readable = False
+            else:
+                self._wake_reader()
 
     # What a subclass has to say.
 
@@ -214,8 +186,6 @@ cdef class StreamSignal:
     __match_args__ = ("stream",)
     __hash__ = None
 
-    cdef public object stream
-
     def __init__(self, stream):
         self.stream = stream
 
@@ -233,10 +203,6 @@ cdef class StreamBytes:
 
     __match_args__ = ("stream_id", "data", "end_stream")
     __hash__ = None
-
-    cdef public object stream_id
-    cdef public object data
-    cdef public object end_stream
 
     def __init__(self, stream_id, data, end_stream):
         self.stream_id = stream_id

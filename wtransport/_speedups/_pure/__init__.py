@@ -8,6 +8,7 @@ from .credit import ReceiveCredit, SendCredit
 from .data_stream import DataStream, StreamBytes, StreamSignal
 from .datagrams import DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
 from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
+from .stream_handle import StreamHandle
 from .udp_socket import UdpSocket
 from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
 
@@ -20,6 +21,7 @@ __all__ = [
     "ReceiveCredit",
     "SendCredit",
     "StreamBytes",
+    "StreamHandle",
     "StreamSignal",
     "UdpSocket",
     "decode_datagram",

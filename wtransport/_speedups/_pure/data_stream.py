@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .chunks import ChunkQueue
+from .stream_handle import StreamHandle
 
 __all__ = ["DataStream", "StreamBytes", "StreamSignal"]
 
@@ -200,7 +201,11 @@ class DataStream:
         if end_stream and self._sending_over:
             self.session.stream_finished(self)
         if self.wants_readable:
-            self._wake_reader()
+            handle = self.handle
+            if isinstance(handle, StreamHandle) and handle._wake_sleeper():
+                self.wants_readable = False  # the one who waits needs no event
+            else:
+                self._wake_reader()
 
     # What a subclass has to say.
 

@@ -1,0 +1,54 @@
+"""One WebTransport data stream, for the session that keeps it."""
+
+from libc.stdint cimport int64_t
+
+from .chunks cimport ChunkQueue
+from .credit cimport ReceiveCredit, SendCredit
+
+
+cdef class DataStream:
+    cdef public int64_t stream_id
+    cdef public object session
+    cdef public object handle
+    cdef public object reset_code
+    cdef public object stop_code
+    cdef public object send_error
+    cdef public object receive_error
+    cdef public int64_t bytes_sent
+    cdef public int64_t bytes_received
+    cdef public int64_t bytes_dropped
+    cdef public int64_t bytes_discarded
+    cdef public bint is_local
+    cdef public bint wants_readable
+    cdef public bint wants_writable
+    cdef public bint can_send
+    cdef public bint receiving_over
+    cdef public bint awaits_settling
+    cdef public bint _sending_over
+    cdef public bint _reset_sent
+    cdef public bint _reset_received
+    cdef public bint _has_pending_fin
+    cdef public bint _is_taken
+    cdef public int64_t _header_size
+    cdef public int64_t _credited
+    cdef public int64_t _missing
+    cdef public object _expected  # what a program asks for, however much
+    cdef public object _low_water
+    cdef public ChunkQueue _inbox
+    cdef public ChunkQueue _outbox
+    cdef SendCredit _sending
+    cdef ReceiveCredit _receiving
+
+    cdef bint _done_with(self) noexcept
+    cdef int _take(self) except -1
+    cdef int _give_credit(self, int64_t nbytes) except -1
+
+
+cdef class StreamSignal:
+    cdef public object stream
+
+
+cdef class StreamBytes:
+    cdef public object stream_id
+    cdef public object data
+    cdef public object end_stream
