@@ -12,6 +12,8 @@ import ssl
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
+from itertools import compress
+from operator import is_not
 from typing import Any, Self
 
 from . import constants as c
@@ -22,6 +24,8 @@ from .types import Headers, MiddlewareProtocol
 __all__ = ["ClientConfig", "ServerConfig"]
 
 _logger = logging.getLogger(__name__)
+
+_NO_DEFAULT = object()  # no value of a field is this one
 
 
 @dataclass(kw_only=True)
@@ -329,17 +333,18 @@ class ServerConfig(_CommonConfig):
 def _check_fields(config: _CommonConfig, kind: str) -> None:
     # A client for each connection has a configuration for each, in which most values are the default, and so are fine.
     made_by: Any = type(config)
-    values = vars(config)
-    for key, rule, default in _rules(made_by, kind):
-        if key not in values or values[key] is not default:
-            rule(key, getattr(config, key))
+    keys, rules, defaults = _rules(made_by, kind)
+    # One that only the class has is its default as well.
+    for key, rule in compress(rules, map(is_not, map(vars(config).get, keys), defaults)):
+        rule(key, getattr(config, key))
 
 
 @cache
-def _rules(made_by: Any, kind: str) -> list[tuple[str, Callable[[str, Any], None], Any]]:
-    """Return the name of each field, its rule, and the value that needs none."""
+def _rules(made_by: Any, kind: str) -> tuple[list[str], list[tuple[str, Callable[[str, Any], None]]], list[Any]]:
+    """Return the names of the fields, the same with the rule of each, and the values that need none."""
     defaults = _valid_defaults(made_by, kind)
-    return [(key, rule, defaults.get(key, MISSING)) for key, rule in RULES[kind].items()]
+    rules = RULES[kind]
+    return list(rules), list(rules.items()), [defaults.get(key, _NO_DEFAULT) for key in rules]
 
 
 @cache

@@ -366,3 +366,29 @@ async def test_auto_reconnect_gives_up_after_max_retries_and_at_once_on_a_refusa
         with pytest.raises(ConnectionError):
             await client.connect(url="https://does-not-exist.invalid/")
         assert (await client.diagnostics()).stats.connections_attempted == 4
+
+
+async def test_ends_are_told_to_whoever_asks_after_them(certificate: Any) -> None:
+    app = ServerApp(config=server_config(certificate))
+    taken: asyncio.Queue[WebTransportSession] = asyncio.Queue()
+    may_end = asyncio.Event()
+
+    @app.route(path="/brief")
+    async def brief(session: WebTransportSession) -> None:
+        taken.put_nowait(session)
+        await may_end.wait()
+
+    async with running(app) as url, WebTransportClient(config=client_config(certificate)) as client:
+        session = await client.connect(url=f"{url}/brief")
+        connection = session.connection
+        may_end.set()
+        while not connection.is_closed:
+            await asyncio.wait_for(connection.events.wait_for(event_type=EventType.CONNECTION_CLOSED), WAIT)
+        await asyncio.sleep(0)
+        told: asyncio.Queue[tuple[Any, Any]] = asyncio.Queue()
+        session.events.on(event_type=EventType.SESSION_CLOSED, handler=lambda event: told.put_nowait(event.source))
+        assert await asyncio.wait_for(told.get(), WAIT) is session
+        snapshot = await client.diagnostics()
+        assert snapshot.connection_states == {}
+        assert snapshot.traffic.sessions_closed == 1
+        assert (await asyncio.wait_for(taken.get(), WAIT)).is_closed

@@ -260,4 +260,4 @@ def check_user_headers(headers: Mapping[str, str], *, opens_session: bool = True
 
 def _is_encodable(value: str) -> bool:
     """Whether a string has no lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)

@@ -55,7 +55,12 @@ def encode_settings(settings: Mapping[int, int]) -> bytes:
     Raises:
         ValueError: an id or a value is not in 0..2**62-1.
     """
-    return b"".join(encode_varint(number) for pair in settings.items() for number in pair)
+    return _encode(tuple(settings.items()))
+
+
+@lru_cache(maxsize=64)
+def _encode(settings: tuple[tuple[int, int], ...]) -> bytes:
+    return b"".join(encode_varint(number) for pair in settings for number in pair)
 
 
 def decode_settings(payload: bytes, *, sender_is_client: bool) -> Mapping[int, int]:

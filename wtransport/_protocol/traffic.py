@@ -7,6 +7,7 @@ it ends. Only what is rare (a stream's end, bytes that were thrown away) is coun
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -73,9 +74,9 @@ class TrafficStats:
 
     def add(self, other: TrafficStats) -> None:
         """Count what another one counted."""
-        for name, value in zip(_NAMES, _values(other), strict=True):
-            if value:  # most are zero
-                setattr(self, name, getattr(self, name) + value)
+        values = _values(other)
+        for name, value in compress(zip(_NAMES, values, strict=True), values):  # most are zero
+            setattr(self, name, getattr(self, name) + value)
 
     def count_late_bytes(self, nbytes: int) -> None:
         """Count bytes of the peer that nobody will read, as their session is over or never came."""
@@ -157,7 +158,8 @@ class SessionTally:
 
 def traffic_of(engine: Engine) -> TrafficStats:
     """Return a connection's figures as of now, with those of the sessions that are open."""
-    total = TrafficStats(datagrams_unsent=engine.port.datagrams_dropped) + engine.traffic
+    total = TrafficStats(datagrams_unsent=engine.port.datagrams_dropped)
+    total.add(engine.traffic)
     for session in engine.sessions.values():
         if session.is_open:
             total.add(session.tally.stats(session))

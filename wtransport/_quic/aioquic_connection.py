@@ -53,9 +53,10 @@ from .violations import TransportViolation
 if not aioquic.__version__.startswith("1.7."):
     raise ImportError(f"wtransport knows the internals of aioquic 1.7 only, found {aioquic.__version__}")
 
-ACTIVE_CONNECTION_IDS = 4
-"""Connection ids that the peer may give us at a time (RFC 9000, 18.2). A migration takes one, which is replaced soon;
-each costs a frame and an entry at both ends of every connection, and aioquic would ask for 8."""
+ACTIVE_CONNECTION_IDS = 2
+"""Connection ids that the peer may give us at a time, the fewest there may be (RFC 9000, 18.2): the one in use, and one
+for a migration, which is replaced within a round trip. Each costs a frame and an entry at both ends of every
+connection, and aioquic would ask for 8."""
 
 AEAD_TAG_SIZE = 16
 PACKET_NUMBER_SIZE = 2

@@ -24,7 +24,6 @@ from aioquic.quic.packet import (
     push_quic_version_information,
 )
 
-from .._speedups import decode_varint, encode_varint
 from . import key_schedule, tls_context
 from .authorities import CryptoModule
 from .backend import IS_COMPILED
@@ -57,25 +56,17 @@ class PullBlock(blocks.PullBlock):
 
 def push_quic_transport_parameters(buf: Buffer, params: QuicTransportParameters) -> None:
     """Write transport parameters; aioquic does it with a buffer of 64 KiB for each of them."""
-    values = vars(params)
-    for parameter, (name, kind) in PARAMS.items():
-        value = values[name]
-        if value is None or value is False:
-            continue
-        if kind is int:
-            data = encode_varint(value)
-        elif kind is bytes:
-            data = value
-        else:
-            inner = Buffer(capacity=MAX_STRUCTURED_PARAMETER)
-            if kind is QuicPreferredAddress:
-                push_quic_preferred_address(inner, value)
-            elif kind is QuicVersionInformation:
-                push_quic_version_information(inner, value)
-            data = inner.data
-        buf.push_uint_var(parameter)
-        buf.push_uint_var(len(data))
-        buf.push_bytes(data)
+    buf.push_bytes(blocks.join_parameters(PARAMS, vars(params), _encoded))
+
+
+def _encoded(kind: type, value: Any) -> bytes:
+    """Return the value of a parameter that has parts, or none."""
+    inner = Buffer(capacity=MAX_STRUCTURED_PARAMETER)
+    if kind is QuicPreferredAddress:
+        push_quic_preferred_address(inner, value)
+    elif kind is QuicVersionInformation:
+        push_quic_version_information(inner, value)
+    return inner.data
 
 
 def pull_quic_transport_parameters(buf: Buffer) -> QuicTransportParameters:
@@ -84,35 +75,20 @@ def pull_quic_transport_parameters(buf: Buffer) -> QuicTransportParameters:
     Raises:
         ValueError: one is cut, or has a value of another length than its kind.
     """
-    pairs = blocks.split_parameters(buf.data_slice(buf.tell(), buf.capacity))
-    if pairs is None:
-        raise ValueError("Transport parameters are cut")
     parameters = QuicTransportParameters()
-    values = vars(parameters)
-    value: Any
-    for identifier, data in pairs:
-        name, kind = PARAMS.get(identifier, (None, None))
-        if name is None:
-            continue
-        if kind is int:
-            decoded = decode_varint(data, 0)
-            value, size = (None, -1) if decoded is None else decoded
-        elif kind is bytes:
-            value, size = data, len(data)
-        elif kind is bool:
-            value, size = True, 0
-        else:
-            inner = Buffer(data=data)
-            if kind is QuicPreferredAddress:
-                value = pull_quic_preferred_address(inner)
-            else:
-                value = pull_quic_version_information(inner, len(data))
-            size = inner.tell()
-        if size != len(data):
-            raise ValueError("Transport parameter length does not match")
-        values[name] = value
+    blocks.read_parameters(buf.data_slice(buf.tell(), buf.capacity), PARAMS, vars(parameters), _decoded)
     buf.seek(buf.capacity)
     return parameters
+
+
+def _decoded(kind: type, data: bytes) -> tuple[Any, int]:
+    """Return the value of a parameter that has parts, or none, and how many bytes it has."""
+    if kind is bool:
+        return True, 0
+    inner = Buffer(data=data)
+    if kind is QuicPreferredAddress:
+        return pull_quic_preferred_address(inner), inner.tell()
+    return pull_quic_version_information(inner, len(data)), inner.tell()
 
 
 def _install() -> None:

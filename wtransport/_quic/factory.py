@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.packet import QuicProtocolVersion
@@ -154,14 +155,24 @@ def _configuration(config: ClientConfig | ServerConfig, *, is_client: bool) -> Q
 
 
 def _limits(config: ClientConfig | ServerConfig, *, discovers_path_mtu: bool) -> TransportLimits:
-    window = max(config.flow_control_window_size, MIN_STREAM_WINDOW)
-    sessions = min(config.max_sessions, MAX_CONNECT_STREAMS)
+    return _limits_of(
+        config.flow_control_window_size,
+        config.max_sessions,
+        config.initial_max_streams_bidi,
+        config.initial_max_streams_uni,
+        config.max_udp_payload_size if discovers_path_mtu else BASE_UDP_PAYLOAD,
+    )
+
+
+@lru_cache(maxsize=64)
+def _limits_of(window: int, sessions: int, streams_bidi: int, streams_uni: int, udp_payload: int) -> TransportLimits:
+    window = max(window, MIN_STREAM_WINDOW)
     return TransportLimits(
         stream_window=window,
         connection_window=CONNECTION_WINDOW_FACTOR * window,
-        max_streams_bidi=(config.initial_max_streams_bidi or DEFAULT_MAX_STREAMS) + sessions,
-        max_streams_uni=(config.initial_max_streams_uni or DEFAULT_MAX_STREAMS) + HTTP3_UNI_STREAMS,
-        max_udp_payload_size=config.max_udp_payload_size if discovers_path_mtu else BASE_UDP_PAYLOAD,
+        max_streams_bidi=(streams_bidi or DEFAULT_MAX_STREAMS) + min(sessions, MAX_CONNECT_STREAMS),
+        max_streams_uni=(streams_uni or DEFAULT_MAX_STREAMS) + HTTP3_UNI_STREAMS,
+        max_udp_payload_size=udp_payload,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -10,17 +10,19 @@ from typing import Any
 from aioquic._buffer import Buffer
 from aioquic.tls import AlertDecodeError, SkipItem
 
-from .._speedups import decode_varint
+from .._speedups import decode_varint, encode_varint
 
 __all__ = [
     "PullBlock",
     "PushBlock",
     "PushExtension",
     "PushMessage",
+    "join_parameters",
     "pull_list",
     "pull_opaque",
     "push_list",
     "push_opaque",
+    "read_parameters",
     "split_parameters",
 ]
 
@@ -159,3 +161,69 @@ def split_parameters(data: bytes) -> list[tuple[int, bytes]] | None:
         position = length[1] + length[0]
         parameters.append((identifier[0], data[length[1] : position]))
     return parameters
+
+
+def join_parameters(
+    table: Mapping[int, tuple[str, type]], values: Mapping[str, Any], encode: Callable[[type, Any], bytes]
+) -> bytes:
+    """Return transport parameters as they are on the wire (RFC 9000, section 18).
+
+    Args:
+        table: name and kind of value of each, by its identifier, in the order to send them in.
+        values: their values by name; one that is None or False is left out.
+        encode: called with the kind and the value of each that is neither a number nor bytes.
+
+    Raises:
+        ValueError: a number is not in 0..2**62-1.
+    """
+    written: list[bytes] = []
+    for identifier, (name, kind) in table.items():
+        value = values[name]
+        if value is None or value is False:
+            continue
+        if kind is int:
+            data = encode_varint(value)
+        elif kind is bytes:
+            data = value
+        else:
+            data = encode(kind, value)
+        written += (encode_varint(identifier), encode_varint(len(data)), data)
+    return b"".join(written)
+
+
+def read_parameters(
+    data: bytes,
+    table: Mapping[int, tuple[str, type]],
+    values: dict[str, Any],
+    decode: Callable[[type, bytes], tuple[Any, int]],
+) -> None:
+    """Put the values of transport parameters under their names; those that the table has not are passed over.
+
+    Args:
+        data: the parameters, as they are on the wire.
+        table: as in `join_parameters`.
+        values: where they are put.
+        decode: called with the kind and the bytes of each that is neither a number nor bytes, returns the value and
+            how many bytes it has.
+
+    Raises:
+        ValueError: one is cut, or has a value of another length than its kind.
+    """
+    pairs = split_parameters(data)
+    if pairs is None:
+        raise ValueError("Transport parameters are cut")
+    for identifier, text in pairs:
+        name, kind = table.get(identifier, (None, None))
+        if name is None or kind is None:
+            continue
+        value: Any
+        if kind is int:
+            decoded = decode_varint(text, 0)
+            value, size = (None, -1) if decoded is None else decoded
+        elif kind is bytes:
+            value, size = text, len(text)
+        else:
+            value, size = decode(kind, text)
+        if size != len(text):
+            raise ValueError("Transport parameter length does not match")
+        values[name] = value

@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 from ..config import ClientConfig
 from ..connection import TrafficStats, WebTransportConnection
 from ..connection._closing import close_each
-from ..events import Event, EventEmitter
+from ..events import EventEmitter
 from ..exceptions import ClientError, ConfigurationError, ConnectionError, TimeoutError
 from ..session import WebTransportSession
 from ..types import URL, ConnectionState, EventType, Headers, URLParts
@@ -209,23 +209,22 @@ class WebTransportClient(EventEmitter):
             self._traffic.add(connection.traffic())
         else:
             self._connections[connection] = None
-            for event_type in (EventType.CONNECTION_CLOSED, EventType.CONNECTION_LOST, EventType.CONNECTION_FAILED):
-                connection.events.once(event_type=event_type, handler=self._on_connection_end)
+            connection.on_end = self._on_connection_end
         if session.is_closed:
             self._close_soon(connection)
         else:
-            session.events.once(event_type=EventType.SESSION_CLOSED, handler=self._on_session_end)
+            session._call_at_end(self._on_session_end)
 
-    def _on_connection_end(self, event: Event) -> None:
-        self._forget(cast("WebTransportConnection", event.source))
+    def _on_connection_end(self, connection: WebTransportConnection, _event_type: EventType, _error_code: int) -> None:
+        self._forget(connection)
 
     def _forget(self, connection: WebTransportConnection) -> None:
         if connection in self._connections:
             del self._connections[connection]
             self._traffic.add(connection.traffic())
 
-    def _on_session_end(self, event: Event) -> None:
-        self._close_soon(cast("WebTransportSession", event.source).connection)
+    def _on_session_end(self, session: WebTransportSession) -> None:
+        self._close_soon(session.connection)
 
     def _close_soon(self, connection: WebTransportConnection) -> None:
         if connection.is_closed or connection.is_closing or self._is_closed:

@@ -7,7 +7,7 @@ handles of sessions and streams, and waits for what the program wants to wait fo
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -69,7 +69,7 @@ class WebTransportConnection:
         self._protocol = protocol
         self._transport = transport
         self._is_client = is_client
-        self._connection_id: ConnectionId = str(uuid.uuid4())
+        self._connection_id: ConnectionId = _random_uuid()
         self._state = ConnectionState.IDLE
         self._events = HandleEvents()
         self._connected_at: float | None = None
@@ -81,6 +81,11 @@ class WebTransportConnection:
         self._idle_line = WaitLine()
         self.on_session_request: Callable[[WebTransportSession], None] | None = None
         """The server's hook: gets each requested session, which it must accept or reject at some time."""
+        self.on_established: Callable[[], None] | None = None
+        """Called when the connection is ready for sessions, before its events."""
+        self.on_end: Callable[[WebTransportConnection, EventType, int], None] | None = None
+        """The hook of the client or server that holds the connection: gets the connection, CONNECTION_CLOSED, LOST or
+        FAILED, and the error code, just before the event of this type."""
         self._engine = Engine(config=config, port=protocol.port, is_client=is_client)
         protocol.bind(engine=self._engine, deliver=self._deliver)
         if not is_client:
@@ -382,6 +387,8 @@ class WebTransportConnection:
         self._connected_at = get_timestamp()
         if self._state is not ConnectionState.CLOSING:
             self._state = ConnectionState.CONNECTED
+        if self.on_established is not None:
+            self.on_established()
         self._events.emit_once(event_type=EventType.CONNECTION_ESTABLISHED, data=self._payload(), source=self)
         self._ready_line.wake_all()
 
@@ -406,11 +413,19 @@ class WebTransportConnection:
         self._idle_line.wake_all()
         data = {**self._payload(), "error_code": event.error_code, "reason": event.reason}
         if has_failed:
-            self._events.emit_once(event_type=EventType.CONNECTION_FAILED, data=data, source=self)
+            self._tell_end(EventType.CONNECTION_FAILED, data)
             return
         if not was_closing and not (event.by_peer and event.is_application):
-            self._events.emit_once(event_type=EventType.CONNECTION_LOST, data=data, source=self)
-        self._events.emit_once(event_type=EventType.CONNECTION_CLOSED, data=data, source=self)
+            self._tell_end(EventType.CONNECTION_LOST, data)
+        self._tell_end(EventType.CONNECTION_CLOSED, data)
+
+    def _tell_end(self, event_type: EventType, data: dict[str, Any]) -> None:
+        if self.on_end is not None:
+            try:
+                self.on_end(self, event_type, data["error_code"])
+            except Exception:
+                _logger.exception("taking note of the end of %r failed", self)
+        self._events.emit_once(event_type=event_type, data=data, source=self)
 
     def _error_of(self, event: ConnectionClosed) -> exceptions.ConnectionError:
         cause = self._protocol.error
@@ -469,3 +484,12 @@ def _merged(config: ClientConfig, headers: Headers | None) -> Headers:
     for each in (config.headers, headers or {}):
         merged.update({name.lower(): value for name, value in each.items()})
     return merged
+
+
+def _random_uuid() -> ConnectionId:
+    """Return what ``str(uuid.uuid4())`` does (RFC 9562, 5.4), without an object of that class for each connection."""
+    bits = bytearray(os.urandom(16))
+    bits[6] = bits[6] & 0x0F | 0x40
+    bits[8] = bits[8] & 0x3F | 0x80
+    digits = bits.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

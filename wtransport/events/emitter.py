@@ -11,7 +11,6 @@ import builtins
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from time import time
 from typing import Any, Protocol, TypeVar
 
@@ -69,13 +68,15 @@ class EventEmitter:
     # Clients, servers and programs' own classes inherit from this one: two leading underscores keep names apart.
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        max_listeners = kwargs.pop("max_listeners", _DEFAULT_MAX_LISTENERS)
+        self.__max_listeners = _DEFAULT_MAX_LISTENERS
         if args or kwargs:
-            unexpected = ", ".join([*map(repr, args), *kwargs])
-            raise TypeError(f"{type(self).__name__} got unexpected arguments: {unexpected}")
-        self.set_max_listeners(max_listeners=max_listeners)
-        self.__table = ListenerTable()
-        self.__delivery = Delivery(self.__table)
+            max_listeners = kwargs.pop("max_listeners", _DEFAULT_MAX_LISTENERS)
+            if args or kwargs:
+                unexpected = ", ".join([*map(repr, args), *kwargs])
+                raise TypeError(f"{type(self).__name__} got unexpected arguments: {unexpected}")
+            self.set_max_listeners(max_listeners=max_listeners)
+        self.__table = table = ListenerTable()
+        self.__delivery = Delivery(table)
         # Both are made when needed: every stream has an emitter, most never emit, and an empty deque has 600 bytes.
         self.__history: deque[Event | KeptEvent] | None = None
         self.__queue: deque[Event] | None = None
@@ -91,7 +92,7 @@ class EventEmitter:
         Raises:
             TypeError: `handler` is not callable, or `event_type` is not a string.
         """
-        self.__register(_checked(event_type), handler, is_once=False)
+        self.__register(event_type if type(event_type) is EventType else _checked(event_type), handler, is_once=False)
 
     def once(self, *, event_type: EventType | str, handler: EventHandler) -> None:
         """Call `handler` for the next event of this type only.
@@ -210,6 +211,7 @@ class EventEmitter:
         route = self.__table.routes.get(kept.type)
         if route is None:
             route = self.__table.route(kept.type)
+        kept.is_heard = bool(route)
         if (not route and kept.type in _ONLY_IF_HEARD) or self.__is_closed:
             return
         if self.__history is None:
@@ -377,24 +379,28 @@ class EventEmitter:
                 continue
             if isinstance(event.data, dict) and event.data.get(key) is handle:
                 data = {name: None if name in _HANDLE_KEYS else value for name, value in event.data.items()}
-                history[index] = replace(event, data=data, source=None)
+                released = Event._of(event_type, event.timestamp, data, None)
+                released.event_id = event.event_id
+                history[index] = released
                 return
 
     def __register(self, key: str | None, handler: EventHandler, *, is_once: bool) -> None:
         if not callable(handler):
             raise TypeError(f"handler must be callable, not {handler!r}")
-        count = 1
-        for each in self.__table.registered(key):
-            if each.is_waiter:
-                continue
-            if each.is_once == is_once and each.handler == handler:
-                _logger.warning("handler %r is already registered for %s", handler, _shown(key))
-                return
-            count += 1
-        self.__table.add(key, handler, is_once=is_once)
-        if 0 < self.__max_listeners < count:
-            most = self.__max_listeners
-            _logger.warning("%d handlers for %s, more than max_listeners (%d)", count, _shown(key), most)
+        table = self.__table
+        if table.has(key):
+            count = 1
+            for each in table.registered(key):
+                if each.is_waiter:
+                    continue
+                if each.is_once == is_once and each.handler == handler:
+                    _logger.warning("handler %r is already registered for %s", handler, _shown(key))
+                    return
+                count += 1
+            if 0 < self.__max_listeners < count:
+                most = self.__max_listeners
+                _logger.warning("%d handlers for %s, more than max_listeners (%d)", count, _shown(key), most)
+        table.add(key, handler, is_once=is_once)
         self._listener_added(key)
 
     def __unregister(self, key: str | None, handler: EventHandler | None) -> None:

@@ -24,7 +24,7 @@ class Listener:
 
     __slots__ = ("handler", "is_active", "is_once", "is_waiter", "order")
 
-    def __init__(self, handler: EventHandler, *, order: int, is_once: bool, is_waiter: bool) -> None:
+    def __init__(self, handler: EventHandler, order: int, is_once: bool, is_waiter: bool) -> None:
         self.handler = handler
         self.order = order
         self.is_once = is_once
@@ -52,12 +52,17 @@ class ListenerTable:
         if found is None:
             own = self._by_type.get(event_type)
             listeners = [*(own or ()), *self._by_type.get(EVERY_EVENT, ())]
-            listeners.sort(key=lambda each: each.order)
+            if len(listeners) > 1:
+                listeners.sort(key=lambda each: each.order)
             found = tuple(listeners)
             # Remembered only for types of a bounded number: a program may make up new names without end.
             if own or isinstance(event_type, EventType):
                 self.routes[event_type] = found
         return found
+
+    def has(self, event_type: str | None) -> bool:
+        """Tell whether anybody listens for one type, or with `EVERY_EVENT` for every event."""
+        return event_type in self._by_type
 
     def registered(self, event_type: str | None) -> list[Listener]:
         """Return a copy of the listeners of one type, or with `EVERY_EVENT` those of every event."""
@@ -73,9 +78,14 @@ class ListenerTable:
         """Register a handler and return its registration."""
         order = _WAITERS_FIRST if is_waiter else self._next_order
         self._next_order += 1
-        listener = Listener(handler, order=order, is_once=is_once, is_waiter=is_waiter)
-        self._by_type.setdefault(event_type, []).append(listener)
-        self._forget_routes(event_type)
+        listener = Listener(handler, order, is_once, is_waiter)
+        listeners = self._by_type.get(event_type)
+        if listeners is None:
+            self._by_type[event_type] = [listener]
+        else:
+            listeners.append(listener)
+        if self.routes:
+            self._forget_routes(event_type)
         return listener
 
     def remove(self, event_type: str | None, listener: Listener) -> None:

@@ -15,7 +15,7 @@ from .._adapter import listen as open_listener
 from ..config import ServerConfig
 from ..connection import TrafficStats, WebTransportConnection
 from ..constants import ErrorCodes
-from ..events import Event, EventEmitter
+from ..events import EventEmitter
 from ..exceptions import ServerError
 from ..manager import ConnectionManager, SessionManager
 from ..session import WebTransportSession
@@ -275,32 +275,24 @@ class WebTransportServer(EventEmitter):
             config=self._config, protocol=protocol, transport=transport, is_client=False
         )
         connection.on_session_request = self._on_session_request
-        connection.events.on(event_type=EventType.CONNECTION_ESTABLISHED, handler=self._on_established)
-        connection.events.on(event_type=EventType.CONNECTION_CLOSED, handler=self._on_closed)
-        for event_type in (EventType.CONNECTION_LOST, EventType.CONNECTION_FAILED):
-            connection.events.on(event_type=event_type, handler=self._on_lost)
+        connection.on_established = self._on_established
+        connection.on_end = self._on_end
         self._connection_manager.register(resource=connection)
 
-    def _on_established(self, _event: Event) -> None:
+    def _on_established(self) -> None:
         self._stats.connections_accepted += 1
 
-    def _on_closed(self, event: Event) -> None:
-        connection: WebTransportConnection = event.data["connection"]
-        self._traffic.add(connection.traffic())
-        self._stats.connections_closed += connection.was_established
-        if event.data["error_code"] in PROTOCOL_ERRORS:
-            self._stats.protocol_errors += 1
-
-    def _on_lost(self, event: Event) -> None:
-        connection: WebTransportConnection = event.data["connection"]
-        if not connection.was_left or not connection.was_established:
+    def _on_end(self, connection: WebTransportConnection, event_type: EventType, error_code: int) -> None:
+        if event_type is EventType.CONNECTION_CLOSED:
+            self._traffic.add(connection.traffic())
+            self._stats.connections_closed += connection.was_established
+            if error_code in PROTOCOL_ERRORS:
+                self._stats.protocol_errors += 1
+        elif not connection.was_left or not connection.was_established:
             self._stats.connection_errors += 1
 
     def _on_session_request(self, session: WebTransportSession) -> None:
-        session.events.once(
-            event_type=EventType.SESSION_CLOSED,
-            handler=partial(self._on_session_closed, time.monotonic(), session.connection.remote_address),
-        )
+        session._call_at_end(partial(self._on_session_closed, time.monotonic(), session.connection.remote_address))
         if session.is_closed:
             return  # a handler of the connection's event has decided
         if self._is_closing:
@@ -314,8 +306,7 @@ class WebTransportServer(EventEmitter):
         self.emit_nowait(event_type=EventType.SESSION_REQUEST, data=session._request_payload(), source=session)
         self._session_sink(session)
 
-    def _on_session_closed(self, began: float, address: Address | None, event: Event) -> None:
-        session: WebTransportSession = event.data["session"]
+    def _on_session_closed(self, began: float, address: Address | None, session: WebTransportSession) -> None:
         self._release(event_type=EventType.SESSION_REQUEST, key="session", handle=session)
         if self._config.access_log:
             access_logger.info(

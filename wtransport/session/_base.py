@@ -17,7 +17,7 @@ from ..stream._base import _BaseStream
 from ..stream._events import HandleEvents
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
 from ..types import EventType, Headers, SessionId, SessionState, StreamId
-from ..utils import generate_session_id, get_timestamp
+from ..utils import generate_session_id, get_logger, get_timestamp
 from ._incoming import IncomingDatagrams, IncomingStreams
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..connection import WebTransportConnection
 
 __all__ = ["_BaseSession"]
+
+_logger = get_logger(name=__name__)
 
 S = TypeVar("S", WebTransportStream, WebTransportReceiveStream)
 
@@ -62,6 +64,7 @@ class _BaseSession:
         "__weakref__",
         "_accepts_on_use",
         "_arrivals",
+        "_at_end",
         "_closed_at",
         "_closers",
         "_config",
@@ -136,6 +139,7 @@ class _BaseSession:
         self._created_at = get_timestamp()
         self._ready_at: float | None = None
         self._closed_at: float | None = None
+        self._at_end: Callable[[Any], None] | None = None
         self._accepts_on_use = False  # set by a server that accepts after the handler's first step
         self._decision: asyncio.Future[bool] | None = None
         self._rejection: tuple[int | None, str] | None = None
@@ -182,11 +186,24 @@ class _BaseSession:
         if code is None:
             code = 0 if core.end_error is None else core.end_error.error_code
         reason = core.close_reason or ""
+        at_end, self._at_end = self._at_end, None
+        if at_end is not None:
+            try:
+                at_end(self)
+            except Exception:
+                _logger.exception("taking note of the end of session %s failed", self._session_id)
         self._events.emit_once(
             event_type=EventType.SESSION_CLOSED,
             data={**self._payload(), "code": code, "reason": reason, "error_code": code},
             source=self,
         )
+
+    def _call_at_end(self, hook: Callable[[Any], None]) -> None:
+        """Call the client or server that holds the session with it once, just before SESSION_CLOSED is emitted."""
+        if self._events.has_happened(EventType.SESSION_CLOSED):
+            asyncio.get_running_loop().call_soon(hook, self)
+        else:
+            self._at_end = hook
 
     def _let_go(self) -> None:
         """Wake whoever waits, and let only the program hold this handle from here on."""

@@ -34,12 +34,15 @@ class HandleEvents(EventEmitter):
     def emit_once(self, *, event_type: EventType, data: dict[str, Any], source: Any) -> None:
         """Emit an event that cannot happen again, and remember it."""
         self._past[event_type] = kept = KeptEvent(event_type, time(), data, source)
-        kept.is_heard = self.has_listeners(event_type=event_type)
         self._emit_kept(kept)
 
     def emit_own(self, *, event_type: EventType, data: dict[str, Any], source: Any) -> None:
         """Emit an event about the handle that has this emitter, without keeping that alive."""
         self._emit_kept(KeptEvent(event_type, time(), data, source))
+
+    def has_happened(self, event_type: EventType) -> bool:
+        """Tell whether an event that cannot happen again has been emitted."""
+        return event_type in self._past
 
     def remember(self, event: Event) -> None:
         """Take note of an event that happened before this emitter was made, and that nobody heard."""
@@ -63,7 +66,7 @@ class HandleEvents(EventEmitter):
         return await super().wait_for(event_type=event_type, timeout=timeout, condition=condition)
 
     def _listener_added(self, event_type: EventType | str | None) -> None:
-        if any(
+        if self._past and any(
             not past.is_heard and (event_type is None or event_type == past_type)
             for past_type, past in self._past.items()
         ):

@@ -15,7 +15,9 @@ from aioquic.tls import CipherSuite
 from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
-from wtransport._quic import aioquic_tuning, key_schedule, tls_context
+from wtransport._quic import aioquic_tuning, key_schedule, tls_blocks, tls_context
+from wtransport._quic.aioquic_tuning import blocks
+from wtransport._quic.backend import IS_COMPILED
 from wtransport._speedups import encode_varint
 
 SUITES = list(CipherSuite)[:3]
@@ -294,6 +296,26 @@ def test_reading_any_value_of_a_transport_parameter(identifier, value):
     text = encode_varint(identifier) + encode_varint(len(value)) + value
     ours = _outcome(aioquic_tuning.pull_quic_transport_parameters, text)
     assert ours == _outcome(packet.pull_quic_transport_parameters, text)
+
+
+@pytest.mark.skipif(not IS_COMPILED, reason="there is one side only")
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_both_sides_agree_on_transport_parameters(parameters):
+    texts = []
+    for side in (tls_blocks, blocks):
+        text = side.join_parameters(packet.PARAMS, vars(parameters), aioquic_tuning._encoded)
+        texts.append(text)
+        for data in (text, b"\x40\x7b\x00" + text, *(text[:end] for end in range(len(text)))):
+            outcomes = []
+            for reader in (tls_blocks, blocks):
+                values = {}
+                try:
+                    reader.read_parameters(data, packet.PARAMS, values, aioquic_tuning._decoded)
+                except ValueError as exc:
+                    values["error"] = str(exc)
+                outcomes.append(values)
+            assert outcomes[0] == outcomes[1]
+    assert texts[0] == texts[1]
 
 
 # Public keys and certificates.

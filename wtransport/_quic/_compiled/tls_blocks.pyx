@@ -1,15 +1,15 @@
 # cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
 """Blocks and lists of TLS messages (RFC 8446, section 3.4), written into and read from aioquic's buffers.
 
-The twins are in `_quic/aioquic_tuning.py`.
+The twins are in `_quic/tls_blocks.py`.
 """
 
 from __future__ import annotations
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
-from ..._speedups._compiled.wire cimport read_varint
+from ..._speedups._compiled.wire cimport read_varint, varint_length, write_varint
 
 from aioquic.tls import AlertDecodeError, SkipItem
 
@@ -169,3 +169,65 @@ def split_parameters(bytes data not None):
         parameters.append((identifier, data[position : position + length]))
         position += length
     return parameters
+
+
+cdef int64_t _varint_of(value) except -1:
+    # An integer that does not even fit 64 bits is out of range like the others.
+    if not isinstance(value, int):
+        raise TypeError(f"value must be int, not {type(value).__name__}")
+    if not 0 <= value < 1 << 62:
+        raise ValueError("value must be in 0..2**62-1")
+    return value
+
+
+def join_parameters(table not None, dict values not None, encode):
+    """Return transport parameters as they are on the wire."""
+    cdef unsigned char[24] head
+    cdef int size
+    cdef int64_t number
+    cdef list written = []
+    for identifier, (name, kind) in table.items():
+        value = values[name]
+        if value is None or value is False:
+            continue
+        size = write_varint(head, _varint_of(identifier))
+        if kind is int:
+            number = _varint_of(value)
+            head[size] = varint_length(number)
+            size += 1 + write_varint(head + size + 1, number)
+            written.append(PyBytes_FromStringAndSize(<char*> head, size))
+            continue
+        data = value if kind is bytes else encode(kind, value)
+        size += write_varint(head + size, len(data))
+        written.append(PyBytes_FromStringAndSize(<char*> head, size))
+        written.append(data)
+    return b"".join(written)
+
+
+def read_parameters(bytes data not None, table not None, dict values not None, decode):
+    """Put the values of transport parameters under their names; those that the table has not are passed over."""
+    cdef list pairs = split_parameters(data)
+    cdef bytes text
+    cdef Py_ssize_t length, size
+    cdef int64_t number = 0
+    if pairs is None:
+        raise ValueError("Transport parameters are cut")
+    for identifier, item in pairs:
+        known = table.get(identifier)
+        if known is None:
+            continue
+        name, kind = known
+        text = item
+        length = PyBytes_GET_SIZE(text)
+        if kind is int:
+            size = read_varint(<const unsigned char*> PyBytes_AS_STRING(text), length, &number)
+            if not size:
+                size = -1
+            value = number
+        elif kind is bytes:
+            value, size = text, length
+        else:
+            value, size = decode(kind, text)
+        if size != length:
+            raise ValueError("Transport parameter length does not match")
+        values[name] = value
