@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_config_validation": {"constants", "types", "exceptions"},
     "config": {"constants", "types", "exceptions", "version", "_config_validation"},
     "utils": BASE - {"events"},
-    "events": BASE,
+    "events": BASE | {"_speedups"},
     "serializer": BASE,
     "_speedups": set(),
     "_quic": {"constants", "types", "exceptions", "config", "_config_validation", "utils", "_speedups"},

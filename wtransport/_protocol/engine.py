@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._quic import port as quic
-from .._speedups import sort_datagrams
+from .._speedups import PortEvents, sort_datagrams
 from ..config import ClientConfig, ServerConfig
 from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
@@ -41,39 +41,41 @@ from .violations import ConnectionViolation, ProtocolViolation, SessionViolation
 __all__ = ["Engine"]
 
 
-class Engine:
+class Engine(PortEvents):
     """One end of a connection; see the module's docstring."""
 
     def __init__(self, *, config: ClientConfig | ServerConfig, port: quic.QuicPort, is_client: bool) -> None:
         """Begin on a port whose handshake has not finished."""
-        self._now = 0.0
-        self.port = port
-        self._receive_datagrams = port.receive_datagrams
-        self._next_event = port.next_event
-        self.is_client = is_client
-        self.is_strict = config.strict
-        self.max_datagram_size_configured = config.max_datagram_size
-        self.profile: Profile | None = None
-        self.has_settings = False
-        self.sessions: dict[int, SessionCore] = {}
-        self.streams: dict[int, StreamCore] = {}
-        self.decoder = FieldDecoder()
-        self.places: StreamPlaces = StreamPlaces(port)
-        self.traffic = TrafficStats()
-        self.idle_actions = IdleActions(lambda: self._now)
-        self.is_closed = False
-        self.events: deque[events.EngineEvent] = deque()
-        self.emit: Callable[[events.EngineEvent], None] = self.events.append
-        self.has_work: Callable[[], bool] = port.has_events
-        self.datagrams_to_send: Callable[[float], list[tuple[bytes, quic.NetworkAddress]]] = port.datagrams_to_send
-        self._config = config
         self._early = EarlyArrivals(
             max_per_session=config.max_pending_events_per_session,
             max_total=config.max_total_pending_events,
             ttl=config.pending_event_ttl,
         )
         self._router: StreamRouter = StreamRouter(self, self._early)
-        self._readers = self._router.readers
+        super().__init__(
+            port.receive_datagrams,
+            port.next_event,
+            self._router.readers,
+            (ProtocolViolation, quic.StreamBytes, quic.DatagramsArrived),
+        )
+        self.sessions: dict[int, SessionCore]
+        self.events: deque[events.EngineEvent]
+        self.port = port
+        self.is_client = is_client
+        self.is_strict = config.strict
+        self.max_datagram_size_configured = config.max_datagram_size
+        self.profile: Profile | None = None
+        self.has_settings = False
+        self.streams: dict[int, StreamCore] = {}
+        self.decoder = FieldDecoder()
+        self.places: StreamPlaces = StreamPlaces(port)
+        self.traffic = TrafficStats()
+        self.idle_actions = IdleActions(lambda: self.now)
+        self.is_closed = False
+        self.emit: Callable[[events.EngineEvent], None] = self.events.append
+        self.has_work: Callable[[], bool] = port.has_events
+        self.datagrams_to_send: Callable[[float], list[tuple[bytes, quic.NetworkAddress]]] = port.datagrams_to_send
+        self._config = config
         self.stream_registered = self._router.stream_registered
         self.stream_forgotten = self._router.stream_forgotten
         encoder = FieldEncoder()
@@ -83,7 +85,6 @@ class Engine:
         self._remote_settings: Mapping[int, int] = {}
         self._control_id: int | None = None
         self._ending = ConnectionEnding(port)
-        self._has_failed = False
 
     # The driver's side.
 
@@ -91,14 +92,9 @@ class Engine:
         """Take one UDP payload."""
         self.receive_datagrams(((data, addr),), now)
 
-    def receive_datagrams(self, datagrams: Sequence[tuple[bytes, quic.NetworkAddress]], now: float) -> None:
-        """Take UDP payloads with their senders' addresses, in the order in which they came."""
-        self._now = now
-        self._receive_datagrams(datagrams, now)
-
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""
-        self._now = now
+        self.now = now
         self.port.handle_timeout(now)
         if self._router.has_deadlines:
             self._router.expire(now)
@@ -133,24 +129,21 @@ class Engine:
                 return None
         return self.events.popleft()
 
-    def step(self) -> bool:
-        """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""
-        event = self._next_event()
-        if event is None:
-            return False
+    def _on_event(self, event: quic.QuicEvent) -> None:
+        """Take an event of the port that is not stream bytes for a reader, or datagrams that are waited for."""
         handler = _HANDLERS.get(event.__class__)
-        if handler is None or (self._has_failed and event.__class__ is not quic.Terminated):
-            return True
+        if handler is None or (self.has_failed and event.__class__ is not quic.Terminated):
+            return
         try:
-            if isinstance(event, quic.StreamBytes) and (reader := self._readers.get(event.stream_id)) is not None:
-                reader.on_data(event.data, event.end_stream)  # with no call between, as most events are such
-            else:
-                handler(self, event)
-        except ConnectionViolation as violation:
+            handler(self, event)
+        except ProtocolViolation as violation:
+            self._on_violation(event, violation)
+
+    def _on_violation(self, event: quic.QuicEvent, violation: ProtocolViolation) -> None:
+        if isinstance(violation, ConnectionViolation):
             self._fail_connection(violation)
-        except (StreamViolation, SessionViolation) as violation:
+        else:
             self._fail_stream(getattr(event, "stream_id", -1), violation)
-        return True
 
     # State.
 
@@ -278,7 +271,7 @@ class Engine:
             return
         if (reader := self._new_reader(event.stream_id)) is not None:
             reader.on_data(event.data, event.end_stream)
-            self._router.await_beginning(event.stream_id, self._now)
+            self._router.await_beginning(event.stream_id, self.now)
         else:
             self.port.consume(event.stream_id, len(event.data))
 
@@ -290,7 +283,7 @@ class Engine:
 
     def _on_stream_reset(self, event: quic.StreamReset) -> None:
         reader = self._router.readers.get(event.stream_id) or self._new_reader(event.stream_id)
-        if reader is not None and not self._router.postpones(event, reader, self._now):
+        if reader is not None and not self._router.postpones(event, reader, self.now):
             reader.on_reset(event.error_code, event.final_size)
 
     def _on_datagrams(self, event: quic.DatagramsArrived) -> None:
@@ -298,11 +291,11 @@ class Engine:
             if quarter < 0:
                 raise ConnectionViolation(ErrorCodes.H3_DATAGRAM_ERROR, "datagram without a valid quarter stream id")
             session = self.sessions.get(quarter << 2)
-            if session is not None and (session.state is SessionState.CONNECTED or session.is_open):
+            if session is not None and session.datagrams.is_open:
                 session.on_datagrams(datagrams)
                 continue
             for data in datagrams:
-                self._router.early_datagram(quarter << 2, data, self._now)
+                self._router.early_datagram(quarter << 2, data, self.now)
 
     def _on_datagrams_drained(self, event: quic.DatagramsDrained) -> None:
         for session in list(self.sessions.values()):
@@ -346,7 +339,7 @@ class Engine:
         return False
 
     def _fail_connection(self, violation: ConnectionViolation) -> None:
-        self._has_failed = True
+        self.has_failed = True
         self.port.close(violation.error_code, violation.reason)
 
     def _fail_stream(self, stream_id: int, violation: ProtocolViolation) -> None:
@@ -374,7 +367,7 @@ class Engine:
 
     def await_end(self, stream_id: int, wire_code: int) -> None:
         """Give a CONNECT stream whose other direction the peer stopped a while to tell how the session ended."""
-        self._router.await_end(stream_id, wire_code, self._now)
+        self._router.await_end(stream_id, wire_code, self.now)
 
     def discard_stream(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""
@@ -387,7 +380,7 @@ class Engine:
 
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int) -> StreamReader:
         """Return who reads a data stream whose header was read."""
-        return self._router.route_data_stream(stream_id, session_id, header_size, self._now)
+        return self._router.route_data_stream(stream_id, session_id, header_size, self.now)
 
     def has_early_datagrams(self, session_id: int) -> bool:
         """Tell whether a datagram came for a request that is no session yet."""

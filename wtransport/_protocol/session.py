@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._speedups import DatagramQueue, encode_stream_header, encode_varint, varint_size
+from .._speedups import DatagramInbox, encode_stream_header, encode_varint, varint_size
 from ..constants import (
     H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
     H3_STREAM_TYPE_WEBTRANSPORT,
@@ -43,11 +43,9 @@ class SessionCore:
     __slots__ = (
         "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_host", "_quarter_id",
         "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
-        "close_code", "close_reason", "credit", "datagram_bytes_received", "datagram_sender", "datagrams",
-        "datagrams_received", "emit", "end_error", "ended_by_peer", "flow", "handle", "headers",
-        "idle_actions", "is_client", "is_over", "path", "port", "protocol", "response_headers", "response_status",
-        "state", "stream_id",
-        "streams", "tally", "tells_ends",
+        "close_code", "close_reason", "credit", "datagram_sender", "datagrams", "emit", "end_error", "ended_by_peer",
+        "flow", "handle", "headers", "idle_actions", "is_client", "is_over", "path", "port", "protocol",
+        "response_headers", "response_status", "state", "stream_id", "streams", "tally", "tells_ends",
     )
     # fmt: on
 
@@ -84,9 +82,7 @@ class SessionCore:
         self.credit = SessionCredit(self, host, self.flow)
         self.tally = SessionTally(host.traffic)
         self.streams: dict[int, StreamCore] = {}
-        self.datagrams = DatagramQueue(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
-        self.datagrams_received = 0
-        self.datagram_bytes_received = 0
+        self.datagrams = DatagramInbox(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
         self.close_code: int | None = None
         self.close_reason: str | None = None
         self.ended_by_peer = False
@@ -167,6 +163,7 @@ class SessionCore:
 
     def _enter_open(self) -> None:
         self.state = SessionState.CONNECTED
+        self.datagrams.is_open = True
         safe_size = min(self.max_datagram_size - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
         self.datagram_sender.limit = max(safe_size, -1)
         early, self._early_capsules = self._early_capsules, None
@@ -233,6 +230,7 @@ class SessionCore:
         was_open = self.is_open
         self.state = SessionState.CLOSED
         self.is_over = True
+        self.datagrams.is_open = False
         self.datagram_sender.limit = -1
         self.close_code = code
         self.close_reason = reason
@@ -468,15 +466,19 @@ class SessionCore:
         """Return the bytes of those."""
         return self.datagram_sender.bytes_sent
 
+    @property
+    def datagrams_received(self) -> int:
+        """Return how many datagrams of the peer arrived."""
+        return self.datagrams.received
+
+    @property
+    def datagram_bytes_received(self) -> int:
+        """Return the bytes of those."""
+        return self.datagrams.bytes_received
+
     def on_datagrams(self, datagrams: list[bytes]) -> None:
         """Take datagrams of the peer; the oldest unread ones give way when too many pile up."""
-        count = len(datagrams)
-        self.datagrams_received += count
-        self.datagram_bytes_received += len(datagrams[0]) if count == 1 else sum(map(len, datagrams))
-        queue = self.datagrams
-        was_empty = not queue
-        queue.extend(datagrams)
-        if was_empty:
+        if self.datagrams.arrive(datagrams):
             event = self._datagrams_event
             if event is None:
                 event = self._datagrams_event = events.DatagramsReceived(self)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
-from collections import deque
 from collections.abc import Callable
-from time import time
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ..exceptions import WebTransportError
@@ -25,24 +24,10 @@ __all__ = ["EventEmitter"]
 
 _T_co = TypeVar("_T_co", covariant=True)
 
-_new = object.__new__
-
 _logger = logging.getLogger(__name__)
 
-_HISTORY_SIZE = 1000  # events; the 0.9 API fixes it
 _MAX_QUEUED_EVENTS = 10_000  # events kept by a paused emitter: a pause that is forgotten must not eat the memory
 _DEFAULT_MAX_LISTENERS = 100  # per event type; more are likely to be a leak
-
-# One of these comes with every datagram or stream, so they exist only while somebody listens for them.
-_ONLY_IF_HEARD = frozenset(
-    {
-        EventType.DATAGRAM_RECEIVED,
-        EventType.STREAM_CLOSED,
-        EventType.STREAM_DATA_RECEIVED,
-        EventType.STREAM_ERROR,
-        EventType.STREAM_OPENED,
-    }
-)
 
 _HANDLE_KEYS = frozenset({"connection", "session", "stream"})  # of the data of the library's events
 
@@ -53,6 +38,9 @@ class _Inbox(Protocol[_T_co]):
     @property
     def take_for_handlers(self) -> Callable[[], _T_co | None]:
         """Hand out the oldest, or None; may be another function after each call."""
+
+    def leave_to_reader(self) -> None:
+        """Take note that nobody listens (any more) while there may be things."""
 
 
 class EventEmitter:
@@ -77,12 +65,6 @@ class EventEmitter:
             self.set_max_listeners(max_listeners=max_listeners)
         self.__table = table = ListenerTable()
         self.__delivery = Delivery(table)
-        # Both are made when needed: every stream has an emitter, most never emit, and an empty deque has 600 bytes.
-        self.__history: deque[Event | KeptEvent] | None = None
-        self.__queue: deque[Event] | None = None
-        self.__lost = 0  # events that a full queue dropped in this pause
-        self.__is_paused = False
-        self.__is_closed = False
         self.__drain_task: asyncio.Task[None] | None = None
         self.__waiting: set[asyncio.Future[Event]] = set()
 
@@ -155,79 +137,32 @@ class EventEmitter:
         Raises:
             RuntimeError: a coroutine handler needs a running event loop.
         """
-        history = self.__history
-        if history is not None and self.__queue is None and type(event_type) is EventType and not self.__is_closed:
-            # As nearly always: what `__admit` comes to for an event that somebody hears, without its calls.
-            route = self.__table.routes.get(event_type)
-            if route:
-                event = _new(Event)  # `Event._of` without a call
-                event.type = event_type
-                event.timestamp = time()
-                event.data = data
-                event.source = source
-                history.append(event)
-                self.__delivery.deliver(event, route)
-                return
-        admitted = self.__admit(event_type, data, source)
-        if admitted is not None:
-            self.__delivery.deliver(admitted)
+        delivery = self.__delivery
+        if not delivery.emit(event_type, data, source):
+            admitted = delivery.admit(event_type, data, source)
+            if admitted is not None:
+                delivery.deliver(admitted)
 
-    def _emit_each(
+    def _emitting_each(
         self, *, event_type: EventType, inbox: _Inbox[_T_co], key: str, shared: dict[str, Any], source: Any
-    ) -> bool:
-        """Emit an event for each thing in an inbox, as `emit_nowait` does, while anybody listens.
+    ) -> Callable[[], None]:
+        """Return what emits an event for each thing in an inbox, as `emit_nowait` does, while anybody listens.
 
-        The data of each are `shared`, and the thing under `key`.
-
-        Returns:
-            True when there was nothing more to take; False when nobody listens any more.
+        The data of each are `shared`, and the thing under `key`. What it raises is logged. Between it and the handlers
+        there is no other call.
         """
-        table, deliver = self.__table, self.__delivery.deliver
-        routes = table.routes
-        while True:
-            # Looked up each time: a handler can have been the last one.
-            route = routes.get(event_type)
-            if not route and not (route := table.route(event_type)):
-                return False
-            item = inbox.take_for_handlers()
-            if item is None:
-                return True
-            if self.__is_closed:
-                continue
-            event = _new(Event)  # `Event._of` without a call
-            event.type = event_type
-            event.timestamp = time()
-            event.data = {**shared, key: item}
-            event.source = source
-            history = self.__history
-            if history is None:
-                history = self.__history = deque(maxlen=_HISTORY_SIZE)
-            history.append(event)
-            if self.__queue is None or not self.__postpones(event):
-                deliver(event, route)
+        return partial(self.__delivery.emit_each, event_type, inbox, key, shared, source)
 
     def _emit_kept(self, kept: KeptEvent) -> None:
         """Emit an event about the handle that this emitter belongs to, as `emit_nowait` does."""
-        route = self.__table.routes.get(kept.type)
-        if route is None:
-            route = self.__table.route(kept.type)
-        kept.is_heard = bool(route)
-        if (not route and kept.type in _ONLY_IF_HEARD) or self.__is_closed:
-            return
-        if self.__history is None:
-            self.__history = deque(maxlen=_HISTORY_SIZE)
-        self.__history.append(kept)
-        if route or self.__queue is not None:
-            event = kept.event()
-            if self.__queue is None or not self.__postpones(event):
-                self.__delivery.deliver(event, route)
+        self.__delivery.emit_kept(kept)
 
     async def emit(self, *, event_type: EventType | str, data: EventData | None = None, source: Any = None) -> None:
         """Call the handlers of an event and return when all of them are done.
 
         On a paused emitter the event is queued and this returns at once. Cancelling it cancels the handler that runs.
         """
-        event = self.__admit(event_type, data, source)
+        event = self.__delivery.admit(event_type, data, source)
         if event is not None:
             await self.__delivery.run(event)
 
@@ -250,7 +185,7 @@ class EventEmitter:
             WebTransportError: the emitter was closed.
         """
         key = _checked(event_type)
-        if self.__is_closed:
+        if self.__delivery.is_closed:
             raise _closed_error()
         future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
@@ -286,9 +221,7 @@ class EventEmitter:
 
     def pause(self) -> None:
         """Queue events from now on instead of calling handlers; the oldest is dropped when 10,000 wait."""
-        self.__is_paused = True
-        if self.__queue is None:
-            self.__queue = deque()
+        self.__delivery.pause(max_queued=_MAX_QUEUED_EVENTS)
 
     def resume(self) -> asyncio.Task[None] | None:
         """Call handlers again; events queued by `pause` come first, before any that is emitted from now on.
@@ -299,16 +232,17 @@ class EventEmitter:
         Raises:
             RuntimeError: events are queued and no event loop is running.
         """
-        if not self.__queue:
-            self.__is_paused = False
+        delivery = self.__delivery
+        if not delivery.queue:
+            delivery.is_paused = False
             return None
         asyncio.get_running_loop()  # raises before anything has changed
-        self.__is_paused = False
-        if self.__lost:
-            _logger.warning("%d events were dropped from the full queue of a paused emitter", self.__lost)
-            self.__lost = 0
+        delivery.is_paused = False
+        if delivery.lost:
+            _logger.warning("%d events were dropped from the full queue of a paused emitter", delivery.lost)
+            delivery.lost = 0
         if self.__drain_task is None or self.__drain_task.done():
-            self.__drain_task = self.__delivery.start(self.__drain())
+            self.__drain_task = delivery.start(delivery.drain())
         return self.__drain_task
 
     def get_event_history(self, *, event_type: EventType | str | None = None, limit: int = 100) -> list[Event]:
@@ -321,12 +255,12 @@ class EventEmitter:
         """
         if limit < 0:
             raise ValueError(f"limit must be at least 0, not {limit}")
-        events = [each for each in self.__history or () if event_type is None or each.type == event_type]
+        events = [each for each in self.__delivery.history or () if event_type is None or each.type == event_type]
         return [each.event() if isinstance(each, KeptEvent) else each for each in events[max(0, len(events) - limit) :]]
 
     def clear_history(self) -> None:
         """Forget the events so far."""
-        self.__history = None
+        self.__delivery.history = None
 
     def get_stats(self) -> dict[str, Any]:
         """Return counts of handlers (a `wait_for` counts as a once-handler) and of events kept, and if it is paused."""
@@ -339,9 +273,9 @@ class EventEmitter:
             "total_once_handlers": once,
             "wildcard_handlers": wildcard,
             "event_types": sum(key is not EVERY_EVENT for key in types),
-            "history_size": len(self.__history or ()),
-            "queued_events": len(self.__queue or ()),
-            "paused": self.__is_paused,
+            "history_size": len(self.__delivery.history or ()),
+            "queued_events": len(self.__delivery.queue or ()),
+            "paused": self.__delivery.is_paused,
         }
 
     async def close(self) -> None:
@@ -350,10 +284,10 @@ class EventEmitter:
         A `wait_for` under way raises WebTransportError. A handler that calls this is not cancelled itself. Closing
         twice is no error.
         """
-        self.__is_closed = True
+        self.__delivery.is_closed = True
         self.__table.clear()
-        self.__queue = None
-        self.__history = None
+        self.__delivery.queue = None
+        self.__delivery.history = None
         for future in self.__waiting:
             if not future.done():
                 future.set_exception(_closed_error())
@@ -370,7 +304,7 @@ class EventEmitter:
 
         The history keeps the event, but None in place of its handles: it must not hold a thousand closed connections.
         """
-        history = self.__history
+        history = self.__delivery.history
         if history is None:
             return
         for index in range(len(history) - 1, -1, -1):  # from the end, where the short-lived are
@@ -407,45 +341,6 @@ class EventEmitter:
         for each in self.__table.registered(key):
             if not each.is_waiter and (handler is None or each.handler == handler):
                 self.__table.remove(key, each)
-
-    def __admit(self, event_type: EventType | str, data: EventData | None, source: Any) -> Event | None:
-        """Make the event and keep it in history; None if there is nothing to deliver now."""
-        route = self.__table.routes.get(event_type)
-        if route is None:
-            route = self.__table.route(event_type)
-        if (not route and event_type in _ONLY_IF_HEARD) or self.__is_closed:
-            return None
-        if type(event_type) is EventType:
-            event = Event._of(event_type, time(), data, source)
-        else:
-            event = Event(type=event_type, data=data, source=source)
-        if self.__history is None:
-            self.__history = deque(maxlen=_HISTORY_SIZE)
-        self.__history.append(event)
-        if self.__queue is not None and self.__postpones(event):
-            return None
-        return event if route else None
-
-    def __postpones(self, event: Event) -> bool:
-        """Queue an event that comes in a pause, or while the queue of one is worked off, and has to stand in line."""
-        queue = self.__queue
-        if queue is None or not (self.__is_paused or queue):
-            return False
-        if len(queue) >= _MAX_QUEUED_EVENTS:
-            queue.popleft()
-            self.__lost += 1
-        queue.append(event)
-        return True
-
-    async def __drain(self) -> None:
-        """Deliver the queue, and wait for what its coroutine handlers do."""
-        tasks = []
-        while self.__queue and not self.__is_paused:
-            task = self.__delivery.deliver(self.__queue.popleft())
-            if task is not None:
-                tasks.append(task)
-        if tasks:
-            await asyncio.wait(tasks)
 
 
 def _shown(key: str | None) -> str:

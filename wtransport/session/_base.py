@@ -208,7 +208,7 @@ class _BaseSession:
     def _let_go(self) -> None:
         """Wake whoever waits, and let only the program hold this handle from here on."""
         self._closed_at = get_timestamp()
-        self._core.handle = None
+        self._core.handle = self._core.datagrams.announce = None
         wake(self._decision)
         for line in (
             *self._openers,
@@ -267,17 +267,20 @@ class _BaseSession:
 
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""
-        inbox = self._datagrams
-        all_taken = self._events._emit_each(
-            event_type=EventType.DATAGRAM_RECEIVED,
-            inbox=inbox,
-            key="data",
-            shared={"session": self, "session_id": self._session_id},
-            source=self,
-        )
-        # What comes after the one event that a `wait_for` waited for is kept for its next call.
-        if not all_taken:
-            inbox.line.wake_first()
+        arrivals = self._core.datagrams
+        announce = arrivals.announce
+        if announce is None:
+            # What comes after the one event that a `wait_for` waited for is kept for its next call.
+            announce = self._events._emitting_each(
+                event_type=EventType.DATAGRAM_RECEIVED,
+                inbox=self._datagrams,
+                key="data",
+                shared={"session": self, "session_id": self._session_id},
+                source=self,
+            )
+            if self._closed_at is None:
+                arrivals.announce = announce  # from now on with no call of ours
+        announce()
 
     def _on_datagram_room(self) -> None:
         """Datagrams may be sent again."""

@@ -139,6 +139,10 @@ class IncomingDatagrams:
     def is_pulled(self, value: bool) -> None:
         self.take_for_handlers = self._take_and_copy if value else self._core.datagrams.pop
 
+    def leave_to_reader(self) -> None:
+        """Wake a reader: no handler takes what is there."""
+        self.line.wake_first()
+
     def _take_and_copy(self) -> bytes | None:
         data = self._core.datagrams.pop()
         if data is not None:

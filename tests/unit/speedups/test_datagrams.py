@@ -37,6 +37,24 @@ def test_a_list_is_pushed_one_by_one(kernels: ModuleType) -> None:
     assert queue.drain() == [b"first", b"second"]
 
 
+def test_an_inbox_counts_what_arrives_and_tells_when_it_stops_being_empty(kernels: ModuleType) -> None:
+    inbox = kernels.DatagramInbox(2)
+    assert (inbox.is_open, inbox.announce) == (False, None)
+    assert inbox.arrive([b"gives way", b"first"])
+    assert not inbox.arrive([b"second"])
+    assert (inbox.received, inbox.bytes_received, inbox.dropped_full) == (3, 20, 1)
+    assert inbox.drain() == [b"first", b"second"]
+    assert inbox.arrive([])
+
+
+@pytest.mark.parametrize("datagrams", [[b"good", bytearray(b"bad")], [b"good", None], (b"good",)])
+def test_an_inbox_takes_all_of_a_list_or_nothing(kernels: ModuleType, datagrams: Any) -> None:
+    inbox = kernels.DatagramInbox(2)
+    with pytest.raises(TypeError):
+        inbox.arrive(datagrams)
+    assert (inbox.received, inbox.bytes_received, len(inbox)) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("data", TRUNCATED_VARINTS)
 def test_truncated_id_is_none(kernels: ModuleType, data: bytes) -> None:
     assert kernels.decode_datagram(data) is None

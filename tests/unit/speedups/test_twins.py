@@ -34,8 +34,11 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "CapsuleParser": lambda kernel: kernel({}),
     "ChunkQueue": lambda kernel: kernel(),
     "DataStream": lambda kernel: kernel(4, SESSION, is_local=True),
+    "DatagramInbox": lambda kernel: kernel(1),
     "DatagramQueue": lambda kernel: kernel(1),
     "FrameParser": lambda kernel: kernel({}),
+    "HandlerCaller": lambda kernel: kernel({}, SimpleNamespace, str),
+    "PortEvents": lambda kernel: kernel(print, print, {}, (ValueError, bytes, list)),
     "ReceiveCredit": lambda kernel: kernel(enabled=True, auto=True, data_window=1),
     "SendCredit": lambda kernel: kernel(enabled=True, max_data=1),
     "StreamBytes": lambda kernel: kernel(4, b"data", False),
@@ -182,6 +185,16 @@ def test_datagram_queues_take_lists(twins: Twins, datagrams: Any) -> None:
         queue = twin.DatagramQueue(5, 12)
         trace: list[Any] = [outcome(queue.extend, datagrams)]
         return [*trace, queue.nbytes, queue.pushed, queue.dropped_full, queue.drain()]
+
+    same(twins, call)
+
+
+@given(datagrams=st.one_of(st.lists(odd_buffers(max_size=6), max_size=8), odd_buffers()))
+def test_inboxes_take_lists(twins: Twins, datagrams: Any) -> None:
+    def call(twin: ModuleType) -> list[Any]:
+        inbox = twin.DatagramInbox(5, 12)
+        trace: list[Any] = [outcome(inbox.arrive, datagrams) for _ in range(2)]
+        return [*trace, inbox.received, inbox.bytes_received, inbox.dropped_full, inbox.drain()]
 
     same(twins, call)
 

@@ -8,9 +8,12 @@ if TYPE_CHECKING:
     from .._pure import (
         CapsuleParser,
         ChunkQueue,
+        DatagramInbox,
         DatagramQueue,
         DataStream,
         FrameParser,
+        HandlerCaller,
+        PortEvents,
         ReceiveCredit,
         SendCredit,
         StreamBytes,
@@ -35,8 +38,10 @@ else:
     from .chunks import ChunkQueue
     from .credit import ReceiveCredit, SendCredit
     from .data_stream import DataStream, StreamBytes, StreamSignal
-    from .datagrams import DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
+    from .datagrams import DatagramInbox, DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
+    from .handlers import HandlerCaller
+    from .port_events import PortEvents
     from .stream_handle import StreamHandle
     from .udp_socket import UdpSocket
     from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
@@ -45,8 +50,11 @@ __all__ = [
     "CapsuleParser",
     "ChunkQueue",
     "DataStream",
+    "DatagramInbox",
     "DatagramQueue",
     "FrameParser",
+    "HandlerCaller",
+    "PortEvents",
     "ReceiveCredit",
     "SendCredit",
     "StreamBytes",

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from .arguments cimport as_index
-from .ring cimport Ring, ring_at, ring_clear, ring_free, ring_pop, ring_push
+from .ring cimport ring_at, ring_clear, ring_free, ring_pop, ring_push
 from .wire cimport read_varint, write_varint
 
 from math import isfinite
@@ -85,17 +85,6 @@ def sort_datagrams(datagrams):
 
 cdef class DatagramQueue:
     """DatagramQueue(max_items, max_bytes=0, max_age=0.0, drop_newest=False)\n--\n\nA queue of datagrams that never grows past its limits."""
-
-    cdef Ring _ring
-    cdef Py_ssize_t _max_items
-    cdef Py_ssize_t _max_bytes
-    cdef Py_ssize_t _nbytes
-    cdef double _max_age
-    cdef bint _drop_newest
-    cdef readonly Py_ssize_t pushed
-    cdef readonly Py_ssize_t popped
-    cdef readonly Py_ssize_t dropped_full
-    cdef readonly Py_ssize_t dropped_expired
 
     def __cinit__(self, max_items, max_bytes=0, max_age=0.0, drop_newest=False):
         check_int("max_items", max_items)
@@ -197,3 +186,45 @@ cdef class DatagramQueue:
         cdef bytes item = ring_pop(&self._ring)
         self._nbytes -= PyBytes_GET_SIZE(item)
         return item
+
+
+cdef class DatagramInbox(DatagramQueue):
+    """DatagramInbox(max_items, max_bytes=0)\n--\n\nWhat the peer sent to a session and nobody has taken."""
+
+    def arrive(self, datagrams):
+        """Count and keep a list of datagrams; True if the inbox was empty before."""
+        if type(datagrams) is not list:
+            raise TypeError("datagrams must be a list")
+        return self.take_in(datagrams)
+
+    cdef bint take_in(self, list datagrams) except -1:
+        cdef Py_ssize_t size = 0
+        cdef bint was_empty = self._ring.count == 0
+        for data in datagrams:
+            if type(data) is not bytes:
+                raise TypeError("each of the datagrams must be bytes")
+            size += PyBytes_GET_SIZE(data)
+        self.received += len(datagrams)
+        self.bytes_received += size
+        for data in datagrams:
+            self._push(data, 0.0)
+        return was_empty
+
+
+cdef int64_t one_session(list datagrams, list payloads) except -2:
+    """Fill `payloads` with what stands behind the quarter stream id, and return that; -1 where it is not the same."""
+    cdef int64_t quarter = 0, first = -1
+    cdef Py_ssize_t size
+    cdef const char* start
+    cdef int length
+    for data in datagrams:
+        if type(data) is not bytes:
+            raise TypeError("each of the datagrams must be bytes")
+        start = PyBytes_AS_STRING(data)
+        size = PyBytes_GET_SIZE(data)
+        length = read_varint(<const unsigned char*> start, size, &quarter)
+        if length == 0 or quarter > _MAX_QUARTER_STREAM_ID or (first >= 0 and quarter != first):
+            return -1
+        first = quarter
+        payloads.append(PyBytes_FromStringAndSize(start + length, size - length))
+    return first

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from .._constants import MAX_QUARTER_STREAM_ID
 from .._inputs import Buffer, as_bytes, as_seconds, check_buffer, check_int
 from .varint import decode_varint, encode_varint
 
-__all__ = ["DatagramQueue", "decode_datagram", "encode_datagram", "sort_datagrams"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DatagramInbox", "DatagramQueue", "decode_datagram", "encode_datagram", "sort_datagrams"]
 
 
 def encode_datagram(quarter_stream_id: int, payload: Buffer) -> bytes:
@@ -244,3 +248,51 @@ class DatagramQueue:
             self._times.popleft()
         self._nbytes -= len(data)
         return data
+
+
+class DatagramInbox(DatagramQueue):
+    """What the peer sent to a session and nobody has taken; the oldest give way when too many pile up.
+
+    Args:
+        max_items: most datagrams kept, at least 1.
+        max_bytes: most payload bytes kept, 0 for no limit.
+
+    Attributes:
+        is_open: more may arrive; kept by the session.
+        announce: called where datagrams came to an empty inbox, if it is not None; it must not raise an Exception.
+        received: datagrams that arrived.
+        bytes_received: their bytes.
+
+    Raises:
+        TypeError: a limit has the wrong type.
+        ValueError: a limit is out of range.
+    """
+
+    __slots__ = ("announce", "bytes_received", "is_open", "received")
+
+    def __init__(self, max_items: int, max_bytes: int = 0) -> None:
+        """Create an empty inbox."""
+        super().__init__(max_items, max_bytes)
+        self.is_open = False
+        self.announce: Callable[[], object] | None = None
+        self.received = 0
+        self.bytes_received = 0
+
+    def arrive(self, datagrams: list[bytes]) -> bool:
+        """Count and keep a list of datagrams; True if the inbox was empty before.
+
+        Raises:
+            TypeError: datagrams is not a ``list``, or something in it is not ``bytes``; nothing was done.
+        """
+        if type(datagrams) is not list:
+            raise TypeError("datagrams must be a list")
+        size = 0
+        for data in datagrams:
+            if type(data) is not bytes:
+                raise TypeError("each of the datagrams must be bytes")
+            size += len(data)
+        was_empty = not self._items
+        self.received += len(datagrams)
+        self.bytes_received += size
+        self.extend(datagrams)
+        return was_empty

@@ -1,0 +1,149 @@
+"""The events of a port: stream bytes and awaited datagrams go straight, everything else is left to the subclass."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+
+class Violation(Exception):
+    """The peer broke a rule."""
+
+
+class Bytes(SimpleNamespace):
+    """Bytes of a stream."""
+
+
+class Datagrams(SimpleNamespace):
+    """Datagrams."""
+
+
+class DerivedBytes(Bytes):
+    """Bytes of another class."""
+
+
+class Reader:
+    def __init__(self) -> None:
+        self.seen: list[tuple[bytes, bool]] = []
+
+    def on_data(self, data: bytes, end_stream: bool) -> None:
+        self.seen.append((data, end_stream))
+        if data == b"bad":
+            raise Violation(data)
+        if data == b"broken":
+            raise ValueError(data)
+
+
+@pytest.fixture
+def pump(kernels: ModuleType) -> Any:
+    class Pump(kernels.PortEvents):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            self.queue: deque[Any] = deque()
+            self.received: list[Any] = []
+            self.readers: dict[int, Reader] = {}
+            self.left: list[Any] = []
+            self.violations: list[Any] = []
+            super().__init__(
+                lambda datagrams, now: self.received.append((datagrams, now)),
+                lambda: self.queue.popleft() if self.queue else None,
+                self.readers,
+                (Violation, Bytes, Datagrams),
+            )
+
+        def _on_event(self, event: Any) -> None:
+            self.left.append(event)
+
+        def _on_violation(self, event: Any, violation: Violation) -> None:
+            self.violations.append((event, str(violation)))
+
+        def inbox(self, stream_id: int) -> Any:
+            inbox = kernels.DatagramInbox(10)
+            self.sessions[stream_id] = SimpleNamespace(datagrams=inbox)
+            return inbox
+
+        def take(self, *events: Any) -> None:
+            self.queue.extend(events)
+            while self.step():
+                pass
+
+    return Pump()
+
+
+def test_what_is_received_comes_with_its_time(pump: Any) -> None:
+    assert pump.now == 0.0
+    pump.receive_datagrams([(b"data", "addr")], 2.5)
+    assert (pump.received, pump.now) == ([([(b"data", "addr")], 2.5)], 2.5)
+
+
+def test_bytes_go_to_the_reader_of_their_stream(pump: Any) -> None:
+    pump.readers[4] = reader = Reader()
+    others = [Bytes(stream_id=8, data=b"other", end_stream=False), SimpleNamespace(), DerivedBytes(stream_id=4)]
+    pump.take(Bytes(stream_id=4, data=b"data", end_stream=True), *others)
+    assert reader.seen == [(b"data", True)]
+    assert pump.left == others
+    assert not pump.step()
+
+
+def test_violations_of_a_reader_are_dealt_with_and_other_errors_are_raised(pump: Any) -> None:
+    pump.readers[4] = Reader()
+    bad = Bytes(stream_id=4, data=b"bad", end_stream=False)
+    pump.take(bad)
+    assert pump.violations == [(bad, "b'bad'")]
+    with pytest.raises(ValueError, match="broken"):
+        pump.take(Bytes(stream_id=4, data=b"broken", end_stream=False))
+
+
+def test_nothing_goes_straight_after_a_failure(pump: Any) -> None:
+    pump.readers[4] = reader = Reader()
+    inbox = pump.inbox(8)
+    inbox.is_open, inbox.announce = True, list
+    pump.has_failed = True
+    events = [Bytes(stream_id=4, data=b"data", end_stream=True), Datagrams(datagrams=[b"\x02a"])]
+    pump.take(*events)
+    assert (reader.seen, len(inbox), pump.left) == ([], 0, events)
+
+
+def test_datagrams_that_are_waited_for_are_announced_at_once(pump: Any) -> None:
+    inbox = pump.inbox(8)
+    taken: list[Any] = []
+    inbox.is_open = True
+    inbox.announce = lambda: taken.append(inbox.drain())
+    pump.take(Datagrams(datagrams=[b"\x02a", b"\x40\x02", b"\x02c"]))
+    assert taken == [[b"a", b"", b"c"]]
+    assert (inbox.received, inbox.bytes_received, pump.left) == (3, 2, [])
+
+
+def test_what_nobody_took_is_announced_once(pump: Any) -> None:
+    inbox = pump.inbox(8)
+    calls: list[None] = []
+    inbox.is_open = True
+    inbox.announce = lambda: calls.append(None)
+    pump.take(Datagrams(datagrams=[b"\x02a"]), Datagrams(datagrams=[b"\x02b"]))
+    assert (len(calls), inbox.drain()) == (1, [b"a", b"b"])
+
+
+@pytest.mark.parametrize(
+    "datagrams",
+    [[], [b"\x02a", b"\x03b"], [b"\x03a"], [b""], [b"\x02a", b"\x40"], [b"\x02a", b"\xd0" + bytes(7)], [b"\xff" * 8]],
+)
+def test_datagrams_of_several_sessions_or_of_none_are_left(pump: Any, datagrams: list[bytes]) -> None:
+    inbox = pump.inbox(8)
+    inbox.is_open, inbox.announce = True, list
+    event = Datagrams(datagrams=datagrams)
+    pump.take(event)
+    assert (pump.left, len(inbox), inbox.received) == ([event], 0, 0)
+
+
+@pytest.mark.parametrize("why", ["closed", "no hook", "something is to be told before"])
+def test_datagrams_are_left_where_they_cannot_be_announced(pump: Any, why: str) -> None:
+    inbox = pump.inbox(8)
+    inbox.is_open = why != "closed"
+    inbox.announce = None if why == "no hook" else list
+    if why.startswith("something"):
+        pump.events.append("event")
+    event = Datagrams(datagrams=[b"\x02a"])
+    pump.take(event)
+    assert (pump.left, len(inbox)) == ([event], 0)

@@ -1,0 +1,258 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
+"""Giving events to the handlers of one emitter; the specification is the twin in ``_pure/handlers.py``."""
+
+from __future__ import annotations
+
+cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+
+from asyncio import CancelledError, get_running_loop
+from inspect import isawaitable
+from time import time
+from types import CoroutineType
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        pass
+    object PyType_GenericAlloc(PyTypeObject* cls, Py_ssize_t nitems)
+    PyObject* PyDict_GetItemWithError(object mapping, object key) except? NULL
+    # 1: it yielded, 0: it returned, -1: it raised.
+    int PyIter_Send(object coroutine, object value, PyObject** result) except -1
+
+cdef object _CoroutineType = CoroutineType
+
+
+cdef class HandlerCaller:
+    """HandlerCaller(routes, event_class, type_class)\n--\n\nMakes the events of one emitter, and calls what its table of routes says."""
+
+    cdef dict _routes
+    cdef type _event_class
+    cdef object _type_class
+    cdef public object history
+    cdef public object queue
+    cdef public dict handling
+    cdef public bint is_closed
+
+    def __init__(self, dict routes not None, type event_class not None, type_class):
+        self._routes = routes
+        self._event_class = event_class
+        self._type_class = type_class
+        self.handling = {}
+
+    def emit(self, event_type, data, source):
+        """Make an event, remember it and call its handlers; False when it is not that simple and nothing was done."""
+        cdef PyObject* found
+        cdef tuple route
+        if self.history is None or self.queue is not None or self.is_closed or type(event_type) is not self._type_class:
+            return False
+        found = PyDict_GetItemWithError(self._routes, event_type)
+        if found == NULL:
+            return False
+        route = <tuple> <object> found
+        if not route:
+            return False
+        event = self._event(event_type, data, source)
+        self.history.append(event)
+        self.call(event, route)
+        return True
+
+    def emit_each(self, event_type, inbox, key, dict shared not None, source):
+        """Emit an event for each thing in an inbox while anybody listens; an exception is logged."""
+        cdef PyObject* found
+        cdef tuple route
+        cdef dict data
+        try:
+            while True:
+                # Looked up each time: a handler can have been the last one.
+                found = PyDict_GetItemWithError(self._routes, event_type)
+                route = self._route(event_type) if found == NULL else <tuple> <object> found
+                if not route:
+                    inbox.leave_to_reader()
+                    return
+                item = inbox.take_for_handlers()
+                if item is None:
+                    return
+                if self.is_closed:
+                    continue
+                data = shared.copy()
+                data[key] = item
+                event = self._event(event_type, data, source)
+                if self.history is None:
+                    self._begin_history()
+                self.history.append(event)
+                if self.queue is None or not self._postpones(event):
+                    self.call(event, route)
+        except Exception as error:
+            self._log_refusal(error, event_type)
+
+    def deliver(self, event, route=None):
+        """Call the plain handlers; return the task that runs the rest, if there is a coroutine among them."""
+        if route is None:
+            route = self._routes.get(event.type)
+            if route is None:
+                route = self._route(event.type)
+        return self.call(event, route)
+
+    # What a subclass has to say.
+
+    def _route(self, event_type):
+        raise NotImplementedError
+
+    def _remove(self, event_type, listener):
+        raise NotImplementedError
+
+    def _log_failure(self, error, listener, event):
+        raise NotImplementedError
+
+    def _note_failure(self, error, listener, event):
+        raise NotImplementedError
+
+    def _log_refusal(self, error, event_type):
+        raise NotImplementedError
+
+    def _run(self, listeners, event):
+        raise NotImplementedError
+
+    def _begin_history(self):
+        raise NotImplementedError
+
+    def _postpones(self, event):
+        raise NotImplementedError
+
+    cdef object _event(self, event_type, data, source):
+        event = PyType_GenericAlloc(<PyTypeObject*> self._event_class, 0)
+        event.type = event_type
+        event.timestamp = time()
+        event.data = data
+        event.source = source
+        return event
+
+    cdef object call(self, event, tuple route):
+        for listener in route:
+            if not listener.is_active:
+                continue
+            if listener.is_once:
+                self._remove(event.type, listener)
+            try:
+                result = listener.handler(event)
+            except Exception as error:
+                self._log_failure(error, listener, event)
+                continue
+            if result is not None and (type(result) is _CoroutineType or isawaitable(result)):
+                return self._go_on(result, listener, route, event)
+        return None
+
+    cdef object _go_on(self, awaitable, listener, tuple route, event):
+        cdef HandlerRun run = HandlerRun.__new__(HandlerRun)
+        run.caller = self
+        run.coroutine = awaitable if type(awaitable) is _CoroutineType else _waiting_for(awaitable)
+        run.listener = listener
+        run.rest = route[route.index(listener) + 1:]
+        run.event = event
+        try:
+            task = get_running_loop().create_task(run)
+        except RuntimeError:
+            run.coroutine.close()
+            raise RuntimeError(f"handler {listener.handler!r} is a coroutine: it needs a running event loop") from None
+        if run.caller is not None:  # as it is where tasks begin at once
+            self.handling[run] = task
+        return task
+
+
+async def _waiting_for(awaitable):
+    await awaitable
+
+
+@cython.final
+@cython.internal
+cdef class HandlerRun:
+    """The coroutine of a task: awaits what a handler left, then runs the handlers after it.
+
+    Between the task and a handler's own coroutine there is no other. What tools ask of a coroutine (its name, code and
+    frame) is that of the handler's.
+    """
+
+    cdef HandlerCaller caller  # None once it is over
+    cdef object coroutine
+    cdef object listener  # None once its coroutine is over
+    cdef tuple rest
+    cdef object event
+
+    def __getattr__(self, name):
+        return getattr(self.coroutine, name)
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        return self.advance(None)
+
+    def send(self, value):
+        """Go on to the next thing to wait for."""
+        return self.advance(value)
+
+    def throw(self, error, value=None, traceback=None):
+        """Raise an exception where the handler waits, and go on to the next thing to wait for."""
+        if value is not None or traceback is not None:
+            error = (error() if value is None else value).with_traceback(traceback)
+        try:
+            return self.coroutine.throw(error)
+        except StopIteration:
+            pass
+        except BaseException as raised:
+            self.failed(raised)
+        return self.go_on()
+
+    def close(self):
+        """Give up the handler and those after it."""
+        try:
+            self.coroutine.close()
+        finally:
+            self.leave()
+
+    cdef object advance(self, value):
+        cdef PyObject* result = NULL
+        cdef int state = 0
+        if self.caller is None:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        try:
+            state = PyIter_Send(self.coroutine, value, &result)
+        except BaseException as error:
+            self.failed(error)
+        if state == 1:
+            value = <object> result
+            Py_DECREF(value)
+            return value
+        if result != NULL:
+            Py_DECREF(<object> result)
+        return self.go_on()
+
+    cdef int failed(self, error) except -1:
+        """Have the end of a handler noted; what does not end it alone is raised again."""
+        try:
+            if self.listener is None or not isinstance(error, (Exception, CancelledError)):
+                raise error
+            self.caller._note_failure(error, self.listener, self.event)
+        except BaseException:
+            self.leave()
+            raise
+        return 0
+
+    cdef object go_on(self):
+        """Begin with the handlers that are left, after the one that is over."""
+        if not self.rest:
+            self.leave()
+            raise StopIteration
+        self.coroutine = self.caller._run(self.rest, self.event)
+        self.listener = None
+        self.rest = None
+        return self.advance(None)
+
+    cdef int leave(self) except -1:
+        # By itself: a callback of the task would be a turn of the loop more for every event.
+        cdef HandlerCaller caller = self.caller
+        if caller is not None:
+            self.caller = None
+            caller.handling.pop(self, None)
+        return 0

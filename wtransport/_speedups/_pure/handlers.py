@@ -1,0 +1,194 @@
+"""Giving events to the handlers of one emitter: plain functions inline, coroutines in tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Awaitable
+from time import time
+from types import CoroutineType
+from typing import Any
+
+__all__ = ["HandlerCaller"]
+
+_new = object.__new__
+
+
+class HandlerCaller:
+    """Makes the events of one emitter, and calls what its table of routes says.
+
+    A route is a tuple of listeners, each with ``handler``, ``is_active`` and ``is_once``. What comes seldom is left to
+    a subclass, which has these methods: ``_route(event_type)`` makes a route, ``_remove(event_type, listener)``;
+    ``_log_failure(error, listener, event)`` for a plain function, ``_note_failure(error, listener, event)`` for a
+    coroutine (raises what does not end that alone), ``_log_refusal(error, event_type)`` where no event could be
+    emitted; ``_run(listeners, event)``, a coroutine, calls and awaits; ``_begin_history()`` returns the new one, and
+    ``_postpones(event)``, asked where `queue` is not None, queues an event or returns False.
+
+    Args:
+        routes: routes by event type, as far as they were made; read anew for each event.
+        event_class: the class of events, which are made without a call of their constructor: ``type``, ``timestamp``,
+            ``data`` and ``source`` are set.
+        type_class: the class of the event types for which `emit` does anything.
+
+    Attributes:
+        history: the events so far; None before the first.
+        queue: what waits in a pause; None when there was none.
+        is_closed: no event goes anywhere any more.
+        handling: the task of each run of handlers in one.
+    """
+
+    __slots__ = ("_event_class", "_routes", "_type_class", "handling", "history", "is_closed", "queue")
+
+    def __init__(self, routes: dict[str, Any], event_class: type[Any], type_class: type[Any]) -> None:
+        """Begin with no history."""
+        self._routes = routes
+        self._event_class = event_class
+        self._type_class = type_class
+        self.history: deque[Any] | None = None
+        self.queue: deque[Any] | None = None
+        self.is_closed = False
+        self.handling: dict[Any, asyncio.Task[None]] = {}  # the loop itself keeps only weak references
+
+    def emit(self, event_type: str, data: Any, source: Any) -> bool:
+        """Make an event, remember it and call its handlers.
+
+        Returns:
+            False when nothing was done, as it is not that simple: the first event, a pause, nobody who listens, an
+            event type of another class.
+
+        Raises:
+            RuntimeError: a coroutine handler needs a running event loop.
+        """
+        history = self.history
+        if history is None or self.queue is not None or self.is_closed or type(event_type) is not self._type_class:
+            return False
+        route = self._routes.get(event_type)
+        if not route:
+            return False
+        event = _new(self._event_class)
+        event.type = event_type
+        event.timestamp = time()
+        event.data = data
+        event.source = source
+        history.append(event)
+        self.deliver(event, route)
+        return True
+
+    def emit_each(self, event_type: str, inbox: Any, key: str, shared: dict[str, Any], source: Any) -> None:
+        """Emit an event for each thing in an inbox while anybody listens; an exception is logged.
+
+        Args:
+            event_type: the type of the events.
+            inbox: has ``take_for_handlers()``, which hands out the oldest thing or None and may be another function
+                after each call, and ``leave_to_reader()``, called when nobody listens (any more).
+            key: the place of the thing in an event's data.
+            shared: the rest of the data.
+            source: the source of the events.
+        """
+        routes = self._routes
+        try:
+            while True:
+                # Looked up each time: a handler can have been the last one.
+                route = routes.get(event_type)
+                if not route and not (route := self._route(event_type)):
+                    inbox.leave_to_reader()
+                    return
+                item = inbox.take_for_handlers()
+                if item is None:
+                    return
+                if self.is_closed:
+                    continue
+                event = _new(self._event_class)
+                event.type = event_type
+                event.timestamp = time()
+                event.data = {**shared, key: item}
+                event.source = source
+                history = self.history
+                if history is None:
+                    history = self._begin_history()
+                history.append(event)
+                if self.queue is None or not self._postpones(event):
+                    self.deliver(event, route)
+        except Exception as error:  # noqa: BLE001 - logged there
+            self._log_refusal(error, event_type)
+
+    def deliver(self, event: Any, route: tuple[Any, ...] | None = None) -> asyncio.Task[None] | None:
+        """Call the plain handlers; return the task that runs the rest, if there is a coroutine among them.
+
+        `route` is what the table says of the event's type, for who has just asked it.
+
+        Raises:
+            RuntimeError: there is one, and no event loop is running.
+        """
+        if route is None and (route := self._routes.get(event.type)) is None:
+            route = self._route(event.type)
+        for listener in route:
+            if not listener.is_active:
+                continue
+            if listener.is_once:
+                self._remove(event.type, listener)
+            try:
+                result = listener.handler(event)
+            except Exception as error:  # noqa: BLE001 - logged there
+                self._log_failure(error, listener, event)
+                continue
+            if result is not None and (type(result) is CoroutineType or inspect.isawaitable(result)):
+                return self._go_on(result, listener, route, event)
+        return None
+
+    def _go_on(
+        self, awaitable: Awaitable[None], listener: Any, route: tuple[Any, ...], event: Any
+    ) -> asyncio.Task[None]:
+        """Run what a handler left to be awaited, and the handlers after it, in a task."""
+        run = object()
+        rest = route[route.index(listener) + 1 :]
+        try:
+            task = asyncio.get_running_loop().create_task(self._run_from(run, awaitable, listener, rest, event))
+        except RuntimeError:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise RuntimeError(f"handler {listener.handler!r} is a coroutine: it needs a running event loop") from None
+        if not task.done():  # as it is where tasks begin at once
+            self.handling[run] = task
+        return task
+
+    async def _run_from(
+        self, run: object, awaitable: Awaitable[None], listener: Any, rest: tuple[Any, ...], event: Any
+    ) -> None:
+        # Leaves the table by itself: a callback of the task would be a turn of the loop more for every event.
+        try:
+            try:
+                await awaitable
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged there
+                self._note_failure(error, listener, event)
+            if rest:
+                await self._run(rest, event)
+        finally:
+            self.handling.pop(run, None)
+
+    # What a subclass has to say.
+
+    def _route(self, event_type: str) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _remove(self, event_type: str, listener: Any) -> None:
+        raise NotImplementedError
+
+    def _log_failure(self, error: Exception, listener: Any, event: Any) -> None:
+        raise NotImplementedError
+
+    def _note_failure(self, error: BaseException, listener: Any, event: Any) -> None:
+        raise NotImplementedError
+
+    def _log_refusal(self, error: Exception, event_type: str) -> None:
+        raise NotImplementedError
+
+    async def _run(self, listeners: tuple[Any, ...], event: Any) -> None:
+        raise NotImplementedError
+
+    def _begin_history(self) -> deque[Any]:
+        raise NotImplementedError
+
+    def _postpones(self, event: Any) -> bool:
+        raise NotImplementedError
