@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._speedups import SessionCreditBooks
 from ..constants import MAX_VARINT
 from . import capsules
 
@@ -19,18 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["SessionCredit"]
 
 
-class SessionCredit:
+class SessionCredit(SessionCreditBooks):
     """Connects the limits of a session with its streams."""
 
-    __slots__ = ("_blocked", "_flow", "_host", "_session", "_unsettled")
+    __slots__ = ("_flow", "_host", "_session")
+
+    _blocked: dict[StreamCore, None]
+    _unsettled: dict[StreamCore, None]
 
     def __init__(self, session: SessionCore, host: EngineHost, flow: SessionFlow) -> None:
         """Begin without streams."""
+        super().__init__(host.places, flow.receive)
         self._session: SessionCore | None = session  # until its end, as it knows its credit
         self._host = host
         self._flow = flow
-        self._blocked: dict[StreamCore, None] = {}
-        self._unsettled: dict[StreamCore, None] = {}
 
     # What we may send.
 
@@ -89,30 +92,9 @@ class SessionCredit:
             if self._session is not None and self._flow.receive.enabled:
                 self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
 
-    # Streams of the peer that are over.
-
-    def stream_over(self, stream: StreamCore) -> None:
-        """Take note that a stream is over; its place is the peer's again once the program is done with it, too."""
-        if self._blocked:
-            self._blocked.pop(stream, None)
-        if not stream.is_local:
-            if stream.is_done_with:
-                self._free_place(stream.stream_id)
-            else:
-                self._unsettled[stream] = None
-                stream.awaits_settling = True
-
-    def settle(self, stream: StreamCore) -> None:
-        """Let the peer open another stream in place of one that is over and done with."""
-        stream.awaits_settling = False
-        del self._unsettled[stream]
-        self._free_place(stream.stream_id)
-
-    def _free_place(self, stream_id: int) -> None:
-        self._host.places.give_up(stream_id)
-        unidirectional = stream_id & 2 != 0
-        limit = self._flow.receive.close_stream(unidirectional=unidirectional)
-        if limit is not None and self._session is not None and self._session.is_open:
+    def _announce_streams(self, limit: int, *, unidirectional: bool) -> None:
+        """Tell the peer that it may open more in all: so many that a capsule is worth it are over and done with."""
+        if self._session is not None and self._session.is_open:
             self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
 
     def end(self) -> None:

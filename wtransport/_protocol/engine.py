@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._quic import port as quic
-from .._speedups import PortEvents, sort_datagrams
+from .._speedups import PortEvents, StreamPlaces, StreamRegistry, sort_datagrams
 from ..config import ClientConfig, ServerConfig
 from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
@@ -27,7 +27,6 @@ from .flow_control import SessionFlow
 from .idleness import IdleActions
 from .incoming import CriticalStreamTypes, OwnCriticalStream, new_stream_reader
 from .parameters import new_session_flow, settings_of
-from .places import StreamPlaces
 from .profiles import Profile, announced_sessions, choose_profile
 from .qpack import FieldDecoder, FieldEncoder
 from .readers import StreamReader
@@ -51,11 +50,11 @@ class Engine(PortEvents):
             max_total=config.max_total_pending_events,
             ttl=config.pending_event_ttl,
         )
-        self._router: StreamRouter = StreamRouter(self, self._early)
+        readers: dict[int, StreamReader] = {}
         super().__init__(
             port.receive_datagrams,
             port.next_event,
-            self._router.readers,
+            readers,
             (ProtocolViolation, quic.StreamBytes, quic.DatagramsArrived),
         )
         self.sessions: dict[int, SessionCore]
@@ -76,8 +75,8 @@ class Engine(PortEvents):
         self.has_work: Callable[[], bool] = port.has_events
         self.datagrams_to_send: Callable[[float], list[tuple[bytes, quic.NetworkAddress]]] = port.datagrams_to_send
         self._config = config
-        self.stream_registered = self._router.stream_registered
-        self.stream_forgotten = self._router.stream_forgotten
+        self._router: StreamRouter = StreamRouter(self, self._early, readers)
+        self.stream_registry: StreamRegistry = self._router
         encoder = FieldEncoder()
         self._sender = FieldSectionSender(port, encoder)
         self._critical = CriticalStreamTypes(self, self.decoder, encoder)

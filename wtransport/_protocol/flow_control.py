@@ -16,13 +16,12 @@ __all__ = ["ReceiveAllowance", "SendAllowance", "SessionFlow"]
 class SendAllowance(SendCredit):
     """The peer's limits on us."""
 
-    __slots__ = ("blocked_data_at", "blocked_streams_at", "max_streams", "streams_opened")
+    __slots__ = ("blocked_data_at", "blocked_streams_at")
 
     def __init__(self, *, enabled: bool, max_data: int, max_streams_bidi: int, max_streams_uni: int) -> None:
         """Begin with the peer's SETTINGS; a limit that is absent there is 0 (draft-16, 5.1)."""
         super().__init__(enabled=enabled, max_data=max_data)
         self.max_streams = [max_streams_bidi, max_streams_uni]
-        self.streams_opened = [0, 0]
         self.blocked_data_at = -1
         self.blocked_streams_at = [-1, -1]
 
@@ -30,10 +29,6 @@ class SendAllowance(SendCredit):
     def data_credit(self) -> int:
         """Return how many body bytes may be sent now."""
         return self.max_data - self.data_sent
-
-    def can_open(self, *, unidirectional: bool) -> bool:
-        """Tell whether one more stream may be opened."""
-        return not self.enabled or self.streams_opened[unidirectional] < self.max_streams[unidirectional]
 
     def raise_max_data(self, limit: int) -> bool:
         """Take a limit from a WT_MAX_DATA capsule; True when it is higher than before."""
@@ -68,7 +63,7 @@ class SendAllowance(SendCredit):
 class ReceiveAllowance(ReceiveCredit):
     """Our limits on the peer, which follow what the program reads and the streams that end."""
 
-    __slots__ = ("increments", "max_streams", "stream_windows", "streams_closed", "streams_opened")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -92,8 +87,6 @@ class ReceiveAllowance(ReceiveCredit):
         self.stream_windows = stream_windows
         self.increments = increments
         self.max_streams = list(stream_windows)
-        self.streams_opened = [0, 0]
-        self.streams_closed = [0, 0]
 
     def refuse(self) -> None:
         """Say that the peer sent more than it may.
@@ -125,23 +118,17 @@ class ReceiveAllowance(ReceiveCredit):
         Raises:
             SessionViolation: the peer opened more than it may.
         """
-        self.streams_opened[unidirectional] += 1
-        if self.enabled and self.streams_opened[unidirectional] > self.max_streams[unidirectional]:
-            raise SessionViolation(
-                ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer opened over {self.max_streams[unidirectional]} streams"
-            )
+        if not self.count_stream(unidirectional=unidirectional):
+            self.refuse_stream(unidirectional=unidirectional)
 
-    def close_stream(self, *, unidirectional: bool) -> int | None:
-        """Count a stream of the peer as ended; return the new limit when it is worth announcing."""
-        self.streams_closed[unidirectional] += 1
-        if not (self.enabled and self.auto):
-            return None
-        window = self.stream_windows[unidirectional]
-        limit = self.streams_closed[unidirectional] + window
-        step = max(1, min(self.increments[unidirectional], window // 2))
-        if limit - self.max_streams[unidirectional] < step:
-            return None
-        return self.grant_streams(limit, unidirectional=unidirectional)
+    def refuse_stream(self, *, unidirectional: bool) -> None:
+        """Say that the peer opened more than it may.
+
+        Raises:
+            SessionViolation: always.
+        """
+        limit = self.max_streams[unidirectional]
+        raise SessionViolation(ErrorCodes.WT_FLOW_CONTROL_ERROR, f"the peer opened over {limit} streams")
 
     def streams_allowed(self, *, unidirectional: bool) -> int:
         """Return how many streams of a direction the peer may have open at a time now."""
@@ -149,11 +136,7 @@ class ReceiveAllowance(ReceiveCredit):
 
     def grant_streams(self, limit: int, *, unidirectional: bool) -> int | None:
         """Raise the limit on streams; None when it is no raise."""
-        limit = min(limit, MAX_PROTOCOL_STREAMS_LIMIT)
-        if limit <= self.max_streams[unidirectional]:
-            return None
-        self.max_streams[unidirectional] = limit
-        return limit
+        return super().grant_streams(min(limit, MAX_PROTOCOL_STREAMS_LIMIT), unidirectional=unidirectional)
 
 
 class SessionFlow:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .._quic.port import QuicPort
+    from .._speedups import StreamPlaces, StreamRegistry
     from .early import EarlyStream
     from .events import EngineEvent
     from .flow_control import SessionFlow
     from .idleness import IdleActions
-    from .places import StreamPlaces
     from .profiles import Profile
     from .qpack import FieldDecoder
     from .readers import StreamReader
@@ -40,6 +40,7 @@ class EngineHost(Protocol):
     streams: dict[int, StreamCore]
     places: StreamPlaces
     """Which streams of the peer count as open."""
+    stream_registry: StreamRegistry
     idle_actions: IdleActions
     traffic: TrafficStats
     """The figures of what is over: ended sessions, and what never came to one."""
@@ -81,12 +82,6 @@ class EngineHost(Protocol):
 
     def session_ended(self, session: SessionCore) -> None:
         """Take note that a session is over."""
-
-    def stream_registered(self, stream: StreamCore) -> None:
-        """Take note of a new data stream."""
-
-    def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
-        """Take note that a data stream is over; its last bytes may be `still_arriving`."""
 
     def has_early_datagrams(self, session_id: int) -> bool:
         """Tell whether a datagram came for a request that is no session yet."""

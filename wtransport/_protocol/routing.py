@@ -8,31 +8,26 @@ from typing import cast
 
 from .._quic.port import (
     QuicPort,
-    StreamBytes,
     StreamDiscarded,
     StreamDrained,
     StreamReset,
     StreamRoomRaised,
     StreamStopped,
 )
-from .._speedups import decode_stream_header
+from .._speedups import StreamPlaces, StreamRegistry
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
 from .host import EngineHost
-from .places import StreamPlaces
 from .postponed import PostponedResets
 from .readers import DiscardingReader, StreamReader
 from .requests import ConnectReader
-from .session import OPEN_STATES, STREAM_SIGNALS, SessionCore
+from .session import SessionCore
 from .stream import StreamCore
 from .traffic import TrafficStats
 from .violations import ConnectionViolation
 
 __all__ = ["StreamRouter"]
-
-MIN_SENDING = 64
-"""Streams that are over but for bytes to be sent: so many are remembered before it is asked which were sent since."""
 
 
 @dataclass(slots=True)
@@ -47,21 +42,21 @@ class _LeftHost:
     streams: dict[int, StreamCore] = field(default_factory=dict)
 
 
-class StreamRouter:
+class StreamRouter(StreamRegistry):
     """The readers of a connection's streams."""
 
-    def __init__(self, host: EngineHost, early: EarlyArrivals) -> None:
-        """Begin without streams."""
-        self.readers: dict[int, StreamReader] = {}
+    readers: dict[int, StreamReader]
+
+    def __init__(self, host: EngineHost, early: EarlyArrivals, readers: dict[int, StreamReader]) -> None:
+        """Begin without streams; `readers` is what is looked into when bytes come."""
+        super().__init__(host, readers, StreamCore)
         self.connects: dict[int, ConnectReader] = {}
         self._host = host
         self._early = early
         self._ended_sessions: OrderedDict[int, None] = OrderedDict()
-        self._sending: dict[int, StreamCore] = {}  # over, but for bytes that were not sent yet
-        self._sending_limit = MIN_SENDING
         self._stopped_connects: dict[int, tuple[float, int]] = {}  # until when, and the peer's code
-        self._beginnings: dict[int, float] = {}  # until when, the earliest first; some have gone on since
         self._postponed = PostponedResets()
+        self._waiting_resets = self._postponed.waiting
 
     def read(self, stream_id: int, reader: StreamReader) -> None:
         """Let a reader take what arrives on a stream from now on."""
@@ -130,35 +125,16 @@ class StreamRouter:
         if not early.has_ended:
             self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=counted)
 
-    def stream_registered(self, stream: StreamCore) -> None:
-        """Take note of a new data stream."""
-        self._host.streams[stream.stream_id] = self.readers[stream.stream_id] = stream
-
-    def stream_forgotten(self, stream: StreamCore, *, still_arriving: bool) -> None:
-        """Drop a data stream, or wait for the end of one that was stopped."""
+    def _end_reading(self, stream: StreamCore, *, still_arriving: bool) -> None:
+        """Wait for the end of a data stream that was stopped, if it has not come; it may wait here already."""
         stream_id = stream.stream_id
-        self._host.streams.pop(stream_id, None)
-        if self._beginnings:
-            self._beginnings.pop(stream_id, None)
         if still_arriving:
             self.readers[stream_id] = DiscardingReader(self._host, stream_id, counted=stream.receive_offset)
         else:
             self.readers.pop(stream_id, None)
-        if self._postponed.waiting:
-            reset = self._postponed.take(stream_id)
-            if reset is not None and still_arriving:
-                self.readers[stream_id].on_reset(reset.error_code, reset.final_size)
-        if self._host.port.unsent_bytes(stream_id):
-            # The peer may stop it before all of it was sent; those that were sent leave in bulk.
-            if len(self._sending) >= self._sending_limit:
-                self._drop_sent()
-            self._sending[stream_id] = stream
-
-    def _drop_sent(self) -> None:
-        sending, unsent_bytes = self._sending, self._host.port.unsent_bytes
-        for stream_id in [each for each in sending if not unsent_bytes(each)]:
-            del sending[stream_id]
-        self._sending_limit = max(MIN_SENDING, 2 * len(sending))
+        reset = self._postponed.take(stream_id)
+        if reset is not None and still_arriving:
+            self.readers[stream_id].on_reset(reset.error_code, reset.final_size)
 
     def on_stopped(self, event: StreamStopped) -> None:
         """Pass on the peer's STOP_SENDING, also to a stream that is over but for what it has to send."""
@@ -193,28 +169,6 @@ class StreamRouter:
         reader = self.readers.get(event.stream_id)
         if reader is not None:
             reader.on_discarded(event.final_size)
-
-    def opens_data_stream(self, event: StreamBytes) -> bool:
-        """Route a data stream of the peer whose first bytes hold the whole header of an open session, as nearly all do.
-
-        False, and nothing has happened, when they do not: then it needs a reader that finds out what it is.
-        """
-        stream_id, host = event.stream_id, self._host
-        signal = STREAM_SIGNALS[stream_id >> 1 & 1]
-        header = decode_stream_header(event.data, signal) if stream_id & 1 == host.is_client else None
-        if header is None or header[0] != signal:
-            return False
-        _, session_id, size = header
-        session = host.sessions.get(session_id)
-        if session is None or session.state not in OPEN_STATES:
-            return False
-        host.places.hold(stream_id)
-        session.on_stream_opened(stream_id, size)
-        host.port.consume(stream_id, size)
-        data = event.data
-        if len(data) > size or event.end_stream:
-            self.readers[stream_id].on_data(data[size:], event.end_stream)
-        return True
 
     def route_data_stream(self, stream_id: int, session_id: int, header_size: int, now: float) -> StreamReader:
         """Return who reads a data stream whose header was read (draft-16, 4.6)."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from .._speedups import DatagramInbox, encode_stream_header, encode_varint, varint_size
+from .._speedups import DatagramInbox, SessionStreams, encode_stream_header, encode_varint, varint_size
 from ..constants import (
     H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
     H3_STREAM_TYPE_WEBTRANSPORT,
@@ -15,13 +15,15 @@ from ..exceptions import SessionError, StreamError, datagram_too_large
 from ..types import SessionState
 from . import capsules, events, limits
 from .credit import SessionCredit
-from .stream import StreamCore
 from .traffic import SessionTally
 from .violations import SessionViolation, StreamViolation
 
 if TYPE_CHECKING:
+    from .._quic.port import QuicPort
     from .early import EarlyStream
+    from .flow_control import SessionFlow
     from .host import EngineHost
+    from .stream import StreamCore
 
 __all__ = ["OPEN_STATES", "STREAM_SIGNALS", "SessionCore"]
 
@@ -36,18 +38,27 @@ OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
 """While streams and datagrams may be used."""
 
 
-class SessionCore:
+class SessionCore(SessionStreams):
     """The engine's side of a session."""
 
     # fmt: off
     __slots__ = (
         "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_host", "_quarter_id",
-        "_wants_datagram_room", "_wants_streams", "authority", "available_protocols",
-        "close_code", "close_reason", "credit", "datagram_sender", "datagrams", "emit", "end_error", "ended_by_peer",
-        "flow", "handle", "headers", "idle_actions", "is_client", "is_over", "path", "port", "protocol",
-        "response_headers", "response_status", "state", "stream_id", "streams", "tally", "tells_ends",
+        "_wants_datagram_room", "authority", "available_protocols", "close_code", "close_reason", "datagram_sender",
+        "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "path", "protocol",
+        "response_headers", "response_status", "state",
     )
     # fmt: on
+
+    _OPENED = events.StreamOpened
+    _FINISHED = events.StreamFinished
+
+    port: QuicPort
+    emit: Callable[[events.EngineEvent], None]
+    flow: SessionFlow
+    credit: SessionCredit
+    streams: dict[int, StreamCore]
+    tally: SessionTally
 
     def __init__(
         self,
@@ -63,11 +74,11 @@ class SessionCore:
         profile = host.profile
         if profile is None:
             raise SessionError("the connection is not ready for sessions")
+        flow = host.new_flow()
+        bidi, uni = (encode_stream_header(signal, stream_id) for signal in STREAM_SIGNALS)
+        super().__init__(host.stream_registry, stream_id, flow, SessionCredit(self, host, flow), (bidi, uni))
         self._host = host
-        self.port = host.port
-        self.emit = host.emit
         self.idle_actions = host.idle_actions
-        self.stream_id = stream_id
         self.is_client = host.is_client
         self.authority = authority
         self.path = path
@@ -77,34 +88,22 @@ class SessionCore:
         self.response_status: int | None = None
         self.response_headers: dict[str, str] = {}
         self.state = SessionState.CONNECTING
-        self.is_over = False  # the same as state CLOSED, for whoever looks often
-        self.flow = host.new_flow()
-        self.credit = SessionCredit(self, host, self.flow)
         self.tally = SessionTally(host.traffic)
-        self.streams: dict[int, StreamCore] = {}
         self.datagrams = DatagramInbox(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
         self.close_code: int | None = None
         self.close_reason: str | None = None
         self.ended_by_peer = False
         self.end_error: SessionError | None = None
-        self.handle: Any = None
-        self.tells_ends = False  # of every stream, also of one that nobody listens to
         self._quarter_id = stream_id >> 2
         # Its limit is what fits whatever the peer's connection id and the path; -1 unless the session is open.
         self.datagram_sender = self.port.datagram_sender(encode_varint(self._quarter_id))
         self._capsules = capsules.CapsuleReader(profile)
         self._early_capsules: bytearray | None = bytearray()
         self._fin_received = False
-        self._wants_streams = [False, False]
         self._wants_datagram_room = False
         self._datagrams_event: events.DatagramsReceived | None = None  # always the same, once there was one
 
     # Opening.
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether streams and datagrams may be used."""
-        return self.state in OPEN_STATES
 
     @property
     def has_read_close(self) -> bool:
@@ -163,7 +162,7 @@ class SessionCore:
 
     def _enter_open(self) -> None:
         self.state = SessionState.CONNECTED
-        self.datagrams.is_open = True
+        self.is_open = self.datagrams.is_open = True
         safe_size = min(self.max_datagram_size - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
         self.datagram_sender.limit = max(safe_size, -1)
         early, self._early_capsules = self._early_capsules, None
@@ -229,8 +228,8 @@ class SessionCore:
     def _end(self, *, code: int | None, reason: str, by_peer: bool) -> None:
         was_open = self.is_open
         self.state = SessionState.CLOSED
+        self.is_open = self.datagrams.is_open = False
         self.is_over = True
-        self.datagrams.is_open = False
         self.datagram_sender.limit = -1
         self.close_code = code
         self.close_reason = reason
@@ -337,32 +336,12 @@ class SessionCore:
 
     # Streams.
 
-    def open_stream(self, *, unidirectional: bool) -> StreamCore | None:
-        """Open a stream; None when credit lacks, and `StreamCreditAvailable` follows when there is some.
-
-        Raises:
-            SessionError: the session is not open.
-        """
-        if self.state not in OPEN_STATES:
-            self._check_open()
+    def _report_blocked(self, *, unidirectional: bool) -> None:
+        """Tell the peer once that its limit on streams holds us back."""
         allowance = self.flow.send
-        if allowance.enabled and not allowance.can_open(unidirectional=unidirectional):
-            if allowance.should_report_blocked_streams(unidirectional=unidirectional):
-                limit = allowance.max_streams[unidirectional]
-                self.send_capsule(capsules.encode_streams_blocked(limit, unidirectional=unidirectional))
-            self._wants_streams[unidirectional] = True
-            return None
-        stream_id = self.port.open_stream(unidirectional=unidirectional)
-        if stream_id is None:
-            self._wants_streams[unidirectional] = True
-            return None
-        allowance.streams_opened[unidirectional] += 1
-        # The header goes out even if nothing is written, or the stream is reset at once: the peer counts streams, and
-        # may be waiting for one (draft-16, 4.4).
-        self.port.send_stream_header(stream_id, encode_stream_header(STREAM_SIGNALS[unidirectional], self.stream_id))
-        stream = self.streams[stream_id] = StreamCore(stream_id, self, is_local=True)
-        self._host.stream_registered(stream)
-        return stream
+        if allowance.should_report_blocked_streams(unidirectional=unidirectional):
+            limit = allowance.max_streams[unidirectional]
+            self.send_capsule(capsules.encode_streams_blocked(limit, unidirectional=unidirectional))
 
     def on_stream_credit(self, *, unidirectional: bool) -> None:
         """Tell whoever waits that a stream may be opened now."""
@@ -378,33 +357,13 @@ class SessionCore:
         elif not self._host.guard(self, early.replay, stream) and early.has_ended:
             self._host.forget_stream(early.stream_id)
 
-    def on_stream_opened(self, stream_id: int, header_size: int) -> StreamCore | None:
-        """Take a stream that the peer opened; None when the peer may not, which ends the session."""
-        stream = StreamCore(stream_id, self, is_local=False, header_size=header_size)
-        self.streams[stream_id] = stream
-        self._host.stream_registered(stream)
+    def _refuse_stream(self, *, unidirectional: bool) -> None:
+        """End the session: the peer opened a stream more than it may."""
         try:
-            self.flow.receive.open_stream(unidirectional=stream_id & 2 != 0)
+            self.flow.receive.refuse_stream(unidirectional=unidirectional)
         except SessionViolation as violation:
             error = SessionError(violation.reason, error_code=violation.error_code)
             self.abort(violation.error_code, error, by_peer=True)
-            return None
-        self.emit(events.StreamOpened(stream))
-        return stream
-
-    def stream_finished(self, stream: StreamCore, *, still_arriving: bool = False) -> None:
-        """Drop a stream whose directions are both over, for us at least."""
-        if self.streams.pop(stream.stream_id, None) is None:
-            return
-        if stream.is_aborted:
-            self.tally.streams_aborted += 1
-        else:
-            self.tally.streams_closed += 1
-        self._host.stream_forgotten(stream, still_arriving=still_arriving)
-        self.credit.stream_over(stream)
-        handle = stream.handle
-        if handle is None or self.tells_ends or not handle._finish_unheard():
-            self.emit(events.StreamFinished(stream))
 
     def grant_data(self, max_data: int) -> None:
         """Let the peer send up to `max_data` bytes in all; without effect below the current limit.

@@ -30,5 +30,8 @@ MAX_UDP_PAYLOAD = 65_535
 SOL_UDP = 17
 UDP_GRO = 104
 
+# What a WebTransport stream begins with, by direction, bidirectional first (draft-16, sections 4.2 and 4.3).
+STREAM_SIGNALS = (0x41, 0x54)
+
 # Most bytes of what a WebTransport stream begins with: a type of two bytes and a session id (draft-16, section 4.2).
 STREAM_HEADER_MAX = 2 + 8

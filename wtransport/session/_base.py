@@ -374,6 +374,7 @@ class _BaseSession:
             self._accept_on_use()
         line = self._openers[unidirectional]
         timeout = self._config.stream_creation_timeout
+        stream: StreamCore | None
         try:
             stream = None if line.places else core.open_stream(unidirectional=unidirectional)
             if stream is None:

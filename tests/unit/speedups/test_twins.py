@@ -30,6 +30,20 @@ Twins = tuple[ModuleType, ModuleType]
 
 NAMES = [name for name in _speedups.__all__ if name != "BACKEND"]
 SESSION = SimpleNamespace(flow=SimpleNamespace(send=None, receive=None))
+HOST = SimpleNamespace(emit=None, is_client=True, places=None, port=None, sessions={}, streams={})
+
+
+def _side(kernel: Any) -> Any:
+    """Return the kernels that this one belongs to."""
+    return _pure if "_pure" in kernel.__module__ else _speedups._compiled
+
+
+def _books(kernel: Any) -> Any:
+    side = _side(kernel)
+    receiving = side.ReceiveCredit(enabled=True, auto=True, data_window=1)
+    return side.SessionCreditBooks(side.StreamPlaces(None), receiving)
+
+
 CLASSES: dict[str, Callable[[Any], Any]] = {
     "CapsuleParser": lambda kernel: kernel({}),
     "ChunkQueue": lambda kernel: kernel(),
@@ -41,8 +55,14 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "PortEvents": lambda kernel: kernel(print, print, {}, (ValueError, bytes, list)),
     "ReceiveCredit": lambda kernel: kernel(enabled=True, auto=True, data_window=1),
     "SendCredit": lambda kernel: kernel(enabled=True, max_data=1),
+    "SessionCreditBooks": _books,
+    "SessionStreams": lambda kernel: kernel(
+        _side(kernel).StreamRegistry(HOST, {}, None), 4, SESSION.flow, None, (b"", b"")
+    ),
     "StreamBytes": lambda kernel: kernel(4, b"data", False),
     "StreamHandle": lambda kernel: kernel(),
+    "StreamPlaces": lambda kernel: kernel(None),
+    "StreamRegistry": lambda kernel: kernel(HOST, {}, None),
     "StreamSignal": lambda kernel: kernel("stream"),
     "UdpSocket": lambda kernel: kernel(None),
 }

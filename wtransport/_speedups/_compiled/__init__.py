@@ -16,8 +16,12 @@ if TYPE_CHECKING:
         PortEvents,
         ReceiveCredit,
         SendCredit,
+        SessionCreditBooks,
+        SessionStreams,
         StreamBytes,
         StreamHandle,
+        StreamPlaces,
+        StreamRegistry,
         StreamSignal,
         UdpSocket,
         decode_datagram,
@@ -42,6 +46,7 @@ else:
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
     from .handlers import HandlerCaller
     from .port_events import PortEvents
+    from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
     from .stream_handle import StreamHandle
     from .udp_socket import UdpSocket
     from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
@@ -57,8 +62,12 @@ __all__ = [
     "PortEvents",
     "ReceiveCredit",
     "SendCredit",
+    "SessionCreditBooks",
+    "SessionStreams",
     "StreamBytes",
     "StreamHandle",
+    "StreamPlaces",
+    "StreamRegistry",
     "StreamSignal",
     "UdpSocket",
     "decode_datagram",

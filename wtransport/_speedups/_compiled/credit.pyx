@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
-"""The bytes that each side of a session may send; the specification is the twin in ``_pure/credit.py``."""
+"""What each side of a session may send and open; the specification is the twin in ``_pure/credit.py``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ from libc.stdint cimport int64_t
 
 
 cdef class SendCredit:
-    """SendCredit(*, enabled, max_data)\n--\n\nThe peer's limit on the bytes that we send."""
+    """SendCredit(*, enabled, max_data)\n--\n\nThe peer's limits on the bytes that we send and the streams that we open."""
 
     def __init__(self, *, bint enabled, int64_t max_data):
         self.enabled = enabled
         self.max_data = max_data
         self.data_sent = 0
+        self.max_streams = [0, 0]
+        self.streams_opened = [0, 0]
+
+    def can_open(self, *, bint unidirectional):
+        """Tell whether one more stream may be opened."""
+        return self.may_open(unidirectional)
+
+    cdef bint may_open(self, bint unidirectional) except -1:
+        return not self.enabled or self.streams_opened[unidirectional] < self.max_streams[unidirectional]
 
 
 cdef class ReceiveCredit:
-    """ReceiveCredit(*, enabled, auto, data_window)\n--\n\nOur limit on the bytes that the peer sends."""
+    """ReceiveCredit(*, enabled, auto, data_window)\n--\n\nOur limits on the peer, which follow what the program reads."""
 
     def __init__(self, *, bint enabled, bint auto, int64_t data_window):
         self.enabled = enabled
@@ -24,6 +33,11 @@ cdef class ReceiveCredit:
         self.data_window = self.max_data = data_window
         self.data_received = 0
         self.data_consumed = 0
+        self.stream_windows = (0, 0)
+        self.increments = (1, 1)
+        self.max_streams = [0, 0]
+        self.streams_opened = [0, 0]
+        self.streams_closed = [0, 0]
 
     def receive(self, int64_t nbytes):
         """Count bytes of the peer; `refuse` what is over the limit."""
@@ -44,6 +58,39 @@ cdef class ReceiveCredit:
             return None
         self.max_data = limit
         return limit
+
+    def count_stream(self, *, bint unidirectional):
+        """Count a stream that the peer opened; False when it is over the limit."""
+        return self.stream_opened(unidirectional)
+
+    def close_stream(self, *, bint unidirectional):
+        """Count a stream of the peer as ended; return the new limit when it is worth announcing."""
+        return self.stream_closed(unidirectional)
+
+    def grant_streams(self, limit, *, bint unidirectional):
+        """Raise the limit on streams; None when it is no raise."""
+        if limit <= self.max_streams[unidirectional]:
+            return None
+        self.max_streams[unidirectional] = limit
+        return limit
+
+    cdef bint stream_opened(self, bint unidirectional) except -1:
+        cdef object opened = self.streams_opened[unidirectional] + 1
+        self.streams_opened[unidirectional] = opened
+        return not self.enabled or opened <= self.max_streams[unidirectional]
+
+    cdef object stream_closed(self, bint unidirectional):
+        cdef int64_t closed = self.streams_closed[unidirectional] + 1
+        cdef int64_t window, limit, step
+        self.streams_closed[unidirectional] = closed
+        if not (self.enabled and self.auto):
+            return None
+        window = self.stream_windows[unidirectional]
+        limit = closed + window
+        step = max(1, min(self.increments[unidirectional], window // 2))
+        if limit - <int64_t> self.max_streams[unidirectional] < step:
+            return None
+        return self.grant_streams(limit, unidirectional=unidirectional)
 
     cdef int count(self, int64_t nbytes) except -1:
         self.data_received += nbytes

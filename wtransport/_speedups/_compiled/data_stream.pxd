@@ -39,9 +39,15 @@ cdef class DataStream:
     cdef SendCredit _sending
     cdef ReceiveCredit _receiving
 
+    cdef int begin(self, int64_t stream_id, session, flow, bint is_local, int64_t header_size) except -1
+    cdef int take_data(self, bytes data, bint end_stream) except -1
     cdef bint _done_with(self) noexcept
     cdef int _take(self) except -1
     cdef int _give_credit(self, int64_t nbytes) except -1
+
+
+# A stream of a class that derives from `DataStream` and has no constructor of its own.
+cdef DataStream new_stream(cls, int64_t stream_id, session, bint is_local, int64_t header_size)
 
 
 cdef class StreamSignal:

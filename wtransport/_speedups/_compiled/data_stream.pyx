@@ -3,30 +3,21 @@
 
 from __future__ import annotations
 
+from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport int64_t
 
 from .chunks cimport ChunkQueue
 from .credit cimport ReceiveCredit, SendCredit
 from .stream_handle cimport StreamHandle
 
+cdef tuple _NOTHING = ()
+
 
 cdef class DataStream:
     """DataStream(stream_id, session, *, is_local, header_size=0)\n--\n\nThe part of a stream that every byte passes."""
 
     def __init__(self, int64_t stream_id, session, *, bint is_local, int64_t header_size=0):
-        cdef bint is_one_way = stream_id & 2 != 0
-        cdef object flow = session.flow
-        self.stream_id = stream_id
-        self.session = session
-        self.is_local = self._is_taken = is_local
-        self.can_send = is_local or not is_one_way
-        self.receiving_over = is_local and is_one_way
-        self._sending_over = not self.can_send
-        self._header_size = header_size
-        self._inbox = ChunkQueue()
-        self._expected = self._low_water = 0
-        self._sending = flow.send
-        self._receiving = flow.receive
+        self.begin(stream_id, session, session.flow, is_local, header_size)
 
     @property
     def is_receiving(self):
@@ -119,26 +110,7 @@ cdef class DataStream:
 
     def on_data(self, bytes data not None, bint end_stream):
         """Take bytes in order, without the header."""
-        cdef int64_t size = len(data)
-        if end_stream:
-            self.receiving_over = True
-        if size:
-            self.bytes_received += size
-            if self.receive_error is None:
-                self._inbox.append(data)
-            self._receiving.count(size)
-            if self.receive_error is not None:
-                self._count_discarded(size)
-                self._give_credit(size)
-            elif self._expected:
-                self._credit_ahead()
-        if end_stream and self._sending_over:
-            self.session.stream_finished(self)
-        if self.wants_readable:
-            if isinstance(self.handle, StreamHandle) and (<StreamHandle> self.handle).wake_sleeper():
-                self.wants_readable = False
-            else:
-                self._wake_reader()
+        self.take_data(data, end_stream)
 
     # What a subclass has to say.
 
@@ -160,6 +132,44 @@ cdef class DataStream:
     def _wake_writer(self):
         raise NotImplementedError
 
+    cdef int begin(self, int64_t stream_id, session, flow, bint is_local, int64_t header_size) except -1:
+        cdef bint is_one_way = stream_id & 2 != 0
+        self.stream_id = stream_id
+        self.session = session
+        self.is_local = self._is_taken = is_local
+        self.can_send = is_local or not is_one_way
+        self.receiving_over = is_local and is_one_way
+        self._sending_over = not self.can_send
+        self._header_size = header_size
+        self._inbox = ChunkQueue()
+        self._expected = self._low_water = 0
+        self._sending = flow.send
+        self._receiving = flow.receive
+        return 0
+
+    cdef int take_data(self, bytes data, bint end_stream) except -1:
+        cdef int64_t size = len(data)
+        if end_stream:
+            self.receiving_over = True
+        if size:
+            self.bytes_received += size
+            if self.receive_error is None:
+                self._inbox.append(data)
+            self._receiving.count(size)
+            if self.receive_error is not None:
+                self._count_discarded(size)
+                self._give_credit(size)
+            elif self._expected:
+                self._credit_ahead()
+        if end_stream and self._sending_over:
+            self.session.stream_finished(self)
+        if self.wants_readable:
+            if isinstance(self.handle, StreamHandle) and (<StreamHandle> self.handle).wake_sleeper():
+                self.wants_readable = False
+            else:
+                self._wake_reader()
+        return 0
+
     cdef bint _done_with(self) noexcept:
         return self._is_taken and (self._reset_received or not self._inbox._size)
 
@@ -178,6 +188,12 @@ cdef class DataStream:
             if limit >= 0:
                 session.credit.announce_data(limit)
         return 0
+
+
+cdef DataStream new_stream(cls, int64_t stream_id, session, bint is_local, int64_t header_size):
+    cdef DataStream stream = (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)
+    stream.begin(stream_id, session, session.flow, is_local, header_size)
+    return stream
 
 
 cdef class StreamSignal:

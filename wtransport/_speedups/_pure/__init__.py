@@ -10,6 +10,7 @@ from .datagrams import DatagramInbox, DatagramQueue, decode_datagram, encode_dat
 from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
 from .handlers import HandlerCaller
 from .port_events import PortEvents
+from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
 from .stream_handle import StreamHandle
 from .udp_socket import UdpSocket
 from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
@@ -25,8 +26,12 @@ __all__ = [
     "PortEvents",
     "ReceiveCredit",
     "SendCredit",
+    "SessionCreditBooks",
+    "SessionStreams",
     "StreamBytes",
     "StreamHandle",
+    "StreamPlaces",
+    "StreamRegistry",
     "StreamSignal",
     "UdpSocket",
     "decode_datagram",
