@@ -247,5 +247,5 @@ async def test_a_client_that_never_goes_on_is_dropped(certificate: Any, stranger
         await until(is_dropped)
         listener: Any = server._listener
         async with asyncio.timeout(WAIT):
-            while listener._routes:
+            while listener.routes:
                 await asyncio.sleep(0.01)

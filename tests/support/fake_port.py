@@ -81,7 +81,11 @@ class FakeEngine:
         outgoing, self.outgoing = self.outgoing, []
         return outgoing
 
-    def next_deadline(self):
+    @property
+    def deadlines(self):
+        return self
+
+    def next(self):
         return self.deadline
 
     def next_event(self):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .._protocol.events import ConnectionClosed
 from .._quic.port import NetworkAddress, QuicPort
+from .._speedups import DriverLoop
 from ..constants import ErrorCodes
 from .outlet import Outlet
 from .ports import DrivenEngine
-from .timer import TIMER_GRANULARITY, DeadlineTimer, clock_of
+from .timer import clock_of
 
 CLOSE_WAIT_LIMIT = 10.0
 """Seconds that `wait_closed` waits at most: for sessions to tell their ends (3 probe timeouts), for a full socket.
@@ -32,33 +32,24 @@ def ignore(*_: object) -> None:
     """Stand in for a callback before there is one, and when the connection is over."""
 
 
-class ConnectionDriver:
-    """Drives one connection on an event loop.
+class ConnectionDriver(DriverLoop):
+    """Drives one connection on an event loop; what happens for every packet is its base's.
 
     Whatever happens in one turn of the loop, received datagrams and commands of any number of handles alike, is
     answered by a single flush at its end. Not thread-safe. Subclasses know the sockets.
     """
 
+    port: QuicPort
+    _engine: DrivenEngine | None
+    _outlet: Outlet | None
+    _straight_to: NetworkAddress | None
+
     def __init__(self, *, port: QuicPort, loop: asyncio.AbstractEventLoop) -> None:
-        self.port = port
+        super().__init__(port=port, loop=loop, clock=clock_of(loop))
         self.error: Exception | None = None
         """Why the connection was aborted on this side, for instance the ICMP error of a refused port."""
 
-        self._loop = loop
-        # Flushes run in this context, not in that of whichever task wrote first.
-        self._context = contextvars.copy_context()
-        self._clock = clock_of(loop)
-        self._timer = DeadlineTimer(loop=loop, clock=self._clock, callback=self._on_timeout, context=self._context)
-        self._engine: DrivenEngine | None = None
-        self._deliver: Callable[[Any], None] = ignore
-        self._outlet: Outlet | None = None
-        self._straight_to: NetworkAddress | None = None  # lone datagrams to it pass `_send` by
-        self._flush_scheduled = False
-        self._flush_held = False
-        self._has_backlog = False
-        self._delivering = False
         self._aborting = False
-        self._ready_reported = False
         self._is_closed = False
         self._is_finished = False
         self._closed_waiters: list[asyncio.Future[None]] = []
@@ -83,12 +74,6 @@ class ConnectionDriver:
     def now(self) -> float:
         """Return the time of the connection's clock, in seconds."""
         return self._clock()
-
-    def flush_soon(self) -> None:
-        """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush, context=self._context)
 
     @property
     def is_ready(self) -> bool:
@@ -153,87 +138,7 @@ class ConnectionDriver:
         """Take one datagram; as with `receive_all`, `end_batch` must follow."""
         self.receive_all(((data, addr),), now)
 
-    def receive_all(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
-        """Take datagrams with their senders' addresses; after one or several calls `end_batch` must follow."""
-        engine = self._engine
-        if engine is None:
-            return
-        if not self._flush_scheduled:
-            # Held back until the events are out, so that answers written by woken tasks share the flush.
-            self._flush_scheduled = self._flush_held = True
-        try:
-            engine.receive_datagrams(datagrams, now)
-        except Exception as exc:  # noqa: BLE001 - logged there
-            self._fail(exc)
-
-    def take(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float, until: float | None = None) -> bool:
-        """Take a whole batch: `receive_all` and `end_batch` in one, as most datagrams come alone."""
-        engine = self._engine
-        if engine is None or self._flush_scheduled or self._has_backlog:
-            self.receive_all(datagrams, now)
-            return self.end_batch(until)
-        self._flush_scheduled = self._flush_held = True
-        try:
-            engine.receive_datagrams(datagrams, now)
-            self._deliver_events(until)
-        except Exception as exc:  # noqa: BLE001 - logged there
-            self._fail(exc)
-        finally:
-            if self._flush_held:
-                self._flush_held = False
-                self._loop.call_soon(self._flush, context=self._context)
-        return self._has_backlog and self._engine is not None
-
-    def end_batch(self, until: float | None = None) -> bool:
-        """Deliver the events of the datagrams received, then schedule the flush.
-
-        Args:
-            until: when to leave the rest for later; None delivers everything.
-
-        Returns:
-            whether anything was left: then this must be called again, before any further datagram is received.
-        """
-        goes_on = self._has_backlog
-        try:
-            self._deliver_events(until)
-        except Exception as exc:  # noqa: BLE001 - logged there
-            self._fail(exc)
-        finally:
-            if self._flush_held:
-                self._flush_held = False
-                self._loop.call_soon(self._flush, context=self._context)
-            elif goes_on:
-                self.flush_soon()
-        return self._has_backlog and self._engine is not None
-
     # The loop.
-
-    def _flush(self) -> None:
-        if not self._flush_scheduled:
-            return  # somebody could not wait for the end of the turn
-        self._flush_scheduled = self._flush_held = False
-        engine, outlet = self._engine, self._outlet
-        if engine is None or outlet is None:
-            return
-        if outlet.is_paused and not engine.is_closed:
-            outlet.call_when_resumed(self.flush_soon)
-            return
-        try:
-            now = self._clock()
-            datagrams = engine.datagrams_to_send(now)
-            if datagrams:
-                if len(datagrams) == 1 and datagrams[0][1] is self._straight_to:
-                    outlet.send_one(datagrams[0][0], self._straight_to)
-                else:
-                    self._send(datagrams, outlet)
-            if not self._has_backlog and not self._delivering and (engine.events or engine.has_work()):
-                self._deliver_events()
-            # A deadline takes a while to find; where the timer fires soon, it is looked at then.
-            soon = self._timer.fires_at <= now + TIMER_GRANULARITY
-            if not soon or not self._ready_reported or engine.is_closed or self.port.is_paced:
-                self._look_ahead(engine, now)
-        except Exception as exc:  # noqa: BLE001 - logged there
-            self._fail(exc)
 
     def _flush_now(self) -> None:
         """Flush without waiting for the end of the turn, even into a full socket if the connection is closing."""
@@ -244,40 +149,12 @@ class ConnectionDriver:
         self._flush_scheduled = True
         self._flush()
 
-    def _send(self, datagrams: list[tuple[bytes, NetworkAddress]], outlet: Outlet) -> None:
-        """Hand datagrams to the socket."""
-        raise NotImplementedError
-
-    def _deliver_events(self, until: float | None = None) -> None:
-        """Deliver all events; or some until it is late, as a packet can ask for more than a turn's work."""
-        engine = self._engine
-        if engine is None or self._delivering:
-            return
-        self._has_backlog = False
-        self._delivering = True
-        events, has_work, step, deliver = engine.events, engine.has_work, engine.step, self._deliver
-        try:
-            while True:
-                if events:
-                    event = events.popleft()
-                    try:
-                        deliver(event)
-                    except Exception:
-                        _logger.exception("handling %r failed", event)
-                elif not has_work() or not step():
-                    return
-                if until is not None and self._clock() >= until:
-                    self._has_backlog = True
-                    return
-        finally:
-            self._delivering = False
-
     def _look_ahead(self, engine: DrivenEngine, now: float) -> None:
         """Take note of how far the connection has come, and arm the timer."""
         if not self._ready_reported and engine.is_ready:
             self._ready_reported = True
             self._on_ready()
-        deadline = engine.next_deadline()
+        deadline = engine.deadlines.next()
         if engine.is_closed:
             self._report_closed()
             if deadline is None:
@@ -310,8 +187,11 @@ class ConnectionDriver:
     def _hand_over(self, event: Any) -> None:
         try:
             self._deliver(event)
-        except Exception:
-            _logger.exception("handling %r failed", event)
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._report(event, exc)
+
+    def _report(self, event: Any, exc: Exception) -> None:
+        _logger.error("handling %r failed", event, exc_info=exc)
 
     def _report_closed(self) -> None:
         if self._is_closed:

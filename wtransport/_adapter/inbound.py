@@ -63,6 +63,10 @@ _Datagrams: TypeAlias = Sequence[tuple[bytes, NetworkAddress]]
 class Router(Protocol):
     """What is needed of the listener."""
 
+    @property
+    def routes(self) -> dict[bytes, AdapterProtocol]:
+        """Return whose each connection id is."""
+
     def find(self, data: bytes) -> AdapterProtocol | None:
         """Return the connection that a datagram belongs to; None for a stranger's. Costs next to nothing."""
 
@@ -121,6 +125,9 @@ class Inbound:
         self.is_scheduled = False
         """`run` will be called, so nobody else needs to."""
 
+        self.turns: deque[AdapterProtocol | None] = deque()
+        """Whose turn it is; None: the strangers'. Empty where nobody waits."""
+
         self.refill: Callable[[], None] = _nothing
         """Called before each further turn, to `put_all` what has come meanwhile."""
 
@@ -129,7 +136,6 @@ class Inbound:
         self._loop = loop
         self._clock = clock
         self._queues: dict[AdapterProtocol, _Waiting] = {}
-        self._turns: deque[AdapterProtocol | None] = deque()  # whose turn it is; None: the strangers'
         self._strangers: deque[tuple[bytes, NetworkAddress, float]] = deque()  # with the time at which it came
         self._backlogs: set[AdapterProtocol] = set()  # connections that have not dealt with all that they received
         self._nbytes = 0
@@ -160,7 +166,7 @@ class Inbound:
         if waiting is None:
             waiting = self._queues[connection] = _Waiting()
             if connection not in self._backlogs:
-                self._turns.append(connection)
+                self.turns.append(connection)
         limit = MAX_WAITING_DATAGRAMS if self._nbytes < MAX_WAITING_BYTES else MIN_WAITING_DATAGRAMS
         room = max(limit - waiting.count, 0)
         if len(run) > room:
@@ -173,7 +179,7 @@ class Inbound:
     def _put_strangers(self, run: _Datagrams, now: float) -> None:
         queue = self._strangers
         if not queue:
-            self._turns.append(None)
+            self.turns.append(None)
         for data, addr in run:
             if len(queue) >= MAX_WAITING_STRANGERS:
                 self._drop(1)
@@ -195,21 +201,25 @@ class Inbound:
             connections = self._router.find_all(datagrams)
             connection = connections[0]
             is_of_one = connections.count(connection) == len(connections)
-        if is_of_one and connection is not None and not self._turns and connection.uses(self._outlet):
+        if is_of_one and connection is not None and not self.turns and connection.uses(self._outlet):
             if len(datagrams) > PIECE:
                 self._serve_alone(connection, datagrams, now)
             elif connection.take(datagrams, now, now + TURN_TIME):
-                self._backlogs.add(connection)
-                self._turns.append(connection)
-                self.run_soon()
+                self.has_backlog(connection)
         else:
             self._put_found(connections, datagrams, now)
             self.run()
 
+    def has_backlog(self, connection: AdapterProtocol) -> None:
+        """Take note that a connection, while nobody waited, was left with more than a turn's work."""
+        self._backlogs.add(connection)
+        self.turns.append(connection)
+        self.run_soon()
+
     def run(self) -> None:
         """Work for `TURN_TIME`, on each connection in turn."""
         self.is_scheduled = False
-        turns, clock = self._turns, self._clock
+        turns, clock = self.turns, self._clock
         now = clock()
         turn_end = now + TURN_TIME
         try:
@@ -237,7 +247,7 @@ class Inbound:
     def clear(self) -> None:
         """Forget what waits: the socket is gone."""
         self._queues.clear()
-        self._turns.clear()
+        self.turns.clear()
         self._strangers.clear()
         self._backlogs.clear()
         self._nbytes = 0
@@ -250,14 +260,14 @@ class Inbound:
         """Let whoever was served go to the end of the line, or out of it."""
         if connection is None:
             if self._strangers:
-                self._turns.append(None)
+                self.turns.append(None)
         else:
             waiting = self._queues.get(connection)
             if waiting is not None and not waiting.count:
                 del self._queues[connection]
                 waiting = None
             if waiting is not None or connection in self._backlogs:
-                self._turns.append(connection)
+                self.turns.append(connection)
 
     def _serve_alone(self, connection: AdapterProtocol, datagrams: _Datagrams, now: float) -> None:
         """Work for a turn on many datagrams of one connection, while nobody waits."""
@@ -274,8 +284,8 @@ class Inbound:
             if position < len(datagrams):
                 self._put_run(connection, datagrams[position:], now)
             if connection in self._backlogs:
-                self._turns.append(connection)
-            if self._turns:
+                self.turns.append(connection)
+            if self.turns:
                 self.run_soon()
 
     def _serve(self, connection: AdapterProtocol, now: float, slice_end: float) -> None:
@@ -343,7 +353,7 @@ class Inbound:
         had_turn = connection in self._queues or connection in self._backlogs
         self._deal_with(connection, slice_end)
         if not had_turn and connection in self._backlogs:
-            self._turns.append(connection)
+            self.turns.append(connection)
 
 
 def _nothing() -> None:

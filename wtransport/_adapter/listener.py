@@ -74,7 +74,8 @@ class Listener:
         self._clock = clock_of(loop)
         self._sockets: list[ServerSocket] = []
         self._table = ConnectionTable()
-        self._routes = self._table.routes
+        self.routes = self._table.routes
+        """Connection id to connection."""
         self._admission: Admission[AdapterProtocol] = Admission(
             settings or AdmissionSettings(), counters=self.counters, may_accept=may_accept, clock=self._clock
         )
@@ -169,13 +170,13 @@ class Listener:
         if not data:
             return None
         if not data[0] & LONG_HEADER:
-            return self._routes.get(data[_SHORT_HEADER_CID])
+            return self.routes.get(data[_SHORT_HEADER_CID])
         size = data[_LONG_HEADER_CID_SIZE] if len(data) > _LONG_HEADER_CID_SIZE else 0
-        return self._routes.get(data[_LONG_HEADER_CID_SIZE + 1 : _LONG_HEADER_CID_SIZE + 1 + size])
+        return self.routes.get(data[_LONG_HEADER_CID_SIZE + 1 : _LONG_HEADER_CID_SIZE + 1 + size])
 
     def find_all(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> list[AdapterProtocol | None]:
         """Return for each of some datagrams what `find` does."""
-        get, cid, find = self._routes.get, _SHORT_HEADER_CID, self.find
+        get, cid, find = self.routes.get, _SHORT_HEADER_CID, self.find
         return [get(data[cid]) if data and data[0] < LONG_HEADER else find(data) for data, _ in datagrams]
 
     def datagram_dropped(self) -> None:
@@ -193,7 +194,7 @@ class Listener:
             return None
         if not data[0] & LONG_HEADER:
             connection_id = data[_SHORT_HEADER_CID]
-            connection = self._routes.get(connection_id)
+            connection = self.routes.get(connection_id)
             if connection is None:
                 self._admission.reset(data, self._ports.reset_token(connection_id), addr, outlet)
             return connection
@@ -201,7 +202,7 @@ class Listener:
         if header is None:
             self.counters.malformed += 1
             return None
-        connection = self._routes.get(header.destination_cid)
+        connection = self.routes.get(header.destination_cid)
         if connection is not None:
             return connection
         newcomer = self._admission.meet(data, header, addr, outlet, supported_versions=self._supported_versions)

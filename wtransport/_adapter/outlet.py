@@ -27,7 +27,7 @@ class Outlet:
         """Hand over one datagram; its address is None on a connected socket."""
         self._send_all: Callable[[Sequence[Datagram]], None] | None = None
         if isinstance(transport, UdpTransport):
-            self.send_one, self._send_all = transport.sendto, transport.send_all
+            self.send_one, self._send_all = transport.send_one, transport.send_all
         else:
             self.send_one = self._send_if_open
         self.is_paused = False

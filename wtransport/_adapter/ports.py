@@ -9,6 +9,13 @@ from typing import Any, Protocol
 from .._quic.port import NetworkAddress
 
 
+class DrivenDeadlines(Protocol):
+    """The driver's view of `wtransport._protocol.deadlines.Deadlines`."""
+
+    next: Callable[[], float | None]
+    """Returns when the engine must be called, or None; may be another one each time."""
+
+
 class DrivenEngine(Protocol):
     """The driver's view of `wtransport._protocol.Engine`.
 
@@ -30,8 +37,9 @@ class DrivenEngine(Protocol):
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""
 
-    def next_deadline(self) -> float | None:
-        """Return when `handle_timeout` must be called, or None."""
+    @property
+    def deadlines(self) -> DrivenDeadlines:
+        """Return who knows when `handle_timeout` must be called."""
 
     def clear(self) -> None:
         """Let go of what refers back to the engine: nothing more will be asked of it but what it knows."""

@@ -143,11 +143,10 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
             self.port.path_changed()
             self.flush_soon()
 
-    def datagrams_received(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
-        """Take a batch of datagrams."""
+    def _receive_others(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
         # The kernel lets nobody but the peer through to a connected socket, and our own transport says so.
         peer = self._peer
-        if datagrams[0][1] is not peer and self._outlet is not None and self._outlet.is_connected and peer is not None:
+        if self._outlet is not None and self._outlet.is_connected and peer is not None:
             datagrams = [(data, peer) for data, _ in datagrams]
         self.take(datagrams, self._clock())
 

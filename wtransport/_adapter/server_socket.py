@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from .._quic.port import NetworkAddress
+from .._speedups import Doorway
 from ..types import Address
 from .addresses import to_address
-from .inbound import Inbound, Router
+from .inbound import TURN_TIME, Inbound, Router
 from .outlet import Outlet
+from .packets import CONNECTION_ID_SIZE
 from .timer import clock_of
 from .udp_transport import BatchProtocol, UdpTransport
 
@@ -53,6 +55,22 @@ class ServerSocket(BatchProtocol):
         self._outlet = Outlet(cast("asyncio.DatagramTransport", transport))
         self._inbound = Inbound(self._router, outlet=self._outlet, loop=self._loop, clock=self._clock)
         self._inbound.refill = self._refill
+
+    def receiver(self) -> Callable[[Sequence[tuple[bytes, NetworkAddress]]], None]:
+        """Return who is to be called with batches: the way of most of them is a kernel."""
+        outlet, inbound = self._outlet, self._inbound
+        if outlet is None or inbound is None:
+            return self.datagrams_received
+        return Doorway(
+            routes=self._router.routes,
+            waiting=inbound.turns,
+            outlet=outlet,
+            clock=self._clock,
+            id_size=CONNECTION_ID_SIZE,
+            turn_time=TURN_TIME,
+            on_others=self.datagrams_received,
+            on_backlog=inbound.has_backlog,
+        ).datagrams_received
 
     def datagrams_received(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
         """Take datagrams, and see to it that they are worked on."""

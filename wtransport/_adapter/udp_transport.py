@@ -25,10 +25,6 @@ READ_BATCH = 32
 Receiving bulk data takes half the processor time that it takes one by one, as acknowledgements and turns are shared.
 """
 
-LOOK_AGAIN = 8
-"""Wake-ups with one datagram each, after which the next one looks for a second. In a dialogue there never is one, and
-finding that out costs as much as reading it (3 µs)."""
-
 MAX_UNSEGMENTED = 64
 """Hosts remembered whose route does not segment; beyond that, everybody gets single packets."""
 
@@ -48,6 +44,10 @@ class BatchProtocol(asyncio.DatagramProtocol):
 
     def datagrams_received(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> None:
         """Take datagrams, in the order in which they came."""
+
+    def receiver(self) -> Callable[[Sequence[tuple[bytes, NetworkAddress]]], None]:
+        """Return who is to be called with batches."""
+        return self.datagrams_received
 
     def datagram_received(self, data: bytes, addr: NetworkAddress) -> None:
         """Take one datagram."""
@@ -78,13 +78,19 @@ class UdpTransport(asyncio.DatagramTransport):
         self._is_paused = False
         self._unsent: deque[tuple[list[bytes], NetworkAddress | None]] = deque()
         self._unsent_bytes = 0
-        self._lone_reads = 0
         self._read_error: OSError | None = None
-        loop.add_reader(self._fd, self._read_ready)
+        self._io = UdpSocket(sock, peername)
+        loop.add_reader(self._fd, self._io.read_ready)
+        self._io.coalesces = udp.coalesce(sock)
         self._segments = udp.can_segment(sock)
         self._unsegmented: set[Any] = set()  # hosts; None stands for the one that a connected socket has
-        self._io = UdpSocket(sock, peername, udp.coalesce(sock))
+        self._io.on_more = self._read_more
+        self._io.on_error = self._read_failed
+        self._io.on_unsent = self._not_sent
+        self.send_one: Callable[[bytes, NetworkAddress | None], None] = self._io.pass_on
+        """`sendto`, with no call between."""
         protocol.connection_made(self)
+        self._receive()
 
     def __repr__(self) -> str:
         state = "closing" if self._is_closing else "open"
@@ -93,31 +99,23 @@ class UdpTransport(asyncio.DatagramTransport):
 
     # Reading.
 
-    def _read_ready(self) -> None:
-        if self._is_closing:
-            return
-        batch: list[tuple[bytes, NetworkAddress]] = []
-        if self._lone_reads % LOOK_AGAIN:
-            # As `read_waiting` does it with one datagram, which is what a dialogue is made of.
-            try:
-                count = self._io.receive(batch)
-            except OSError as exc:
-                self._protocol.error_received(exc)
-                return
-            if count <= 1:
-                if count:
-                    self._lone_reads += 1
-                    self._protocol.datagrams_received(batch)
-                return
-            self._read_into(batch, more=True)
-        else:
-            self._read_into(batch, more=True)
-        self._lone_reads = self._lone_reads + 1 if len(batch) <= 1 else 0
+    def _receive(self) -> None:
+        """Let the protocol have what is read."""
+        self._received = self._protocol.receiver()
+        if not self._is_closing:
+            self._io.on_datagram = self._received
+
+    def _read_more(self, batch: list[tuple[bytes, NetworkAddress]]) -> None:
+        self._read_into(batch, more=True)
+        self._io.lone_reads = self._io.lone_reads + 1 if len(batch) <= 1 else 0
         if batch:
-            self._protocol.datagrams_received(batch)
+            self._received(batch)
         if self._read_error is not None:
             error, self._read_error = self._read_error, None
-            self._protocol.error_received(error)
+            self._read_failed(error)
+
+    def _read_failed(self, error: OSError) -> None:
+        self._protocol.error_received(error)
 
     def read_waiting(self, *, more: bool = True) -> list[tuple[bytes, NetworkAddress]]:
         """Return the datagrams that wait in the kernel, up to the protocol's `read_batch`.
@@ -145,23 +143,18 @@ class UdpTransport(asyncio.DatagramTransport):
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: NetworkAddress | None = None) -> None:
         """Send one datagram, or keep it until the socket takes it; errors go to `error_received`."""
-        if self._is_over:
-            return
-        if self._unsent:
-            self._keep([bytes(data)], addr)
-            return
-        # Not by way of `_send_singly`, which would take 0.5 µs more: this is what a dialogue is made of.
-        try:
-            self._io.send(data, addr)
-            return
-        except BlockingIOError as exc:
-            error: OSError | None = exc
-        except OSError as exc:
-            error = self._attempt_again(exc, self._io.send, data, addr)
-        if isinstance(error, BlockingIOError):
-            self._keep([bytes(data)], addr)
-        elif error is not None:
-            self._protocol.error_received(error)
+        self._io.pass_on(data, addr)
+
+    def _not_sent(self, error: OSError | None, data: bytes | bytearray | memoryview, addr: Any) -> None:
+        """Keep a datagram until the socket takes it; errors go to `error_received`."""
+        if error is not None and not isinstance(error, BlockingIOError):
+            error = self._attempt_again(error, self._io.send, data, addr)
+            if error is None:
+                return
+            if not isinstance(error, BlockingIOError):
+                self._protocol.error_received(error)
+                return
+        self._keep([bytes(data)], addr)
 
     def send_all(self, datagrams: Sequence[Datagram]) -> None:
         """Send datagrams in order, in as few system calls as can be; otherwise like `sendto` for each."""
@@ -239,6 +232,7 @@ class UdpTransport(asyncio.DatagramTransport):
         if not self._unsent:
             self._loop.add_writer(self._fd, self._write_ready)
         self._unsent.append((packets, addr))
+        self._io.is_held = True
         self._unsent_bytes += sum(map(len, packets))
         if self._unsent_bytes > HIGH_WATER and not self._is_paused:
             self._is_paused = True
@@ -257,6 +251,7 @@ class UdpTransport(asyncio.DatagramTransport):
                 break
             unsent.popleft()
         if not unsent:
+            self._io.is_held = False
             self._loop.remove_writer(self._fd)
             if self._is_closing:
                 self._end()
@@ -279,6 +274,7 @@ class UdpTransport(asyncio.DatagramTransport):
         """Read no more, send what is queued, then close the socket; `connection_lost` tells when."""
         if not self._is_closing:
             self._is_closing = True
+            self._io.on_datagram = None
             self._loop.remove_reader(self._fd)
             if not self._unsent:
                 self._end()
@@ -289,6 +285,7 @@ class UdpTransport(asyncio.DatagramTransport):
             return
         if not self._is_closing:
             self._is_closing = True
+            self._io.on_datagram = None
             self._loop.remove_reader(self._fd)
         if self._unsent:
             self._loop.remove_writer(self._fd)
@@ -305,9 +302,11 @@ class UdpTransport(asyncio.DatagramTransport):
         if not isinstance(protocol, BatchProtocol):
             raise TypeError("the protocol must take batches")
         self._protocol = protocol
+        self._receive()
 
     def _end(self) -> None:
         self._is_over = True
+        self._io.is_held = True
         self._loop.call_soon(self._close_socket)
 
     def _close_socket(self) -> None:
@@ -315,6 +314,7 @@ class UdpTransport(asyncio.DatagramTransport):
             self._protocol.connection_lost(None)
         finally:
             self._protocol = BatchProtocol()  # the two knew each other
+            self._received = self._protocol.receiver()
             self._io.detach()
             self._sock.close()
 

@@ -20,6 +20,7 @@ from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
 from ..types import SessionState
 from . import control, events, fields, handshake, limits, subprotocols
+from .deadlines import Deadlines
 from .early import EarlyArrivals, EarlyStream
 from .ending import ConnectionEnding
 from .field_sections import FieldSectionSender
@@ -84,6 +85,7 @@ class Engine(PortEvents):
         self._remote_settings: Mapping[int, int] = {}
         self._control_id: int | None = None
         self._ending = ConnectionEnding(port)
+        self.deadlines = Deadlines(port, self._router, self._ending)
 
     # The driver's side.
 
@@ -107,18 +109,14 @@ class Engine(PortEvents):
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None."""
-        deadline = self.port.next_deadline()
-        if self._router.has_deadlines or self._ending.is_closing:
-            for other in (self._router.next_deadline(), self._ending.deadline):
-                if other is not None and (deadline is None or other < deadline):
-                    deadline = other
-        return None if deadline is None or self.port.is_terminated else deadline
+        return self.deadlines.next()
 
     def clear(self) -> None:
         """Let go of what refers back to the engine: the connection is over. Getters go on to answer."""
         self._router.leave()
         self.idle_actions.stop()
         self.datagrams_to_send = self.port.datagrams_to_send
+        self.deadlines.clear()
         del self._critical  # nothing arrives any more
 
     def next_event(self) -> events.EngineEvent | None:
@@ -233,6 +231,7 @@ class Engine(PortEvents):
         if self.is_closed or self._ending.is_closing:
             return
         self._ending.begin(error_code or int(ErrorCodes.H3_NO_ERROR), reason)
+        self.deadlines.watch()
         self.datagrams_to_send = self._datagrams_of_close
         for session in list(self.sessions.values()):
             session.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from .._quic.port import QuicPort
     from .._speedups import StreamPlaces, StreamRegistry
+    from .deadlines import Deadlines
     from .early import EarlyStream
     from .events import EngineEvent
     from .flow_control import SessionFlow
@@ -42,6 +43,7 @@ class EngineHost(Protocol):
     """Which streams of the peer count as open."""
     stream_registry: StreamRegistry
     idle_actions: IdleActions
+    deadlines: Deadlines
     traffic: TrafficStats
     """The figures of what is over: ended sessions, and what never came to one."""
 

@@ -92,17 +92,22 @@ class StreamRouter(StreamRegistry):
         reader = self.readers.get(stream_id)
         if reader is not None and reader.is_beginning:
             self._beginnings[stream_id] = now + limits.REQUEST_TIMEOUT
+            self._host.deadlines.watch()
 
     def await_end(self, stream_id: int, wire_code: int, now: float) -> None:
         """Give a CONNECT stream whose other direction the peer stopped a while to tell how the session ended."""
         self._stopped_connects.setdefault(stream_id, (self._patience(now), wire_code))
+        self._host.deadlines.watch()
 
     def _patience(self, now: float) -> float:
         return now + limits.CLOSE_PROBE_TIMEOUTS * self._host.port.probe_timeout
 
     def postpones(self, event: StreamReset, reader: StreamReader, now: float) -> bool:
         """Tell whether a reset waits for the end of the session, which would explain it better."""
-        return self._postponed.add(event, reader, self._patience(now))
+        if not self._postponed.add(event, reader, self._patience(now)):
+            return False
+        self._host.deadlines.watch()
+        return True
 
     def discard(self, stream_id: int, wire_code: int, *, has_ended: bool) -> None:
         """Reset and stop a stream; unless its end has come, wait for that."""
@@ -184,6 +189,7 @@ class StreamRouter(StreamRegistry):
             early = EarlyStream(stream_id, session_id, header_size)
             if self._early.add_stream(early, now, is_known=session is not None):
                 self.readers[stream_id] = early
+                self._host.deadlines.watch()
             else:
                 self.discard_early(early, ErrorCodes.WT_BUFFERED_STREAM_REJECTED)
         return self.readers[stream_id]
@@ -210,7 +216,9 @@ class StreamRouter(StreamRegistry):
                 self._host.traffic.count_late_datagrams(1)
                 return
             self.check_session_id(session_id)
-        if not self._early.add_datagram(session_id, data, now):
+        if self._early.add_datagram(session_id, data, now):
+            self._host.deadlines.watch()
+        else:
             self._host.traffic.count_late_datagrams(1)
 
     def session_ended(self, session_id: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from aioquic.quic import events as aioquic_events
@@ -76,7 +75,8 @@ class AioquicPort(StreamCommands):
                 original_destination_connection_id=original_destination_connection_id,
                 retry_source_connection_id=retry_source_connection_id,
                 reset_tokens=reset_tokens,
-            )
+            ),
+            inf if keep_alive_interval is None else min(keep_alive_interval, QUIET_TIME),
         )
         self.is_client: bool = configuration.is_client
         self.on_cid_issued: Callable[[bytes], None] = _ignore
@@ -88,7 +88,6 @@ class AioquicPort(StreamCommands):
         self.datagrams_to_send = self._connection.datagrams_to_send
         self.has_events: Callable[[], bool] = self._connection.has_events
         self._keep_alive_interval = keep_alive_interval
-        self._least_quiet = inf if keep_alive_interval is None else min(keep_alive_interval, QUIET_TIME)
         self._asked_at = -inf  # when the last PING for its sake was sent
         self._bytes_received = 0  # of streams, by then
         self._timed_out = False
@@ -130,15 +129,9 @@ class AioquicPort(StreamCommands):
 
     # Outputs.
 
-    def next_deadline(self) -> float | None:
-        """Return when `handle_timeout` must be called next, or None."""
-        connection = self._connection
-        timer = connection.deadline
-        if timer is None or timer <= connection.heard_at + self._least_quiet:
-            return timer
-        if self._keep_alive_interval is not None and not self._end_reported:
-            return min(timer, self._keep_alive_at(self._keep_alive_interval))
-        return timer
+    def _kept_alive(self, timer: float) -> float:
+        interval = self._keep_alive_interval
+        return timer if interval is None else min(timer, self._keep_alive_at(interval))
 
     def _keep_alive_at(self, interval: float) -> float:
         """Return when to ask whether the peer is there; infinity before it was heard.
@@ -219,8 +212,6 @@ class AioquicPort(StreamCommands):
     def peer_certificate(self) -> bytes | None:
         """Return the peer's certificate as DER, once the handshake is over; None when it sent none."""
         return self._connection.peer_certificate
-
-    is_paced = property(attrgetter("_connection.is_paced"), doc="Whether packets are held back by pacing.")
 
     @property
     def is_terminated(self) -> bool:

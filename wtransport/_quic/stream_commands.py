@@ -1,4 +1,4 @@
-"""What the engine asks of a connection for every stream, and how it hears what came of it."""
+"""What a connection is asked for every stream and packet, and how one hears what came of it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ def _ignore(*_: object) -> None:
 
 
 class StreamCommands:
-    """The part of a port that runs several times for each stream; it has a compiled twin.
+    """The part of a port that runs for each stream and packet; it has a compiled twin.
 
-    A subclass translates aioquic's own events (``_translate``) and says how the connection ended (``_end``).
+    A subclass translates aioquic's own events (``_translate``), says how the connection ended (``_end``) and whether it
+    is over (``is_terminated``), and when to ask whether the peer is there (``_kept_alive``).
     """
 
-    def __init__(self, connection: StreamingConnection) -> None:
-        """Serve a connection, of which the table of streams and the queue of events are used."""
+    def __init__(self, connection: StreamingConnection, least_quiet: float) -> None:
+        """Serve a connection, of which the table of streams and the queue of events are used.
+
+        Silence for `least_quiet` seconds is short enough not to be looked at; infinity never asks `_kept_alive`.
+        """
+        self._least_quiet = least_quiet
         self.request_flush: Callable[[], None] = _ignore
         self.unsent_bytes: Callable[[int], int] = connection.table.unsent_bytes
         self.send_room: Callable[[int], int] = connection.table.send_room
@@ -75,7 +80,30 @@ class StreamCommands:
         if self._table.release(stream_id):
             self.request_flush()
 
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` must be called next, or None."""
+        connection = self._connection
+        timer = connection.deadline
+        if timer is None or (connection.close_event is not None and self.is_terminated):
+            return None
+        if timer <= connection.heard_at + self._least_quiet or self._end_reported:
+            return timer
+        return self._kept_alive(timer)
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether packets are held back by pacing."""
+        return self._connection.is_paced
+
     # What a subclass has to say.
+
+    @property
+    def is_terminated(self) -> bool:
+        raise NotImplementedError
+
+    def _kept_alive(self, timer: float) -> float:
+        """Return the deadline, or when to ask whether the peer is there if that is earlier."""
+        raise NotImplementedError
 
     def _translate(self, event: Any) -> QuicEvent | None:
         raise NotImplementedError

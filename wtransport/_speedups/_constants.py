@@ -35,3 +35,16 @@ STREAM_SIGNALS = (0x41, 0x54)
 
 # Most bytes of what a WebTransport stream begins with: a type of two bytes and a session id (draft-16, section 4.2).
 STREAM_HEADER_MAX = 2 + 8
+
+# Seconds between two time-outs for one and the same deadline; QUIC's own granularity (RFC 9002, 6.1.2).
+TIMER_GRANULARITY = 0.001
+
+# Seconds by which a timer may fire early and still count as due: rounding of deadlines, not lateness.
+TIMER_SLACK = 0.000_05
+
+# The first bit of a packet with a long header (RFC 8999, section 5.1).
+LONG_HEADER = 0x80
+
+# Wake-ups with one datagram each, after which the next one looks for a second. In a dialogue there never is one, and
+# finding that out costs as much as reading it (3 us).
+LOOK_AGAIN = 8

@@ -173,7 +173,7 @@ class FrontDoor:
 
     def short(self) -> None:
         """Send a packet with a short header, to a connection that there is or is not."""
-        known = [bytes(each) for each in self.rig.listener._routes]
+        known = [bytes(each) for each in self.rig.listener.routes]
         identifier = self.source.pick(known) if known and self.source.flag() else self.source.take(8)
         self.send(bytes([0x40 | self.source.below(64)]) + identifier + self.source.blob(), self.source.pick(_ADDRESSES))
 
@@ -195,7 +195,7 @@ class FrontDoor:
         check(not self.complaints.messages, f"an error was logged: {self.complaints.messages}")
         if self.is_real:
             check(listener.unfinished_handshakes == 0, "a handshake never ends")
-            check(not listener._routes, "connection ids are left")
+            check(not listener.routes, "connection ids are left")
             check(not self.rig.loop.live_timers(), "a timer is left")
 
 

@@ -129,7 +129,7 @@ def test_a_handle_that_cannot_be_made_leaves_nothing(rig, caplog):
     rig.fail = ValueError("handle")
     assert rig.route(first_packet()) is None
     assert rig.listener.connections == []
-    assert not rig.listener._routes
+    assert not rig.listener.routes
     assert caplog.records
 
 
@@ -160,7 +160,7 @@ def test_a_closed_connection_keeps_its_ids_until_it_has_drained(rig):
     assert rig.route(data) is connection
     engine.deadline = None
     rig.loop.advance(1)
-    assert not rig.listener._routes
+    assert not rig.listener.routes
     assert len(rig.listener._table) == 0
     rig.loop.advance(HANDSHAKE_TIMEOUT)
     assert rig.loop.live_timers() == []

@@ -50,7 +50,7 @@ def _meets_nothing(data: bytes, settings: AdmissionSettings | None, welcome: boo
     try:
         assert rig.route(data) is None
         assert rig.made == []
-        assert not rig.listener._routes
+        assert not rig.listener.routes
         assert rig.listener.unfinished_handshakes == 0
         assert rig.listener._handshakes.sources == 0
         assert rig.loop.live_timers() == []
@@ -176,7 +176,7 @@ def test_a_connection_that_gets_garbage_with_and_after_its_first_packet(real, da
         real.loop.advance(60.0)
         assert connection.is_finished
         assert real.listener.connections == []
-        assert not real.listener._routes
+        assert not real.listener.routes
         assert real.loop.live_timers() == []
         assert errors == []
     finally:

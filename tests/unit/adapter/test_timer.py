@@ -6,7 +6,8 @@ import time
 import pytest
 from fake_port import VirtualLoop
 
-from wtransport._adapter.timer import TIMER_GRANULARITY, TIMER_SLACK, DeadlineTimer, clock_of
+from wtransport._adapter.timer import DeadlineTimer, clock_of
+from wtransport._speedups._constants import TIMER_GRANULARITY, TIMER_SLACK
 
 
 class Timer:

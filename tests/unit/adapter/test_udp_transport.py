@@ -10,13 +10,13 @@ from wtransport._adapter import udp
 from wtransport._adapter.outlet import Outlet
 from wtransport._adapter.udp_transport import (
     HIGH_WATER,
-    LOOK_AGAIN,
     MAX_UNSEGMENTED,
     READ_BATCH,
     REFUSALS,
     BatchProtocol,
     UdpTransport,
 )
+from wtransport._speedups._constants import LOOK_AGAIN
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the offloads are Linux's")
 

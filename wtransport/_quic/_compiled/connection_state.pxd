@@ -75,6 +75,8 @@ cdef class ConnectionState:
 
     cdef bint is_open(self) except -1
     cdef bint take_path(self) except -1
+    # When `handle_timer` must be called, or INFINITY.
+    cdef double timer_at(self) except -1.0
     cdef double idle_timeout(self) noexcept
 
     cdef bint _take_keys(self) except -1

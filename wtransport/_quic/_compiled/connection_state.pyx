@@ -133,10 +133,15 @@ cdef class ConnectionState:
     @property
     def deadline(self):
         """Return when `handle_timer` must be called, or None."""
-        if not self.is_open() or not self.take_path():
-            return None if self._close_at is None else self.get_timer()
-        self.loss_at = self.recovery.timer(False)
-        return fmin(fmin(self.close_at, self.space.ack_due), fmin(self.loss_at, self.pacing_at))
+        cdef double at = self.timer_at()
+        return None if isinf(at) else at
+
+    cdef double timer_at(self) except -1.0:
+        if self.is_open() and self.take_path():
+            self.loss_at = self.recovery.timer(False)
+            return fmin(fmin(self.close_at, self.space.ack_due), fmin(self.loss_at, self.pacing_at))
+        at = None if isinf(self.close_at) else self.get_timer()
+        return INFINITY if at is None else at
 
     # Keys. aioquic owns the secrets, and updates them (RFC 9001, section 6); the key of header protection stays.
 

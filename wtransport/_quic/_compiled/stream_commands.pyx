@@ -1,9 +1,12 @@
 # cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
-"""What the engine asks of a connection for every stream; the specification is the twin in ``_quic/stream_commands.py``."""
+"""What a connection is asked for every stream and packet; the specification is the twin in ``_quic/stream_commands.py``."""
 
 from __future__ import annotations
 
+from libc.math cimport isinf
 from libc.stdint cimport int64_t
+
+from .connection_state cimport ConnectionState
 
 from .streams cimport QuicStream
 from .table cimport StreamTable
@@ -14,17 +17,19 @@ from ..stream_commands import _ignore
 
 
 cdef class StreamCommands:
-    """StreamCommands(connection)\n--\n\nThe part of a port that runs several times for each stream."""
+    """StreamCommands(connection, least_quiet)\n--\n\nThe part of a port that runs for each stream and packet."""
 
     cdef public object request_flush
     cdef readonly object unsent_bytes
     cdef readonly object send_room
-    cdef readonly object _connection
+    cdef readonly ConnectionState _connection
     cdef readonly StreamTable _table
     cdef readonly object _queue
     cdef readonly bint _end_reported
+    cdef readonly double _least_quiet
 
-    def __init__(self, connection):
+    def __init__(self, connection, double least_quiet):
+        self._least_quiet = least_quiet
         self.request_flush = _ignore
         self._connection = connection
         self._table = connection.table
@@ -78,7 +83,25 @@ cdef class StreamCommands:
         if self._table.release(stream_id):
             self.request_flush()
 
+    def next_deadline(self):
+        """Return when `handle_timeout` must be called next, or None."""
+        cdef ConnectionState connection = self._connection
+        cdef double timer = connection.timer_at()
+        if isinf(timer) or (connection._close_event is not None and self.is_terminated):
+            return None
+        if timer <= connection.heard_at + self._least_quiet or self._end_reported:
+            return timer
+        return self._kept_alive(timer)
+
+    @property
+    def is_paced(self):
+        """Whether packets are held back by pacing."""
+        return not isinf(self._connection.pacing_at)
+
     # What a subclass has to say.
+
+    def _kept_alive(self, timer):
+        raise NotImplementedError
 
     def _translate(self, event):
         raise NotImplementedError

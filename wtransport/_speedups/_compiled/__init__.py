@@ -11,6 +11,9 @@ if TYPE_CHECKING:
         DatagramInbox,
         DatagramQueue,
         DataStream,
+        DeadlineTimer,
+        Doorway,
+        DriverLoop,
         FrameParser,
         HandlerCaller,
         PortEvents,
@@ -43,6 +46,9 @@ else:
     from .credit import ReceiveCredit, SendCredit
     from .data_stream import DataStream, StreamBytes, StreamSignal
     from .datagrams import DatagramInbox, DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
+    from .deadline_timer import DeadlineTimer
+    from .doorway import Doorway
+    from .driver_loop import DriverLoop
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
     from .handlers import HandlerCaller
     from .port_events import PortEvents
@@ -57,6 +63,9 @@ __all__ = [
     "DataStream",
     "DatagramInbox",
     "DatagramQueue",
+    "DeadlineTimer",
+    "Doorway",
+    "DriverLoop",
     "FrameParser",
     "HandlerCaller",
     "PortEvents",

@@ -16,7 +16,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 import socket
 
-from .._constants import MAX_UDP_PAYLOAD
+from .._constants import LOOK_AGAIN, MAX_UDP_PAYLOAD
 from .._pure.udp_socket import UdpSocket as PlainSocket
 
 cdef extern from *:
@@ -110,7 +110,13 @@ cdef class UdpSocket:
     cdef int fd  # -1: the twin does it
     cdef object twin
     cdef object peer
-    cdef bint coalesces
+    cdef public object on_datagram
+    cdef public object on_more
+    cdef public object on_error
+    cdef public object on_unsent
+    cdef public bint coalesces
+    cdef public bint is_held
+    cdef public Py_ssize_t lone_reads
     # The address that came or went last, and all that are known.
     cdef unsigned char[WT_NAME_SIZE] last_name
     cdef int last_size
@@ -130,16 +136,18 @@ cdef class UdpSocket:
 
     def receive(self, datagrams):
         """Read once, and append each datagram that came with its sender's address; see the twin."""
-        cdef list batch
+        if type(datagrams) is not list:
+            raise TypeError("datagrams must be a list")
+        return self.read(<list> datagrams)
+
+    cdef Py_ssize_t read(self, list batch) except -1:
         cdef unsigned char[WT_NAME_SIZE] name
         cdef int name_size = 0, segment = 0
         cdef Py_ssize_t size, start = 0, count = 0
         cdef object address
-        if type(datagrams) is not list:
-            raise TypeError("datagrams must be a list")
         if self.fd < 0:
-            return self.twin.receive(datagrams)
-        batch = <list> datagrams
+            self.twin.coalesces = self.coalesces
+            return self.twin.receive(batch)
         while True:
             size = wt_receive(
                 self.fd,
@@ -186,9 +194,43 @@ cdef class UdpSocket:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
 
+    def read_ready(self):
+        """Read, as the socket is readable; see the twin."""
+        cdef list batch
+        cdef Py_ssize_t count
+        if self.on_datagram is None or self.on_more is None or self.on_error is None:
+            return
+        batch = []
+        if self.lone_reads % _LOOK_AGAIN:
+            try:
+                count = self.read(batch)
+            except OSError as exc:
+                self.on_error(exc)
+                return
+            if count == 1:
+                self.lone_reads += 1
+                self.on_datagram(batch)
+            if count <= 1:
+                return
+        self.on_more(batch)
+
+    def pass_on(self, data, address=None):
+        """Send one datagram, or leave it to `on_unsent`; see the twin."""
+        cdef object error = None
+        if not self.is_held:
+            try:
+                self.send(data, address)
+                return
+            except OSError as exc:
+                error = exc
+        if self.on_unsent is not None:
+            self.on_unsent(error, data, address)
+
     def detach(self):
         """Let go of the socket, which is about to be closed; see the twin."""
         self.fd = -1
+        self.on_datagram = self.on_more = self.on_error = self.on_unsent = None
+        self.is_held = True
 
     cdef object address_of(self, const unsigned char* name, int size):
         """Return an address as Python writes it, one object for each."""
@@ -215,6 +257,7 @@ cdef class UdpSocket:
 
 
 cdef Py_ssize_t _MAX_UDP_PAYLOAD = MAX_UDP_PAYLOAD
+cdef Py_ssize_t _LOOK_AGAIN = LOOK_AGAIN
 
 
 cdef object _read_address(const unsigned char* name, int size):

@@ -7,6 +7,9 @@ from .chunks import ChunkQueue
 from .credit import ReceiveCredit, SendCredit
 from .data_stream import DataStream, StreamBytes, StreamSignal
 from .datagrams import DatagramInbox, DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
+from .deadline_timer import DeadlineTimer
+from .doorway import Doorway
+from .driver_loop import DriverLoop
 from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
 from .handlers import HandlerCaller
 from .port_events import PortEvents
@@ -21,6 +24,9 @@ __all__ = [
     "DataStream",
     "DatagramInbox",
     "DatagramQueue",
+    "DeadlineTimer",
+    "Doorway",
+    "DriverLoop",
     "FrameParser",
     "HandlerCaller",
     "PortEvents",

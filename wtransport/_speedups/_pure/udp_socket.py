@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._constants import MAX_UDP_PAYLOAD, SOL_UDP, UDP_GRO
+from .._constants import LOOK_AGAIN, MAX_UDP_PAYLOAD, SOL_UDP, UDP_GRO
 from .._inputs import Buffer
 
 __all__ = ["UdpSocket"]
@@ -24,15 +24,71 @@ class UdpSocket:
         peer: the address that the socket is connected to, which every datagram is said to come from; None where each
             has its own.
         coalesces: whether the kernel joins datagrams (UDP_GRO).
+
+    `read_ready` and `pass_on` do what is most common by themselves, and leave the rest to whoever sets these:
+
+    Attributes:
+        on_datagram: gets the list of a datagram that came alone; None reads nothing.
+        on_more: gets the list of what was read, none or several, when there may be more.
+        on_error: gets the error of a read.
+        on_unsent: gets the error, data and address of what could not be sent; the error is None while `is_held`.
+        is_held: nothing is to be sent now.
+        lone_reads: how many reads gave one datagram, since one gave more.
     """
 
-    __slots__ = ("_coalesces", "_peer", "_sock")
+    __slots__ = (
+        "_peer",
+        "_sock",
+        "coalesces",
+        "is_held",
+        "lone_reads",
+        "on_datagram",
+        "on_error",
+        "on_more",
+        "on_unsent",
+    )
 
     def __init__(self, sock: socket.socket, peer: Any = None, coalesces: bool = False) -> None:
         """Take a socket."""
         self._sock = sock
         self._peer = peer
-        self._coalesces = coalesces
+        self.coalesces = coalesces
+        self.on_datagram: Callable[[list[tuple[bytes, Any]]], object] | None = None
+        self.on_more: Callable[[list[tuple[bytes, Any]]], object] | None = None
+        self.on_error: Callable[[OSError], object] | None = None
+        self.on_unsent: Callable[[OSError | None, Any, Any], object] | None = None
+        self.is_held = False
+        self.lone_reads = 0
+
+    def read_ready(self) -> None:
+        """Read, as the socket is readable: a dialogue's datagrams come alone, so mostly once."""
+        if self.on_datagram is None or self.on_more is None or self.on_error is None:
+            return
+        datagrams: list[tuple[bytes, Any]] = []
+        if self.lone_reads % LOOK_AGAIN:
+            try:
+                count = self.receive(datagrams)
+            except OSError as exc:
+                self.on_error(exc)
+                return
+            if count == 1:
+                self.lone_reads += 1
+                self.on_datagram(datagrams)
+            if count <= 1:
+                return
+        self.on_more(datagrams)
+
+    def pass_on(self, data: Buffer, address: Any = None) -> None:
+        """Send one datagram, or leave it to `on_unsent`."""
+        error: OSError | None = None
+        if not self.is_held:
+            try:
+                self.send(data, address)
+                return
+            except OSError as exc:
+                error = exc
+        if self.on_unsent is not None:
+            self.on_unsent(error, data, address)
 
     def receive(self, datagrams: list[tuple[bytes, Any]]) -> int:
         """Read once, and append each datagram that came with its sender's address.
@@ -48,7 +104,7 @@ class UdpSocket:
             raise TypeError("datagrams must be a list")
         size = 0
         try:
-            if self._coalesces:
+            if self.coalesces:
                 data, control, _, sender = self._sock.recvmsg(MAX_UDP_PAYLOAD, _CONTROL_SPACE)
                 size = _segment_size(control)
             else:
@@ -77,6 +133,8 @@ class UdpSocket:
 
     def detach(self) -> None:
         """Let go of the socket, which is about to be closed; to send or to receive is an error of the socket then."""
+        self.on_datagram = self.on_more = self.on_error = self.on_unsent = None
+        self.is_held = True
 
 
 def _segment_size(control: Sequence[tuple[int, int, bytes]]) -> int:

@@ -1,0 +1,27 @@
+"""What the driver of a connection does for every packet; see the twin."""
+
+from .deadline_timer cimport DeadlineTimer
+
+
+cdef class DriverLoop:
+    cdef public object port
+    cdef public object _loop
+    cdef public object _clock
+    cdef public object _context
+    cdef public object _engine
+    cdef public object _deliver
+    cdef public object _outlet
+    cdef public object _straight_to
+    cdef readonly DeadlineTimer _timer
+    cdef public bint _flush_scheduled
+    cdef public bint _flush_held
+    cdef public bint _has_backlog
+    cdef public bint _delivering
+    cdef public bint _ready_reported
+
+    cdef bint take_batch(self, object datagrams, double now, double until) except -1
+    cdef int receive_batch(self, object datagrams, double now) except -1
+    cdef int finish_batch(self, double until) except -1
+    cdef int deliver(self, double until) except -1
+    cdef int send_all(self, object engine, object outlet) except -1
+    cdef int schedule(self) except -1

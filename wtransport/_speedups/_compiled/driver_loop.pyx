@@ -1,0 +1,178 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
+"""What the driver of a connection does for every packet; the specification is the twin in ``_pure/driver_loop.py``."""
+
+from __future__ import annotations
+
+from libc.math cimport INFINITY
+
+from .calls cimport call_with
+from .deadline_timer cimport DeadlineTimer
+
+import contextvars
+
+from .._constants import TIMER_GRANULARITY
+from .._pure.driver_loop import _ignore
+
+cdef double _GRANULARITY = TIMER_GRANULARITY
+cdef tuple _CONTEXT = ("context",)
+
+
+cdef class DriverLoop:
+    """DriverLoop(*, port, loop, clock)\n--\n\nTakes datagrams, delivers events, and sends at the end of the turn."""
+
+    def __init__(self, *, port, loop, clock):
+        self.port = port
+        self._loop = loop
+        self._clock = clock
+        self._context = contextvars.copy_context()
+        self._timer = DeadlineTimer(loop=loop, clock=clock, callback=self._on_timeout, context=self._context)
+        self._engine = self._outlet = self._straight_to = None
+        self._deliver = _ignore
+
+    def flush_soon(self):
+        """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self.schedule()
+
+    def datagrams_received(self, datagrams):
+        """Take a batch of datagrams from a socket of the connection's own."""
+        if self._straight_to is not None and datagrams[0][1] is self._straight_to:
+            self.take_batch(datagrams, self._clock(), INFINITY)
+        else:
+            self._receive_others(datagrams)
+
+    def receive_all(self, datagrams, double now):
+        """Take datagrams with their senders' addresses; after one or several calls `end_batch` must follow."""
+        self.receive_batch(datagrams, now)
+
+    def take(self, datagrams, double now, until=None):
+        """Take a whole batch: `receive_all` and `end_batch` in one, as most datagrams come alone."""
+        return self.take_batch(datagrams, now, INFINITY if until is None else until)
+
+    def end_batch(self, until=None):
+        """Deliver the events of the datagrams received, then schedule the flush; see the twin."""
+        self.finish_batch(INFINITY if until is None else until)
+        return self._has_backlog and self._engine is not None
+
+    def _flush(self):
+        """Send what there is to send, deliver what that gave, and set the timer."""
+        cdef object engine = self._engine, outlet = self._outlet
+        if not self._flush_scheduled:
+            return  # somebody could not wait for the end of the turn
+        self._flush_scheduled = self._flush_held = False
+        if engine is None or outlet is None:
+            return
+        if outlet.is_paused and not engine.is_closed:
+            outlet.call_when_resumed(self.flush_soon)
+            return
+        try:
+            self.send_all(engine, outlet)
+        except Exception as exc:
+            self._fail(exc)
+
+    def _deliver_events(self, until=None):
+        """Deliver all events; or some until it is late, as a packet can ask for more than a turn's work."""
+        self.deliver(INFINITY if until is None else until)
+
+    # What a subclass has to say.
+
+    def _fail(self, exc):
+        raise NotImplementedError
+
+    def _report(self, event, exc):
+        raise NotImplementedError
+
+    def _send(self, datagrams, outlet):
+        raise NotImplementedError
+
+    def _look_ahead(self, engine, now):
+        raise NotImplementedError
+
+    def _on_timeout(self, now):
+        raise NotImplementedError
+
+    def _receive_others(self, datagrams):
+        raise NotImplementedError
+
+    # In C.
+
+    cdef bint take_batch(self, object datagrams, double now, double until) except -1:
+        self.receive_batch(datagrams, now)
+        self.finish_batch(until)
+        return self._has_backlog and self._engine is not None
+
+    cdef int receive_batch(self, object datagrams, double now) except -1:
+        cdef object engine = self._engine
+        if engine is None:
+            return 0
+        if not self._flush_scheduled:
+            # Held back until the events are out, so that answers written by woken tasks share the flush.
+            self._flush_scheduled = self._flush_held = True
+        try:
+            engine.receive_datagrams(datagrams, now)
+        except Exception as exc:
+            self._fail(exc)
+        return 0
+
+    cdef int finish_batch(self, double until) except -1:
+        cdef bint goes_on = self._has_backlog
+        try:
+            self.deliver(until)
+        except Exception as exc:
+            self._fail(exc)
+        finally:
+            if self._flush_held:
+                self._flush_held = False
+                self.schedule()
+            elif goes_on:
+                self.flush_soon()
+        return 0
+
+    cdef int deliver(self, double until) except -1:
+        cdef object engine = self._engine, events, deliver, event, has_work
+        if engine is None or self._delivering:
+            return 0
+        self._has_backlog = False
+        self._delivering = True
+        try:
+            events = engine.events
+            has_work = engine.has_work
+            deliver = self._deliver
+            while True:
+                if events:
+                    event = events.popleft()
+                    try:
+                        deliver(event)
+                    except Exception as exc:
+                        self._report(event, exc)
+                elif not has_work() or not engine.step():
+                    return 0
+                if until != INFINITY and <double> self._clock() >= until:
+                    self._has_backlog = True
+                    return 0
+        finally:
+            self._delivering = False
+
+    cdef int send_all(self, object engine, object outlet) except -1:
+        """Do what a flush is for."""
+        cdef object at = self._clock(), datagrams = engine.datagrams_to_send(at)
+        cdef tuple only
+        if datagrams:
+            only = (<list> datagrams)[0] if type(datagrams) is list and len(<list> datagrams) == 1 else None
+            if only is not None and only[1] is self._straight_to:
+                outlet.send_one(only[0], self._straight_to)
+            else:
+                self._send(datagrams, outlet)
+        if not self._has_backlog and not self._delivering and (engine.events or engine.has_work()):
+            self.deliver(INFINITY)
+        if not self._ready_reported or engine.is_closed:
+            self._look_ahead(engine, at)
+        elif self._timer.fires_at > <double> at + _GRANULARITY or self.port.is_paced:
+            # A deadline takes a while to find; where the timer fires soon, it is looked at then.
+            self._timer.move(engine.deadlines.next())
+        return 0
+
+    cdef int schedule(self) except -1:
+        call_with(self._loop.call_soon, self._flush, _CONTEXT, self._context)
+        return 0
