@@ -26,6 +26,7 @@ __all__ = ["ClientConfig", "ServerConfig"]
 _logger = logging.getLogger(__name__)
 
 _NO_DEFAULT = object()  # no value of a field is this one
+_CHECKED = "_checked"  # where a configuration keeps the values that were found good
 
 
 @dataclass(kw_only=True)
@@ -333,18 +334,32 @@ class ServerConfig(_CommonConfig):
 def _check_fields(config: _CommonConfig, kind: str) -> None:
     # A client for each connection has a configuration for each, in which most values are the default, and so are fine.
     made_by: Any = type(config)
-    keys, rules, defaults = _rules(made_by, kind)
-    # One that only the class has is its default as well.
-    for key, rule in compress(rules, map(is_not, map(vars(config).get, keys), defaults)):
+    keys, rules, defaults, changing = _rules(made_by, kind)
+    held = vars(config)
+    values = list(map(held.get, keys))  # one that only the class has is its default as well
+    for key, rule in compress(rules, map(is_not, values, held.get(_CHECKED, defaults))):
         rule(key, getattr(config, key))
+    # Whoever is given the configuration checks it again, which then need not do the same once more.
+    for index in changing:
+        values[index] = defaults[index]
+    held[_CHECKED] = values
 
 
 @cache
-def _rules(made_by: Any, kind: str) -> tuple[list[str], list[tuple[str, Callable[[str, Any], None]]], list[Any]]:
-    """Return the names of the fields, the same with the rule of each, and the values that need none."""
+def _rules(
+    made_by: Any, kind: str
+) -> tuple[list[str], list[tuple[str, Callable[[str, Any], None]]], list[Any], list[int]]:
+    """Return what a configuration is checked with.
+
+    Returns:
+        The names of the fields, the same with the rule of each, the values that need none, and which of the fields have
+        values that can change without becoming others: containers and files.
+    """
     defaults = _valid_defaults(made_by, kind)
     rules = RULES[kind]
-    return list(rules), list(rules.items()), [defaults.get(key, _NO_DEFAULT) for key in rules]
+    changing = {*FILES, *_containers(made_by)}
+    indices = [index for index, key in enumerate(rules) if key in changing]
+    return list(rules), list(rules.items()), [defaults.get(key, _NO_DEFAULT) for key in rules], indices
 
 
 @cache

@@ -318,3 +318,29 @@ def test_a_default_of_a_subclass_is_checked_like_any_value(tmp_path):
 def test_a_value_that_only_equals_a_default_is_checked():
     with pytest.raises(ConfigurationError):
         ClientConfig(max_retries=float(ClientConfig().max_retries))
+
+
+def test_what_changes_in_place_is_seen_by_every_check(tmp_path):
+    paths = [tmp_path / name for name in ("cert.pem", "key.pem", "ca.pem")]
+    for path in paths:
+        path.write_text("")
+    certfile, keyfile, ca_certs = map(str, paths)
+    config = ClientConfig(certfile=certfile, keyfile=keyfile, ca_certs=ca_certs, max_retries=4)
+    config.validate()
+    config.alpn_protocols.clear()
+    with pytest.raises(ConfigurationError):
+        config.validate()
+    config.alpn_protocols.append("h3")
+    config.validate()
+    paths[2].unlink()
+    with pytest.raises(CertificateError):
+        config.validate()
+    config.ca_certs = None
+    config.validate()
+    config.max_retries = 4.0
+    for _ in range(2):
+        with pytest.raises(ConfigurationError):
+            config.validate()
+    again = dataclasses.replace(config, max_retries=5)
+    assert again == copy.copy(again) == copy.deepcopy(again)
+    again.validate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +29,11 @@ _logger = logging.getLogger(__name__)
 
 def ignore(*_: object) -> None:
     """Stand in for a callback before there is one, and when the connection is over."""
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class ConnectionDriver(DriverLoop):
@@ -116,21 +120,29 @@ class ConnectionDriver(DriverLoop):
                 self._hand_over(ConnectionClosed(error_code, reason, False, True))
         self._finish()
 
-    async def wait_closed(self) -> None:
+    async def wait_closed(self, seconds: float | None = None) -> bool:
         """Return when the connection is closed and CONNECTION_CLOSE has been handed to the operating system.
 
         To be called after the engine was told to close, which can take it some round trips. A client may then close
-        its socket (RFC 9000, 10.2); a server's connection drains on its own. Gives up after `CLOSE_WAIT_LIMIT` seconds.
+        its socket (RFC 9000, 10.2); a server's connection drains on its own. Gives up after `CLOSE_WAIT_LIMIT` seconds,
+        or as many as are given when they are fewer.
+
+        Returns:
+            whether the connection is closed.
         """
         if not self._is_closed:
             self._flush_now()
         if self._is_closed:
-            return
+            return True
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._closed_waiters.append(waiter)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_WAIT_LIMIT):
-                await waiter
+        limit = CLOSE_WAIT_LIMIT if seconds is None else min(seconds, CLOSE_WAIT_LIMIT)
+        timer = self._loop.call_later(limit, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+        return self._is_closed
 
     # For whoever reads the socket.
 
@@ -198,8 +210,7 @@ class ConnectionDriver(DriverLoop):
             return
         self._is_closed = True
         for waiter in self._closed_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            _wake(waiter)
         self._closed_waiters.clear()
         self._on_closed()
 

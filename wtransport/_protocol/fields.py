@@ -6,11 +6,13 @@ Also the check of headers that programs pass, so that we never send what a peer 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
 from ..constants import WT_AVAILABLE_PROTOCOLS_HEADER, WT_PROTOCOL_HEADER, ErrorCodes
+from .qpack import may_be_remembered
 from .violations import StreamViolation
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "parse_request",
     "parse_response",
     "parse_trailers",
+    "read_request",
+    "read_response",
 ]
 
 # Lower-case token (RFC 9110, section 5.6.2; RFC 9114, section 4.2).
@@ -101,6 +105,18 @@ def parse_request(fields: Iterable[tuple[bytes, bytes]]) -> Request:
     return OrdinaryRequest(method, everything)
 
 
+def read_request(fields: Sequence[tuple[bytes, bytes]]) -> Request:
+    """Do what `parse_request` does, once for requests of the same lines: the result may be shared.
+
+    Raises:
+        StreamViolation: H3_MESSAGE_ERROR, the request is malformed.
+    """
+    return _known_request(tuple(fields)) if may_be_remembered(fields) else parse_request(fields)
+
+
+_known_request = lru_cache(maxsize=64)(parse_request)
+
+
 def _check_authority(pseudo: Mapping[str, str], headers: Mapping[str, str]) -> None:
     """Apply RFC 9114, section 4.3.1 to :authority and host."""
     authority = pseudo.get(":authority")
@@ -154,6 +170,19 @@ def parse_response(fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, dict[str
     if status == b"101":
         _malformed("status 101 does not exist in HTTP/3")
     return int(status), headers
+
+
+def read_response(fields: Sequence[tuple[bytes, bytes]]) -> tuple[int, dict[str, str]]:
+    """Do what `parse_response` does, once for responses of the same lines.
+
+    Raises:
+        StreamViolation: H3_MESSAGE_ERROR, as there.
+    """
+    status, headers = _known_response(tuple(fields)) if may_be_remembered(fields) else parse_response(fields)
+    return status, dict(headers)
+
+
+_known_response = lru_cache(maxsize=64)(parse_response)
 
 
 def parse_trailers(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -6,7 +6,8 @@ uses the static table only. What the peer's QPACK streams may then say is next t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from itertools import chain
 from typing import ClassVar, Final
 
 import pylsqpack
@@ -15,7 +16,7 @@ from ..constants import ErrorCodes
 from .settings import MAX_FIELD_SECTION_SIZE
 from .violations import ConnectionViolation, StreamViolation
 
-__all__ = ["FieldDecoder", "FieldEncoder", "Fields", "field_section_size"]
+__all__ = ["FieldDecoder", "FieldEncoder", "Fields", "field_section_size", "may_be_remembered"]
 
 Fields = list[tuple[bytes, bytes]]
 """The lines of a field section, in order: names and values."""
@@ -33,9 +34,21 @@ _BASE_CONTINUES: Final = 0x7F
 _CAPACITY_0: Final = b"\x20"
 
 
-def field_section_size(fields: Iterable[tuple[bytes, bytes]]) -> int:
+# Without tables a section stands for the same lines whatever came before, and peers of one kind send the same ones.
+# So short ones are remembered; none with fields that tell who somebody is, which are not to outlive their connection.
+_MAX_KNOWN: Final = 64
+_MAX_KNOWN_SIZE: Final = 1024  # as `field_section_size` counts
+_PERSONAL: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
+
+
+def field_section_size(fields: Collection[tuple[bytes, bytes]]) -> int:
     """Return the size of a field section as MAX_FIELD_SECTION_SIZE counts it, in bytes (RFC 9114, section 4.2.2)."""
-    return sum(len(name) + len(value) + _LINE_OVERHEAD for name, value in fields)
+    return sum(map(len, chain.from_iterable(fields))) + _LINE_OVERHEAD * len(fields)
+
+
+def may_be_remembered(fields: Collection[tuple[bytes, bytes]]) -> bool:
+    """Tell whether what is made of a field section may be kept for the next one of the same lines."""
+    return field_section_size(fields) <= _MAX_KNOWN_SIZE and _PERSONAL.isdisjoint(name for name, _ in fields)
 
 
 class FieldEncoder:
@@ -43,13 +56,22 @@ class FieldEncoder:
 
     __slots__ = ("_encoder",)
 
+    _known: ClassVar[dict[tuple[tuple[bytes, bytes], ...], bytes]] = {}
+
     def __init__(self) -> None:
         """Begin with a dynamic table of 0 bytes, and leave it so whatever the peer would allow."""
         self._encoder = pylsqpack.Encoder()
 
     def encode(self, stream_id: int, headers: Fields) -> bytes:
         """Return the payload of a HEADERS frame."""
-        _, payload = self._encoder.encode(stream_id, headers)
+        lines = tuple(headers)
+        payload = self._known.get(lines)
+        if payload is None:
+            _, payload = self._encoder.encode(stream_id, headers)
+            if may_be_remembered(lines):
+                if len(self._known) >= _MAX_KNOWN:
+                    self._known.clear()
+                self._known[lines] = payload
         return payload
 
     def feed_decoder_stream(self, data: bytes) -> None:
@@ -76,6 +98,7 @@ class FieldDecoder:
 
     # One for all connections, as without tables nothing is kept from one section to the next; each has 4 KiB.
     _decoder: ClassVar[pylsqpack.Decoder] = pylsqpack.Decoder(0, 0)
+    _known: ClassVar[dict[bytes, tuple[Fields, int]]] = {}
 
     def __init__(self, *, max_field_section_size: int = MAX_FIELD_SECTION_SIZE) -> None:
         """Begin with the tables empty."""
@@ -88,6 +111,20 @@ class FieldDecoder:
             ConnectionViolation: QPACK_DECOMPRESSION_FAILED.
             StreamViolation: H3_EXCESSIVE_LOAD when the section is larger than we announced to accept.
         """
+        known = self._known.get(payload) if len(payload) <= _MAX_KNOWN_SIZE else None
+        if known is None:
+            fields = self._decode(stream_id, payload)
+            known = fields, field_section_size(fields)
+            if may_be_remembered(fields):
+                if len(self._known) >= _MAX_KNOWN:
+                    self._known.clear()
+                self._known[bytes(payload)] = known
+        fields, size = known
+        if size > self._max_field_section_size:
+            raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "field section is too large")
+        return list(fields)
+
+    def _decode(self, stream_id: int, payload: bytes) -> Fields:
         if len(payload) >= 2 and payload[0] == _NO_INSERTS:
             # ls-qpack takes a base below 0, which "an endpoint MUST treat as invalid" (RFC 9204, section 4.5.1.2), and
             # refuses a section without lines, which is legal.
@@ -101,8 +138,6 @@ class FieldDecoder:
             FieldDecoder._decoder = pylsqpack.Decoder(0, 0)  # no other connection depends on what a failure leaves
             code = ErrorCodes.QPACK_DECOMPRESSION_FAILED
             raise ConnectionViolation(code, "field section cannot be decompressed") from error
-        if field_section_size(fields) > self._max_field_section_size:
-            raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "field section is too large")
         return fields
 
     def feed_encoder_stream(self, data: bytes) -> None:

@@ -174,7 +174,7 @@ class RequestReader(ConnectReader):
 
     def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
         host = self._host
-        request = fields.parse_request(section)
+        request = fields.read_request(section)
         self._takes_datagrams = isinstance(request, fields.ConnectRequest)
         if not self._takes_datagrams and host.has_early_datagrams(self.stream_id):
             raise _no_datagrams()
@@ -199,7 +199,7 @@ class RequestReader(ConnectReader):
             self.stream_id,
             authority=request.authority,
             path=request.path,
-            headers=request.headers,
+            headers=dict(request.headers),  # the program may change them
             available_protocols=subprotocols.parse_protocols(
                 request.headers.get(WT_AVAILABLE_PROTOCOLS_HEADER), accepts_tokens=profile.accepts_protocol_tokens
             ),
@@ -236,7 +236,7 @@ class ResponseReader(ConnectReader):
         session, profile = self.session, self._host.profile
         if session is None or profile is None or session.state is SessionState.CLOSED:
             return
-        status, headers = fields.parse_response(section)
+        status, headers = fields.read_response(section)
         outcome = handshake.accept_response(status, headers)
         if outcome is ResponseOutcome.INTERIM:
             self._message.interim()

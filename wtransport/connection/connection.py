@@ -291,10 +291,8 @@ class WebTransportConnection:
             self._state = ConnectionState.CLOSING
             self._engine.close(error_code, reason)
             try:
-                async with asyncio.timeout(self._config.close_timeout):
-                    await protocol.wait_closed()
-            except TimeoutError:
-                _logger.warning("%r did not close in time", self)
+                if not await protocol.wait_closed(self._config.close_timeout):
+                    _logger.warning("%r did not close in time", self)
             finally:
                 protocol.close_transport()
                 if self._closed_at is None:

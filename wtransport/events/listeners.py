@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from typing import TypeAlias
 
 from ..types import EventType
@@ -15,6 +16,8 @@ EventHandler: TypeAlias = Callable[[Event], Awaitable[None] | None]
 
 EVERY_EVENT = None
 """The key under which handlers of every event are registered."""
+
+_order = attrgetter("order")
 
 _WAITERS_FIRST = -1  # before every handler: they only wake a task, and must not wait for a slow handler to end
 
@@ -51,10 +54,13 @@ class ListenerTable:
         found = self.routes.get(event_type)
         if found is None:
             own = self._by_type.get(event_type)
-            listeners = [*(own or ()), *self._by_type.get(EVERY_EVENT, ())]
-            if len(listeners) > 1:
-                listeners.sort(key=lambda each: each.order)
-            found = tuple(listeners)
+            every = self._by_type.get(EVERY_EVENT)
+            if own and every:
+                found = tuple(sorted((*own, *every), key=_order))
+            elif own and len(own) > 1:
+                found = tuple(sorted(own, key=_order))
+            else:
+                found = tuple(own or every or ())
             # Remembered only for types of a bounded number: a program may make up new names without end.
             if own or isinstance(event_type, EventType):
                 self.routes[event_type] = found

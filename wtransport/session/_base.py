@@ -218,7 +218,8 @@ class _BaseSession:
             self._incoming_uni.line,
             self._datagrams.line,
         ):
-            line.wake_all()
+            if line.places:  # mostly nobody waits
+                line.wake_all()
 
     def _on_credit_raised(self, kind: str) -> None:
         """The peer lets this end send or open more."""

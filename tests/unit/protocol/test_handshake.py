@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from wtransport._protocol.fields import ConnectRequest, OrdinaryRequest, parse_request, parse_response
+from wtransport._protocol.fields import (
+    ConnectRequest,
+    OrdinaryRequest,
+    parse_request,
+    parse_response,
+    read_request,
+    read_response,
+)
 from wtransport._protocol.handshake import (
     ResponseOutcome,
     accept_response,
@@ -180,3 +187,15 @@ def test_our_client_takes_our_response() -> None:
     status, headers = parse_response(fields)
     assert accept_response(status, headers) is ResponseOutcome.OPEN
     assert headers["wt-protocol"] == '"a"'
+
+
+def test_what_is_remembered_of_a_message_is_nobodys_to_change() -> None:
+    fields = [(b":status", b"200"), (b"x", b"1")]
+    read_response(fields)[1]["x"] = "2"
+    assert read_response(fields) == (200, {"x": "1"}) == parse_response(fields)
+    section = ask()
+    assert read_request(section) == parse_request(section)
+    with pytest.raises(StreamViolation):
+        read_request([(b":status", b"200")])
+    with pytest.raises(StreamViolation):
+        read_response([(b":status", b"999 ")])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wtransport._protocol.qpack import FieldDecoder, FieldEncoder, Fields, field_section_size
+from wtransport._protocol.qpack import FieldDecoder, FieldEncoder, Fields, field_section_size, may_be_remembered
 from wtransport._protocol.violations import ConnectionViolation, StreamViolation
 from wtransport.constants import ErrorCodes
 
@@ -116,6 +116,33 @@ def test_a_section_over_our_limit_is_a_stream_error() -> None:
     with pytest.raises(StreamViolation) as caught:
         FieldDecoder(max_field_section_size=295).decode(0, payload)
     assert caught.value.error_code == ErrorCodes.H3_EXCESSIVE_LOAD
+
+
+def test_what_is_remembered_of_a_section_is_nobodys_to_change() -> None:
+    payload = FieldEncoder().encode(0, REQUEST)
+    first = FieldDecoder().decode(0, payload)
+    first.append((b"x", b"y"))
+    assert FieldDecoder().decode(0, payload) == REQUEST
+
+
+def test_only_short_sections_that_tell_nothing_personal_are_remembered() -> None:
+    for name in (b"cookie", b"authorization", b"proxy-authorization", b"set-cookie"):
+        assert not may_be_remembered([*REQUEST, (name, b"secret")])
+    assert may_be_remembered(REQUEST)
+    assert not may_be_remembered([*REQUEST, (b"a", bytes(1024))])
+    secret = [*REQUEST, (b"cookie", b"only once")]
+    payload = FieldEncoder().encode(0, secret)
+    assert FieldDecoder().decode(0, payload) == secret
+    assert payload not in FieldDecoder._known
+    assert tuple(secret) not in FieldEncoder._known
+
+
+def test_the_sections_remembered_are_bounded() -> None:
+    for number in range(300):
+        fields = [*REQUEST, (b"x", str(number).encode())]
+        assert FieldDecoder().decode(0, FieldEncoder().encode(0, fields)) == fields
+    assert len(FieldDecoder._known) <= 64
+    assert len(FieldEncoder._known) <= 64
 
 
 def test_one_pair_serves_many_streams() -> None:
