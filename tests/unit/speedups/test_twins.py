@@ -50,6 +50,11 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "DataStream": lambda kernel: kernel(4, SESSION, is_local=True),
     "DatagramInbox": lambda kernel: kernel(1),
     "DatagramQueue": lambda kernel: kernel(1),
+    "DeadlineTimer": lambda kernel: kernel(loop=None, clock=float, callback=print),
+    "Doorway": lambda kernel: kernel(
+        routes={}, waiting=(), outlet=None, clock=float, id_size=8, turn_time=0.1, on_others=print, on_backlog=print
+    ),
+    "DriverLoop": lambda kernel: kernel(port=None, loop=None, clock=float),
     "FrameParser": lambda kernel: kernel({}),
     "HandlerCaller": lambda kernel: kernel({}, SimpleNamespace, str),
     "PortEvents": lambda kernel: kernel(print, print, {}, (ValueError, bytes, list)),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from wtransport._adapter import udp
+from wtransport._speedups._constants import LOOK_AGAIN
 
 Open = Callable[..., socket.socket]
 
@@ -208,3 +209,93 @@ def test_the_socket_is_let_go_of(kernels: ModuleType) -> None:
     del io, sock
     gc.collect()
     assert kept() is None
+
+
+class Watcher:
+    """Keeps what a socket's kernel has to say."""
+
+    def __init__(self, io: Any) -> None:
+        self.io = io
+        self.alone: list[Any] = []
+        self.more: list[Any] = []
+        self.errors: list[OSError] = []
+        self.unsent: list[Any] = []
+        io.on_datagram = self.alone.append
+        io.on_more = self.more.append
+        io.on_error = self.errors.append
+        io.on_unsent = lambda *what: self.unsent.append(what)
+
+
+def test_a_datagram_that_came_alone_is_handed_over_and_sometimes_it_is_asked_for_more(
+    kernels: ModuleType, open_socket
+) -> None:
+    here, there = open_socket(), open_socket()
+    watcher = Watcher(kernels.UdpSocket(here))
+    watcher.io.read_ready()
+    assert watcher.more == [[]], "nothing is known yet, so whoever asks reads"
+    watcher.io.lone_reads = 1
+    for number in range(1, LOOK_AGAIN):
+        there.sendto(b"%d" % number, here.getsockname())
+        watcher.io.read_ready()
+        assert watcher.alone[-1] == [(b"%d" % number, there.getsockname())]
+    assert watcher.io.lone_reads == LOOK_AGAIN
+    there.sendto(b"last", here.getsockname())
+    watcher.io.read_ready()
+    assert watcher.more == [[], []]
+    assert len(watcher.alone) == LOOK_AGAIN - 1
+    assert received(watcher.io)[0] == 1
+
+
+def test_a_wake_up_for_nothing_asks_nobody(kernels: ModuleType, open_socket) -> None:
+    watcher = Watcher(kernels.UdpSocket(open_socket()))
+    watcher.io.lone_reads = 1
+    watcher.io.read_ready()
+    assert (watcher.alone, watcher.more, watcher.errors) == ([], [], [])
+
+
+def test_nothing_is_read_for_nobody(kernels: ModuleType, open_socket) -> None:
+    here, there = open_socket(), open_socket()
+    watcher = Watcher(kernels.UdpSocket(here))
+    watcher.io.lone_reads = 1
+    watcher.io.on_datagram = None
+    there.sendto(b"later", here.getsockname())
+    watcher.io.read_ready()
+    assert received(watcher.io)[1] == [(b"later", there.getsockname())]
+
+
+def test_an_error_of_reading_is_reported(kernels: ModuleType, open_socket) -> None:
+    here, there = open_socket(), open_socket()
+    nobody = there.getsockname()
+    there.close()
+    here.connect(nobody)
+    watcher = Watcher(kernels.UdpSocket(here, nobody))
+    watcher.io.lone_reads = 1
+    here.send(b"to nobody")
+    watcher.io.read_ready()
+    assert [error.errno for error in watcher.errors] == [errno.ECONNREFUSED]
+
+
+def test_what_is_passed_on_is_sent_or_comes_back(kernels: ModuleType, open_socket) -> None:
+    here, there = open_socket(), open_socket()
+    watcher = Watcher(kernels.UdpSocket(here))
+    watcher.io.pass_on(b"first", there.getsockname())
+    assert there.recvfrom(100) == (b"first", here.getsockname())
+    watcher.io.is_held = True
+    watcher.io.pass_on(b"held", there.getsockname())
+    assert watcher.unsent == [(None, b"held", there.getsockname())]
+    watcher.io.is_held = False
+    watcher.io.pass_on(bytes(65_530), there.getsockname())
+    error, data, address = watcher.unsent[1]
+    assert (error.errno, len(data), address) == (errno.EMSGSIZE, 65_530, there.getsockname())
+
+
+def test_a_socket_that_is_let_go_neither_reads_nor_sends(kernels: ModuleType, open_socket) -> None:
+    here, there = open_socket(), open_socket()
+    watcher = Watcher(kernels.UdpSocket(here))
+    there.sendto(b"too late", here.getsockname())
+    watcher.io.detach()
+    watcher.io.read_ready()
+    watcher.io.pass_on(b"late", there.getsockname())
+    assert (watcher.alone, watcher.more, watcher.unsent) == ([], [], [])
+    with pytest.raises(BlockingIOError):
+        there.recvfrom(100)
