@@ -21,6 +21,7 @@ cdef extern from "Python.h":
     int PyIter_Send(object coroutine, object value, PyObject** result) except -1
 
 cdef object _CoroutineType = CoroutineType
+cdef object _OVER = object()
 
 
 cdef class HandlerCaller:
@@ -186,11 +187,17 @@ cdef class HandlerRun:
         return self
 
     def __next__(self):
-        return self.advance(None)
+        result = self.advance(None)
+        if result is _OVER:
+            raise StopIteration  # here it costs nothing
+        return result
 
     def send(self, value):
         """Go on to the next thing to wait for."""
-        return self.advance(value)
+        result = self.advance(value)
+        if result is _OVER:
+            raise StopIteration
+        return result
 
     def throw(self, error, value=None, traceback=None):
         """Raise an exception where the handler waits, and go on to the next thing to wait for."""
@@ -202,7 +209,10 @@ cdef class HandlerRun:
             pass
         except BaseException as raised:
             self.failed(raised)
-        return self.go_on()
+        result = self.go_on()
+        if result is _OVER:
+            raise StopIteration
+        return result
 
     def close(self):
         """Give up the handler and those after it."""
@@ -240,10 +250,10 @@ cdef class HandlerRun:
         return 0
 
     cdef object go_on(self):
-        """Begin with the handlers that are left, after the one that is over."""
+        """Begin with the handlers that are left, after the one that is over; `_OVER` when there are none."""
         if not self.rest:
             self.leave()
-            raise StopIteration
+            return _OVER
         self.coroutine = self.caller._run(self.rest, self.event)
         self.listener = None
         self.rest = None
