@@ -201,6 +201,31 @@ async def test_a_burst_waits_for_room_instead_of_being_dropped(pair):
     assert diagnostics.datagram_bytes_sent == count * size
 
 
+async def test_nobody_overtakes_who_waits_for_room(pair):
+    sent: list[str] = []
+
+    async def send(name: str, count: int) -> None:
+        for _ in range(count):
+            await pair.client.send_datagram(data=b"")
+        sent.append(name)
+
+    names = [f"sender {number}" for number in range(6)]
+    senders = []
+    for name in names:
+        senders.append(asyncio.create_task(send(name, 1000)))  # more than the queue has room for
+        await asyncio.sleep(0)
+    assert len(sent) < len(names) - 1
+    waiting = [name for name in names if name not in sent]
+    cut = len(sent)
+    one_each = [asyncio.create_task(send(f"one of {name}", 1)) for name in waiting]
+    await asyncio.wait_for(asyncio.gather(*senders, *one_each), 10)
+    newcomers = [name for name in sent[cut:] if name.startswith("one")]
+    assert newcomers == [f"one of {name}" for name in waiting]
+    coroutine = pair.client.send_datagram(data=b"")  # the line is empty again
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
 async def test_who_waits_for_room_learns_of_the_end(pair):
     size = pair.client.max_datagram_size
     sending = [asyncio.create_task(pair.client.send_datagram(data=bytes(size))) for _ in range(5000)]

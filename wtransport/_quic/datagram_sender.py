@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 __all__ = ["DatagramSender"]
 
@@ -30,9 +30,9 @@ class DatagramSender:
         self.sent = 0
         self.bytes_sent = 0
 
-    def send(self, data: bytes) -> bool:
-        """Queue a datagram; False when it is larger than the limit, or the queue is full."""
-        return len(data) <= self.limit and self.push(data)
+    def send(self, data: Any) -> bool:
+        """Queue a datagram; False when it is not ``bytes``, or larger than the limit, or the queue is full."""
+        return type(data) is bytes and len(data) <= self.limit and self.push(data)
 
     def push(self, data: bytes) -> bool:
         """Queue a datagram that is known to fit into a packet; False when the queue is full."""

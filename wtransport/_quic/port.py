@@ -162,8 +162,8 @@ class DatagramSender(Protocol):
     def bytes_sent(self) -> int:
         """Return the bytes of those."""
 
-    def send(self, data: bytes) -> bool:
-        """Queue a datagram; False when it is larger than the limit, or the queue is full."""
+    def send(self, data: Any) -> bool:
+        """Queue a datagram; False when it is not ``bytes``, or larger than the limit, or the queue is full."""
 
     def push(self, data: bytes) -> bool:
         """Queue a datagram that is known to fit into a packet, whatever the limit; False when the queue is full."""

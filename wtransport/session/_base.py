@@ -46,6 +46,11 @@ def errors_of(session_id: SessionId) -> Iterator[None]:
         raise
 
 
+def _never(_: object) -> bool:
+    """Stand in for what sends at once while somebody waits, whom nobody may overtake."""
+    return False
+
+
 def _tell(session: weakref.ref[_BaseSession]) -> Callable[[str | None], None]:
     """Return what tells a session who listens, for its emitter, which must not keep it alive."""
 
@@ -82,6 +87,7 @@ class _BaseSession:
         "_path",
         "_ready_at",
         "_rejection",
+        "_send_at_once",
         "_senders",
         "_session_id",
     )
@@ -145,6 +151,7 @@ class _BaseSession:
         self._rejection: tuple[int | None, str] | None = None
         self._openers = (WaitLine(), WaitLine())  # by direction, bidirectional first
         self._senders = WaitLine()
+        self._send_at_once: Callable[[Any], bool] = core.datagram_sender.send  # unless somebody waits
         self._closers = WaitLine()
         self._incoming_bidi: IncomingStreams[WebTransportStream] = IncomingStreams()
         self._incoming_uni: IncomingStreams[WebTransportReceiveStream] = IncomingStreams()
@@ -387,6 +394,28 @@ class _BaseSession:
             kind = "unidirectional" if unidirectional else "bidirectional"
             raise timed_out(f"create_{kind}_stream", timeout, session_id=self._session_id)
         return stream
+
+    async def _send_in_turn(self, payload: bytes) -> None:
+        """Send a datagram that could not be sent at once, waiting for room behind those who wait already."""
+        core, line = self._core, self._senders
+        try:
+            if not line.places and core.send_datagram(payload):
+                return
+            timeout = self._config.write_timeout
+            self._send_at_once = _never
+            try:
+                sent = await line.until(lambda: core.send_datagram(payload) or None, seconds=timeout)
+            finally:
+                if not line.places:
+                    self._send_at_once = core.datagram_sender.send
+            if sent is None:
+                raise timed_out("send_datagram", timeout, session_id=self._session_id)
+        except SessionError as error:
+            if self._accept_on_use():
+                await self._send_in_turn(payload)
+                return
+            error.session_id = self._session_id
+            raise
 
     async def _next_stream(self, incoming: IncomingStreams[S]) -> S | None:
         """Take a stream of the peer, waiting for it; None when the session is over."""

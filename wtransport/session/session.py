@@ -247,20 +247,8 @@ class WebTransportSession(_BaseSession):
             TimeoutError: the queue had no room for `write_timeout` seconds.
             TypeError: data has another type.
         """
-        payload = data if type(data) is bytes else ensure_bytes(data=data)
-        core = self._core
-        try:
-            if not self._senders.places and (core.datagram_sender.send(payload) or core.send_datagram(payload)):
-                return
-            timeout = self._config.write_timeout
-            if await self._senders.until(lambda: core.send_datagram(payload) or None, seconds=timeout) is None:
-                raise timed_out("send_datagram", timeout, session_id=self._session_id)
-        except SessionError as error:
-            if self._accept_on_use():
-                await self.send_datagram(data=payload)
-                return
-            error.session_id = self._session_id
-            raise
+        if not self._send_at_once(data):
+            await self._send_in_turn(ensure_bytes(data=data))
 
     async def read_datagram(self) -> bytes:
         """Return the next datagram of the peer; waits for one.

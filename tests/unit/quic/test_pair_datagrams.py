@@ -40,6 +40,8 @@ def test_a_sender_puts_its_bytes_in_front_and_counts_without_them(pair) -> None:
     assert sender.send(b"")
     assert flushes
     assert not sender.send(b"you")
+    assert not sender.send(bytearray(b"me"))
+    assert not sender.send("me")
     assert sender.push(b"you")
     assert (sender.sent, sender.bytes_sent) == (3, 5)
     pair.settle()

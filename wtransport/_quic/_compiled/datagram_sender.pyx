@@ -31,7 +31,7 @@ cdef class DatagramSender:
         self.limit = -1
 
     def send(self, data):
-        """Queue a datagram; False when it is larger than the limit, or the queue is full."""
+        """Queue a datagram; False when it is not ``bytes``, or larger than the limit, or the queue is full."""
         return PyBytes_CheckExact(data) and PyBytes_GET_SIZE(data) <= self.limit and self.queue(data)
 
     def push(self, data):
