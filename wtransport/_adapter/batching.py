@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 from .._quic.port import NetworkAddress
+from .._speedups import packet_runs
 
 MAX_SEGMENTS = 64
 """Packets in one call: UDP_MAX_SEGMENTS in Linux's include/linux/udp.h, before it was raised to 128."""
@@ -16,24 +17,10 @@ Datagram = tuple[bytes, NetworkAddress | None]
 """A UDP payload, and where it goes; None on a connected socket."""
 
 
-def runs(datagrams: Iterable[Datagram]) -> Iterator[tuple[list[bytes], NetworkAddress | None]]:
+def runs(datagrams: Sequence[Datagram]) -> list[tuple[list[bytes], NetworkAddress | None]]:
     """Cut a sequence of datagrams, in order, into the longest runs that one call can send.
 
     The packets of a run have one destination and one size, except that the last one may be shorter; there are at most
     `MAX_SEGMENTS`, with `MAX_BATCH_BYTES` together. A packet that fits into no run is a run of its own.
     """
-    packets: list[bytes] = []
-    destination: NetworkAddress | None = None
-    size = room = 0
-    for data, addr in datagrams:
-        length = len(data)
-        if packets and not (0 < length <= size and length <= room and (addr is destination or addr == destination)):
-            yield packets, destination
-            packets = []
-        if not packets:
-            destination, size, room = addr, length, MAX_BATCH_BYTES
-        packets.append(data)
-        # A shorter packet is the last one. An empty one would vanish in a run, so it stays alone.
-        room = room - length if length == size and length and len(packets) < MAX_SEGMENTS else -1
-    if packets:
-        yield packets, destination
+    return packet_runs(datagrams, MAX_SEGMENTS, MAX_BATCH_BYTES)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from .._quic.port import NetworkAddress
+from .._speedups import packets_size
 from .outlet import Outlet
 from .protocol import AdapterProtocol
 from .udp_transport import READ_BATCH
@@ -152,6 +153,9 @@ class Inbound:
         """Let datagrams wait of which it is known whose they are."""
         start = 0
         connection = connections[0]
+        if connections.count(connection) == len(connections):
+            self._put_run(connection, datagrams, now)
+            return
         for index, other in enumerate(connections):
             if other is not connection:
                 self._put_run(connection, datagrams[start:index], now)
@@ -174,7 +178,7 @@ class Inbound:
             run = run[:room]
         if run:
             waiting.add(run, now)
-            self._nbytes += sum([len(data) for data, _ in run])
+            self._nbytes += packets_size(run)
 
     def _put_strangers(self, run: _Datagrams, now: float) -> None:
         queue = self._strangers
@@ -308,7 +312,7 @@ class Inbound:
         while waiting.count and left:
             piece, since = waiting.take(min(size, left))
             left -= len(piece)
-            self._nbytes -= sum([len(data) for data, _ in piece])
+            self._nbytes -= packets_size(piece)
             if now - since > MAX_WAITING_TIME:
                 self._drop(len(piece))
             elif is_at_home:

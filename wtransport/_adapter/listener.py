@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .._quic.port import NetworkAddress, QuicPort
+from .._speedups import packet_owners
 from ..config import ServerConfig
 from ..types import Address
 from .addresses import resolve
@@ -176,8 +177,7 @@ class Listener:
 
     def find_all(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> list[AdapterProtocol | None]:
         """Return for each of some datagrams what `find` does."""
-        get, cid, find = self.routes.get, _SHORT_HEADER_CID, self.find
-        return [get(data[cid]) if data and data[0] < LONG_HEADER else find(data) for data, _ in datagrams]
+        return packet_owners(datagrams, self.routes, CONNECTION_ID_SIZE, self.find)
 
     def datagram_dropped(self) -> None:
         """Take note that a datagram found too many waiting before it."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from .._quic.port import NetworkAddress, QuicPort
+from .._speedups import packets_to
 from ..constants import ErrorCodes
 from ..types import Address
 from .addresses import to_address
@@ -182,7 +183,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
             if len(datagrams) == 1 and datagrams[0][1] is peer:
                 outlet.send_one(datagrams[0][0], None)
                 return
-            outlet.send([(data, None) for data, addr in datagrams if addr is peer or addr == peer])
+            outlet.send(packets_to(datagrams, peer))
         elif self._other_paths:
             ways = self._other_paths
             for way, group in itertools.groupby(datagrams, key=lambda datagram: ways.get(datagram[1], outlet)):

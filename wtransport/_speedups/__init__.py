@@ -45,6 +45,10 @@ if TYPE_CHECKING or pure_requested():
         encode_stream_header,
         encode_varint,
         encode_varint_into,
+        packet_owners,
+        packet_runs,
+        packets_size,
+        packets_to,
         sort_datagrams,
         varint_size,
     )
@@ -84,6 +88,10 @@ else:
             encode_stream_header,
             encode_varint,
             encode_varint_into,
+            packet_owners,
+            packet_runs,
+            packets_size,
+            packets_to,
             sort_datagrams,
             varint_size,
         )
@@ -126,6 +134,10 @@ else:
             encode_stream_header,
             encode_varint,
             encode_varint_into,
+            packet_owners,
+            packet_runs,
+            packets_size,
+            packets_to,
             sort_datagrams,
             varint_size,
         )
@@ -165,6 +177,10 @@ __all__ = [
     "encode_stream_header",
     "encode_varint",
     "encode_varint_into",
+    "packet_owners",
+    "packet_runs",
+    "packets_size",
+    "packets_to",
     "sort_datagrams",
     "varint_size",
 ]

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
         encode_stream_header,
         encode_varint,
         encode_varint_into,
+        packet_owners,
+        packet_runs,
+        packets_size,
+        packets_to,
         sort_datagrams,
         varint_size,
     )
@@ -51,6 +55,7 @@ else:
     from .driver_loop import DriverLoop
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
     from .handlers import HandlerCaller
+    from .packets import packet_owners, packet_runs, packets_size, packets_to
     from .port_events import PortEvents
     from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
     from .stream_handle import StreamHandle
@@ -89,6 +94,10 @@ __all__ = [
     "encode_stream_header",
     "encode_varint",
     "encode_varint_into",
+    "packet_owners",
+    "packet_runs",
+    "packets_size",
+    "packets_to",
     "sort_datagrams",
     "varint_size",
 ]

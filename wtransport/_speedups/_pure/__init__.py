@@ -12,6 +12,7 @@ from .doorway import Doorway
 from .driver_loop import DriverLoop
 from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
 from .handlers import HandlerCaller
+from .packets import packet_owners, packet_runs, packets_size, packets_to
 from .port_events import PortEvents
 from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
 from .stream_handle import StreamHandle
@@ -50,6 +51,10 @@ __all__ = [
     "encode_stream_header",
     "encode_varint",
     "encode_varint_into",
+    "packet_owners",
+    "packet_runs",
+    "packets_size",
+    "packets_to",
     "sort_datagrams",
     "varint_size",
 ]
