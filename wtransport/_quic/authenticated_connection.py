@@ -37,7 +37,7 @@ class AuthenticatedConnection(MovingConnection):
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
         if self._is_client:
-            # A key share of each group costs a key generation and a longer ClientHello; every server has one of these.
+            # Every server has one of these; aioquic's own context makes a key of each.
             self.tls._supported_groups = [Group.X25519, Group.SECP256R1]
         elif self._client_certificates is not None:
             self.tls._request_client_certificate = True

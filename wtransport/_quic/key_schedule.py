@@ -22,6 +22,8 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 """What HMAC makes of the bytes of a key (RFC 2104)."""
 
+_MESSAGE_HASH = b"\xfe"  # type of a message that is never sent
+
 _CONSTRUCTORS: dict[str, tuple[Any, int]] = {
     "sha256": (hashlib.sha256, 64),
     "sha384": (hashlib.sha384, 128),
@@ -147,6 +149,19 @@ class KeyScheduleProxy:
     def update_hash(self, data: bytes) -> None:
         """Add a message to the transcript."""
         self._steps.append((False, data))
+
+    def after_retry(self, cipher_suite: CipherSuite, retry: bytes) -> KeyScheduleProxy:
+        """Return what goes on after a HelloRetryRequest, in which the first message is a hash (RFC 8446, 4.4.1)."""
+        transcript = _CONSTRUCTORS[cipher_suite_hash(cipher_suite).name][0]()
+        for is_extract, data in self._steps:
+            if not is_extract:
+                transcript.update(data or b"")
+        digest = transcript.digest()
+        other = KeyScheduleProxy([cipher_suite])
+        other.extract(None)
+        other.update_hash(_MESSAGE_HASH + len(digest).to_bytes(3) + digest)
+        other.update_hash(retry)
+        return other
 
     def select(self, cipher_suite: CipherSuite) -> KeySchedule:
         """Return the schedule of a cipher suite, as far as this has come.

@@ -16,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from .client_hello import OneShareContext
+
 __all__ = ["AddressModule", "HandshakeContext", "PublishedCertificate", "encode_public_key"]
 
 KNOWN_NAMES = 256
@@ -31,7 +33,7 @@ def _fresh(is_client: bool) -> dict[str, Any]:
     return vars(tls.Context(is_client=is_client))
 
 
-class HandshakeContext(tls.Context):
+class HandshakeContext(OneShareContext):
     """One handshake's TLS, for `QuicConnection`."""
 
     def __init__(self, *, is_client: bool, logger: Any = None, **settings: Any) -> None:
