@@ -40,6 +40,7 @@ ctypedef int (*Finisher)(void* context, unsigned char* out, int* out_size) noexc
 ctypedef int (*Controller)(void* context, int command, int number, void* pointer) noexcept nogil
 ctypedef int (*Padder)(void* context, int padding) noexcept nogil
 ctypedef void (*Clearer)() noexcept nogil
+ctypedef void* (*Fetcher)(void* context, const char* name, const char* properties) noexcept nogil
 
 cdef Maker _new_context
 cdef Freer _free_context
@@ -51,6 +52,11 @@ cdef Padder _set_padding
 cdef Clearer _clear_errors
 cdef void* _ciphers[6]  # EVP_CIPHER: AES-128-GCM, its ECB, AES-256-GCM, its ECB, ChaCha20-Poly1305, ChaCha20
 
+cdef const char*[6] _FETCHED
+_FETCHED[:] = [
+    b"AES-128-GCM", b"AES-128-ECB", b"AES-256-GCM", b"AES-256-ECB", b"ChaCha20-Poly1305", b"ChaCha20",
+]
+
 _NAMES = ("aes-128-gcm", "aes-256-gcm", "chacha20-poly1305")
 
 
@@ -59,6 +65,7 @@ cdef bint _load(bytes name, bint only_loaded):
     cdef void* library = crypto_open(PyBytes_AS_STRING(name), only_loaded)
     cdef void* functions[8]
     cdef void* maker
+    cdef void* fetch
     cdef int i
     if library == NULL:
         return False
@@ -77,6 +84,15 @@ cdef bint _load(bytes name, bint only_loaded):
         _ciphers[i] = NULL if maker == NULL else (<Maker> maker)()
         if _ciphers[i] == NULL:
             return False
+    # OpenSSL 3 looks for the provider of such a cipher whenever it is used, which takes most of the time to set a key
+    # up; what it has found for good is never given back, like the library.
+    fetch = crypto_symbol(library, b"EVP_CIPHER_fetch")
+    for i in range(6 if fetch != NULL else 0):
+        maker = (<Fetcher> fetch)(NULL, _FETCHED[i], NULL)
+        if maker != NULL:
+            _ciphers[i] = maker
+        else:
+            (<Clearer> functions[7])()
     global _new_context, _free_context, _init, _update, _finish, _control, _set_padding, _clear_errors
     _new_context = <Maker> functions[0]
     _free_context = <Freer> functions[1]
