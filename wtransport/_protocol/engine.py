@@ -78,6 +78,7 @@ class Engine(PortEvents):
         self._config = config
         self._router: StreamRouter = StreamRouter(self, self._early, readers)
         self.stream_registry: StreamRegistry = self._router
+        self.opens_stream = self._router.opens_data_stream
         encoder = FieldEncoder()
         self._sender = FieldSectionSender(port, encoder)
         self._critical = CriticalStreamTypes(self, self.decoder, encoder)
@@ -265,8 +266,6 @@ class Engine(PortEvents):
         self.port.send_stream(self._control_id, control.control_stream_opening(self._local_settings), False)
 
     def _on_first_bytes(self, event: quic.StreamBytes) -> None:
-        if self._router.opens_data_stream(event):
-            return
         if (reader := self._new_reader(event.stream_id)) is not None:
             reader.on_data(event.data, event.end_stream)
             self._router.await_beginning(event.stream_id, self.now)

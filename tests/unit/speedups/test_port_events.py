@@ -147,3 +147,28 @@ def test_datagrams_are_left_where_they_cannot_be_announced(pump: Any, why: str) 
     event = Datagrams(datagrams=[b"\x02a"])
     pump.take(event)
     assert (pump.left, len(inbox)) == ([event], 0)
+
+
+def test_the_first_bytes_of_a_stream_go_to_who_opens_it(pump: Any) -> None:
+    opened: list[int] = []
+
+    def opens(event: Any) -> bool:
+        opened.append(event.stream_id)
+        if event.data == b"bad":
+            raise Violation("opened badly")
+        return bool(event.data == b"whole")
+
+    pump.opens_stream = opens
+    pump.readers[4] = Reader()
+    whole, part, bad, read = (
+        Bytes(stream_id=i, data=d, end_stream=False)
+        for i, d in ((8, b"whole"), (12, b"part"), (16, b"bad"), (4, b"whole"))
+    )
+    derived = DerivedBytes(stream_id=20, data=b"whole", end_stream=False)
+    pump.take(whole, part, bad, read, derived)
+    assert opened == [8, 12, 16]
+    assert pump.left == [part, derived]
+    assert pump.violations == [(bad, "opened badly")]
+    pump.has_failed = True
+    pump.take(whole)
+    assert opened == [8, 12, 16]

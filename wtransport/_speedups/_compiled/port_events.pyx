@@ -22,6 +22,7 @@ cdef class PortEvents:
     cdef public dict sessions
     cdef public object events
     cdef public object now
+    cdef public object opens_stream
     cdef public bint has_failed
 
     def __init__(self, receive_datagrams, next_event, dict readers not None, tuple classes not None):
@@ -47,11 +48,14 @@ cdef class PortEvents:
             kind = type(event)
             if kind is self._stream_bytes:
                 reader = self._readers.get(event.stream_id)
-                if reader is not None:
-                    try:
+                try:
+                    if reader is not None:
                         reader.on_data(event.data, event.end_stream)
-                    except self._violation as violation:
-                        self._on_violation(event, violation)
+                        return True
+                    if self.opens_stream is not None and self.opens_stream(event):
+                        return True
+                except self._violation as violation:
+                    self._on_violation(event, violation)
                     return True
             elif kind is self._datagrams_arrived and not self.events and self.deliver(event.datagrams):
                 return True

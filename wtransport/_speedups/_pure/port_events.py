@@ -29,6 +29,7 @@ class PortEvents:
     Attributes:
         sessions: the sessions by their stream id.
         events: what the program is to be told, and has not been yet.
+        opens_stream: told the first bytes of a stream that nobody reads; True when it has dealt with them.
         has_failed: the connection is being closed: nothing goes its straight way any more.
         now: when something came or was due, in seconds of the port's clock.
     """
@@ -43,6 +44,7 @@ class PortEvents:
         "events",
         "has_failed",
         "now",
+        "opens_stream",
         "sessions",
     )
 
@@ -62,6 +64,7 @@ class PortEvents:
         self.sessions: dict[int, Any] = {}
         self.events: deque[Any] = deque()
         self.has_failed = False
+        self.opens_stream: Callable[[Any], bool] | None = None
 
     def receive_datagrams(self, datagrams: Sequence[tuple[bytes, Any]], now: float) -> None:
         """Take UDP payloads with their senders' addresses, in the order in which they came."""
@@ -77,11 +80,14 @@ class PortEvents:
             kind = event.__class__
             if kind is self._stream_bytes:
                 reader = self._readers.get(event.stream_id)
-                if reader is not None:
-                    try:
+                try:
+                    if reader is not None:
                         reader.on_data(event.data, event.end_stream)
-                    except self._violation as violation:
-                        self._on_violation(event, violation)
+                        return True
+                    if self.opens_stream is not None and self.opens_stream(event):
+                        return True
+                except self._violation as violation:
+                    self._on_violation(event, violation)
                     return True
             elif kind is self._datagrams_arrived and not self.events:
                 # For one session whose program waits for them, and nothing is to be told before.
