@@ -52,7 +52,7 @@ cdef Padder _set_padding
 cdef Clearer _clear_errors
 cdef void* _ciphers[6]  # EVP_CIPHER: AES-128-GCM, its ECB, AES-256-GCM, its ECB, ChaCha20-Poly1305, ChaCha20
 
-cdef const char*[6] _FETCHED
+cdef const char* _FETCHED[6]
 _FETCHED[:] = [
     b"AES-128-GCM", b"AES-128-ECB", b"AES-256-GCM", b"AES-256-ECB", b"ChaCha20-Poly1305", b"ChaCha20",
 ]
