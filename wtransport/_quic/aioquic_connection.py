@@ -35,6 +35,7 @@ from aioquic.tls import Epoch
 
 from . import aioquic_tuning  # noqa: F401 - puts quicker parts into place
 from .client_certificates import ClientCertificates
+from .frame_writer import turn_bytes
 from .limits import PeerLimits, TransportLimits
 from .path_mtu_connection import PathMtuConnection
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
@@ -416,6 +417,7 @@ class StreamingConnection(PathMtuConnection):
         if not crypto.send.is_valid():
             return
         space, loss, writer = self._application_space, self._loss, self._writer
+        writer.turn_bytes = turn_bytes(loss.congestion_window)
         while True:
             ack_at = space.ack_at
             if ack_at is None or ack_at > now:

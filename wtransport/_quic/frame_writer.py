@@ -21,9 +21,14 @@ MIN_STREAM_ROOM = 64
 """Bytes: a STREAM frame is not squeezed into less room than this unless all that is left fits."""
 
 TURN_BYTES = 16_384
-"""Bytes of frames that a stream sends in a row while others wait. What is done for a stream, at both ends, is done once
-for a turn rather than once for a packet: with many streams under way that is most of what they cost. Many times more
-would let a short stream wait long behind long ones."""
+"""Bytes of frames that a stream sends in a row, at least, while others wait. What is done for a stream, at both ends,
+is done once for a turn rather than once for a packet: with many streams under way that is most of what they cost."""
+
+MAX_TURN_BYTES = 65_536
+"""Bytes of a turn on a fast path, where a short stream does not wait long behind long ones."""
+
+TURNS_PER_WINDOW = 16
+"""Turns that fill a congestion window, so that one takes a sixteenth of a round trip, between those two limits."""
 
 ONE_FIELD = 1 + 8
 TWO_FIELDS = 1 + 8 + 8
@@ -35,12 +40,20 @@ _STREAM_FRAME = int(QuicFrameType.STREAM_BASE) | 2  # with a length
 _DATAGRAM_FRAME = int(QuicFrameType.DATAGRAM_WITH_LENGTH)
 
 
+def turn_bytes(congestion_window: int) -> int:
+    """Return the bytes of a turn on a path with this congestion window."""
+    return min(max(congestion_window // TURNS_PER_WINDOW, TURN_BYTES), MAX_TURN_BYTES)
+
+
 class FrameWriter:
     """Serves the ready streams of a table, and a queue of datagrams, packet by packet."""
 
     def __init__(self, table: StreamTable) -> None:
         self.datagrams: deque[bytes] = deque()
         self.datagrams_dropped = 0
+        self.turn_bytes = TURN_BYTES
+        """Bytes that a stream sends in a row while others wait; see the function of that name."""
+
         self._table = table
         self._streams_first = False
         self._turn = 0  # bytes that who stands first in line has sent since then
@@ -130,7 +143,7 @@ class FrameWriter:
             queue.popleft()
 
     def _write_streams(self, builder: QuicPacketBuilder) -> None:
-        """Serve ready streams in turn, each for `TURN_BYTES` at most or one frame."""
+        """Serve ready streams in turn, each for `turn_bytes` at most or one frame."""
         ready = self._table.ready
         while ready:
             stream = ready[0]
@@ -138,7 +151,7 @@ class FrameWriter:
             has_more = self._write_stream(builder, stream)
             written = room - builder.remaining_flight_space
             self._turn += written
-            if not has_more or self._turn + written > TURN_BYTES:
+            if not has_more or self._turn + written > self.turn_bytes:
                 self._turn = 0
                 ready.popleft()
                 if has_more:

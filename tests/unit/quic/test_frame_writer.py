@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quic_frames import DatagramFrame, StreamFrame
 
-from wtransport._quic.frame_writer import TURN_BYTES
+from wtransport._quic.frame_writer import MAX_TURN_BYTES, TURN_BYTES, turn_bytes
 from wtransport._quic.port import StreamDrained
 
 pytestmark = pytest.mark.usefixtures("quic_twin")
@@ -99,6 +99,24 @@ def test_ready_streams_are_served_in_turns_of_so_many_bytes() -> None:
     first = turns(setup.frames())[:6]
     assert [stream_id for stream_id, _ in first] == ids * 2
     assert all(TURN_BYTES - 2 * ROOM < size <= TURN_BYTES for _, size in first)
+
+
+def test_turns_can_be_longer() -> None:
+    setup = FrameSender()
+    assert setup.writer.turn_bytes == TURN_BYTES
+    setup.writer.turn_bytes = 3 * TURN_BYTES
+    ids = [setup.open(bytes(6 * TURN_BYTES)) for _ in range(2)]
+    first = turns(setup.frames())[:4]
+    assert [stream_id for stream_id, _ in first] == ids * 2
+    assert all(3 * TURN_BYTES - 2 * ROOM < size <= 3 * TURN_BYTES for _, size in first)
+
+
+@pytest.mark.parametrize(
+    ("window", "size"),
+    [(12_000, TURN_BYTES), (16 * 20_000, 20_000), (10 * 1024 * 1024, MAX_TURN_BYTES), (0, TURN_BYTES)],
+)
+def test_turns_grow_with_the_congestion_window_between_two_limits(window: int, size: int) -> None:
+    assert turn_bytes(window) == size
 
 
 def test_a_turn_goes_on_however_few_packets_go_at_a_time() -> None:

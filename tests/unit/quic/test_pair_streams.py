@@ -69,3 +69,11 @@ def test_content_is_equal_both_ways_over_a_bad_network(make_pair, name, seed) ->
     for end, other in ((pair.client, pair.server), (pair.server, pair.client)):
         for stream_id, data in sent[end].items():
             assert bytes(readers[other].content.get(stream_id, b"")) == data
+
+
+def test_turns_of_streams_follow_the_congestion_window(pair: PortPair) -> None:
+    connection = pair.client.port._connection
+    connection._loss.congestion_window = 16 * 30_000
+    pair.client.port.send_stream(pair.client.port.open_stream(unidirectional=True), b"hello", True)
+    pair.run(1.0)
+    assert 29_000 < connection._writer.turn_bytes < 31_000

@@ -18,6 +18,7 @@ from .writing cimport StreamWriter
 
 cdef class FrameWriter(StreamWriter):
     cdef readonly OutgoingDatagrams datagrams
+    cdef public Py_ssize_t turn_bytes  # that a stream sends in a row while others wait; see the twin
     cdef bint streams_first
     cdef Py_ssize_t turn  # bytes that who stands first in line has sent since then
     cdef bint is_flush_asked  # since packets were written last, for what a sender of datagrams queued

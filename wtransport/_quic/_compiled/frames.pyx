@@ -37,7 +37,6 @@ from ..._speedups._inputs import as_bytes
 from ..frame_writer import TURN_BYTES
 
 cdef object _ACKED = QuicDeliveryState.ACKED
-cdef Py_ssize_t _TURN_BYTES = TURN_BYTES
 
 
 @cython.final
@@ -64,6 +63,7 @@ cdef class FrameWriter(StreamWriter):
 
     def __cinit__(self, StreamTable table not None):
         self.datagrams = OutgoingDatagrams()
+        self.turn_bytes = TURN_BYTES
 
     @property
     def has_work(self):
@@ -252,7 +252,7 @@ cdef class FrameWriter(StreamWriter):
         return ALL
 
     cdef int _write_streams(self) except -1:
-        """Serve ready streams in turn, each for `TURN_BYTES` at most or one frame."""
+        """Serve ready streams in turn, each for `turn_bytes` at most or one frame."""
         cdef StreamTable table = self.table
         cdef QuicStream stream
         cdef unsigned char* before
@@ -264,7 +264,7 @@ cdef class FrameWriter(StreamWriter):
             if written == FULL:
                 return FULL
             self.turn += self.out - before
-            if written == ALL or self.turn + (self.out - before) > _TURN_BYTES:
+            if written == ALL or self.turn + (self.out - before) > self.turn_bytes:
                 self.turn = 0
                 line_pop(&table.line)
                 if written == ALL:

@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, fmax, fmin
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -17,6 +17,7 @@ from .protection cimport MAX_NUMBER_SIZE, TAG_SIZE
 from .sent cimport FRAME_ACK, FrameList, frames_free, frames_push
 
 from ..aioquic_connection import RIDE_ROOM, RIDE_TIME
+from ..frame_writer import MAX_TURN_BYTES, TURN_BYTES, TURNS_PER_WINDOW
 from ..port import DatagramsDrained
 
 MAX_BATCH = 64
@@ -35,6 +36,9 @@ cdef enum:
 cdef double _RIDE_TIME = RIDE_TIME
 cdef Py_ssize_t _RIDE_ROOM = RIDE_ROOM
 cdef Py_ssize_t _MAX_BATCH = MAX_BATCH
+cdef double _TURN_BYTES = TURN_BYTES
+cdef double _MAX_TURN_BYTES = MAX_TURN_BYTES
+cdef double _TURNS_PER_WINDOW = TURNS_PER_WINDOW
 
 
 cdef class PacketWriter(PacketReader):
@@ -94,6 +98,9 @@ cdef class PacketWriter(PacketReader):
         frames.items = NULL
         frames.count = frames.capacity = 0
         memcpy(packet + 1, PyBytes_AS_STRING(identity), identity_size)
+        self._writer.turn_bytes = <Py_ssize_t> fmin(
+            fmax(self.recovery.congestion.window / _TURNS_PER_WINDOW, _TURN_BYTES), _MAX_TURN_BYTES
+        )
         try:
             while self.space.ack_due <= now or self._writer.has_frames():
                 if self.space.ack_due > now:
