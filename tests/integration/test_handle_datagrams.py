@@ -210,10 +210,8 @@ async def test_nobody_overtakes_who_waits_for_room(pair):
         sent.append(name)
 
     names = [f"sender {number}" for number in range(6)]
-    senders = []
-    for name in names:
-        senders.append(asyncio.create_task(send(name, 1000)))  # more than the queue has room for
-        await asyncio.sleep(0)
+    senders = [asyncio.create_task(send(name, 1000)) for name in names]  # more than the queue has room for
+    await asyncio.sleep(0)  # all of them begin before anything is flushed
     assert len(sent) < len(names) - 1
     waiting = [name for name in names if name not in sent]
     cut = len(sent)

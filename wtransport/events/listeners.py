@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from operator import attrgetter
 from typing import TypeAlias
 
+from .._speedups import Listener
 from ..types import EventType
 from .event import Event
 
@@ -20,19 +21,6 @@ EVERY_EVENT = None
 _order = attrgetter("order")
 
 _WAITERS_FIRST = -1  # before every handler: they only wake a task, and must not wait for a slow handler to end
-
-
-class Listener:
-    """One registration: a handler, or a ``wait_for`` under way. It is dead once `is_active` is False."""
-
-    __slots__ = ("handler", "is_active", "is_once", "is_waiter", "order")
-
-    def __init__(self, handler: EventHandler, order: int, is_once: bool, is_waiter: bool) -> None:
-        self.handler = handler
-        self.order = order
-        self.is_once = is_once
-        self.is_waiter = is_waiter
-        self.is_active = True
 
 
 class ListenerTable:

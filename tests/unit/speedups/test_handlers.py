@@ -23,13 +23,6 @@ class Event:
     __slots__ = ("data", "source", "timestamp", "type")
 
 
-class Listener:
-    def __init__(self, handler: Callable[[Any], Any], *, is_once: bool = False) -> None:
-        self.handler = handler
-        self.is_once = is_once
-        self.is_active = True
-
-
 class Stop(BaseException):
     """No Exception."""
 
@@ -41,30 +34,30 @@ A = Kind("a")
 def caller(kernels: ModuleType) -> Any:
     class Caller(kernels.HandlerCaller):  # type: ignore[name-defined,misc]
         def __init__(self) -> None:
-            self.table: dict[str, list[Listener]] = {}
-            self.routes: dict[str, tuple[Listener, ...]] = {}
+            self.table: dict[str, list[Any]] = {}
+            self.routes: dict[str, tuple[Any, ...]] = {}
             self.errors: list[Any] = []
             super().__init__(self.routes, Event, Kind)
 
-        def on(self, *handlers: Callable[[Any], Any], is_once: bool = False) -> list[Listener]:
-            listeners = [Listener(handler, is_once=is_once) for handler in handlers]
+        def on(self, *handlers: Callable[[Any], Any], is_once: bool = False) -> list[Any]:
+            listeners = [kernels.Listener(handler, 0, is_once, False) for handler in handlers]
             self.table.setdefault(A, []).extend(listeners)
             self.routes.pop(A, None)
             return listeners
 
-        def _route(self, event_type: str) -> tuple[Listener, ...]:
+        def _route(self, event_type: str) -> tuple[Any, ...]:
             self.routes[event_type] = route = tuple(self.table.get(event_type, ()))
             return route
 
-        def _remove(self, event_type: str, listener: Listener) -> None:
+        def _remove(self, event_type: str, listener: Any) -> None:
             listener.is_active = False
             self.table[event_type].remove(listener)
             self.routes.pop(event_type, None)
 
-        def _log_failure(self, error: Exception, listener: Listener, event: Any) -> None:
+        def _log_failure(self, error: Exception, listener: Any, event: Any) -> None:
             self.errors.append(error)
 
-        def _note_failure(self, error: BaseException, listener: Listener, event: Any) -> None:
+        def _note_failure(self, error: BaseException, listener: Any, event: Any) -> None:
             if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise error
             self.errors.append(error)
@@ -72,7 +65,7 @@ def caller(kernels: ModuleType) -> Any:
         def _log_refusal(self, error: Exception, event_type: str) -> None:
             self.errors.append((event_type, error))
 
-        async def _run(self, listeners: tuple[Listener, ...], event: Any) -> None:
+        async def _run(self, listeners: tuple[Any, ...], event: Any) -> None:
             for listener in listeners:
                 result = listener.handler(event)
                 if result is not None:
@@ -105,6 +98,29 @@ def event() -> Event:
     made = Event()
     made.type = A
     return made
+
+
+def test_a_listener_begins_alive(kernels: ModuleType) -> None:
+    listener = kernels.Listener(len, 3, True, False)
+    assert (listener.handler, listener.order, listener.is_once, listener.is_waiter) == (len, 3, True, False)
+    assert listener.is_active
+    listener.is_active = False
+    assert not listener.is_active
+
+
+@pytest.mark.parametrize("is_slotted", [True, False])
+def test_events_of_every_class_are_made(kernels: ModuleType, is_slotted: bool) -> None:
+    made = type("Made", (), {"__slots__": ("type", "timestamp", "data", "source", "event_id")} if is_slotted else {})
+    for _ in range(2):
+        for cls in (made, Event):
+            seen: list[Any] = []
+            caller = kernels.HandlerCaller({A: (kernels.Listener(seen.append, 0, False, False),)}, cls, Kind)
+            caller.history = deque()
+            assert caller.emit(A, {"some": "data"}, "source")
+            assert type(seen[0]) is cls
+            assert (seen[0].type, seen[0].data, seen[0].source) == (A, {"some": "data"}, "source")
+            assert seen[0].timestamp > 0
+            assert not hasattr(seen[0], "event_id")
 
 
 def test_an_event_is_made_remembered_and_given_to_its_handlers(caller: Any) -> None:

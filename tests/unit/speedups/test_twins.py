@@ -57,6 +57,7 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "DriverLoop": lambda kernel: kernel(port=None, loop=None, clock=float),
     "FrameParser": lambda kernel: kernel({}),
     "HandlerCaller": lambda kernel: kernel({}, SimpleNamespace, str),
+    "Listener": lambda kernel: kernel(len, 0, False, False),
     "PortEvents": lambda kernel: kernel(print, print, {}, (ValueError, bytes, list)),
     "ReceiveCredit": lambda kernel: kernel(enabled=True, auto=True, data_window=1),
     "SendCredit": lambda kernel: kernel(enabled=True, max_data=1),

@@ -175,6 +175,7 @@ cdef class PacketReader(HandshakeReader):
             if len(datagrams) < _MAX_EVENT_DATAGRAMS:
                 datagrams.append(data)
                 return 0
-        self._arrived = DatagramsArrived([data])
+        self._arrived = DatagramsArrived.__new__(DatagramsArrived)  # without a Python call
+        self._arrived.datagrams = [data]
         self._queue.append(self._arrived)
         return 0

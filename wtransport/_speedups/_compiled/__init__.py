@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DriverLoop,
         FrameParser,
         HandlerCaller,
+        Listener,
         PortEvents,
         ReceiveCredit,
         SendCredit,
@@ -54,7 +55,7 @@ else:
     from .doorway import Doorway
     from .driver_loop import DriverLoop
     from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
-    from .handlers import HandlerCaller
+    from .handlers import HandlerCaller, Listener
     from .packets import packet_owners, packet_runs, packets_size, packets_to
     from .port_events import PortEvents
     from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
@@ -73,6 +74,7 @@ __all__ = [
     "DriverLoop",
     "FrameParser",
     "HandlerCaller",
+    "Listener",
     "PortEvents",
     "ReceiveCredit",
     "SendCredit",

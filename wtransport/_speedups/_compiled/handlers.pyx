@@ -7,21 +7,40 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 
+from .slots cimport EventSlots, learn_slots, new_event
+
 from asyncio import CancelledError, get_running_loop
 from inspect import isawaitable
 from time import time
 from types import CoroutineType
 
 cdef extern from "Python.h":
-    ctypedef struct PyTypeObject:
-        pass
-    object PyType_GenericAlloc(PyTypeObject* cls, Py_ssize_t nitems)
     PyObject* PyDict_GetItemWithError(object mapping, object key) except? NULL
     # 1: it yielded, 0: it returned, -1: it raised.
     int PyIter_Send(object coroutine, object value, PyObject** result) except -1
 
 cdef object _CoroutineType = CoroutineType
 cdef object _OVER = object()
+
+cdef EventSlots _slots
+cdef object _class_of_slots = None
+
+
+cdef class Listener:
+    """Listener(handler, order, is_once, is_waiter)\n--\n\nOne registration of a handler, dead once `is_active` is False."""
+
+    cdef public object handler
+    cdef public object order
+    cdef public bint is_once
+    cdef public bint is_waiter
+    cdef public bint is_active
+
+    def __init__(self, handler, order, bint is_once, bint is_waiter):
+        self.handler = handler
+        self.order = order
+        self.is_once = is_once
+        self.is_waiter = is_waiter
+        self.is_active = True
 
 
 cdef class HandlerCaller:
@@ -122,14 +141,14 @@ cdef class HandlerCaller:
         raise NotImplementedError
 
     cdef object _event(self, event_type, data, source):
-        event = PyType_GenericAlloc(<PyTypeObject*> self._event_class, 0)
-        event.type = event_type
-        event.timestamp = time()
-        event.data = data
-        event.source = source
-        return event
+        global _class_of_slots
+        if self._event_class is not _class_of_slots:  # nearly always there is one class
+            learn_slots(&_slots, self._event_class)
+            _class_of_slots = self._event_class
+        return new_event(&_slots, self._event_class, event_type, time(), data, source)
 
     cdef object call(self, event, tuple route):
+        cdef Listener listener
         for listener in route:
             if not listener.is_active:
                 continue
@@ -144,7 +163,7 @@ cdef class HandlerCaller:
                 return self._go_on(result, listener, route, event)
         return None
 
-    cdef object _go_on(self, awaitable, listener, tuple route, event):
+    cdef object _go_on(self, awaitable, Listener listener, tuple route, event):
         cdef HandlerRun run = HandlerRun.__new__(HandlerRun)
         run.caller = self
         run.coroutine = awaitable if type(awaitable) is _CoroutineType else _waiting_for(awaitable)

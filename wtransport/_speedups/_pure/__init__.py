@@ -11,7 +11,7 @@ from .deadline_timer import DeadlineTimer
 from .doorway import Doorway
 from .driver_loop import DriverLoop
 from .frames import FrameParser, decode_stream_header, encode_frame, encode_frame_header, encode_stream_header
-from .handlers import HandlerCaller
+from .handlers import HandlerCaller, Listener
 from .packets import packet_owners, packet_runs, packets_size, packets_to
 from .port_events import PortEvents
 from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
@@ -30,6 +30,7 @@ __all__ = [
     "DriverLoop",
     "FrameParser",
     "HandlerCaller",
+    "Listener",
     "PortEvents",
     "ReceiveCredit",
     "SendCredit",

@@ -5,25 +5,46 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from time import time
 from types import CoroutineType
 from typing import Any
 
-__all__ = ["HandlerCaller"]
+__all__ = ["HandlerCaller", "Listener"]
 
 _new = object.__new__
+
+
+class Listener:
+    """One registration of a handler, dead once `is_active` is False.
+
+    Args:
+        handler: a function or a coroutine function of one event.
+        order: its place among the listeners of an event.
+        is_once: for one event only.
+        is_waiter: it wakes a task that waits for an event.
+    """
+
+    __slots__ = ("handler", "is_active", "is_once", "is_waiter", "order")
+
+    def __init__(self, handler: Callable[[Any], Any], order: int, is_once: bool, is_waiter: bool) -> None:
+        """Begin alive."""
+        self.handler = handler
+        self.order = order
+        self.is_once = is_once
+        self.is_waiter = is_waiter
+        self.is_active = True
 
 
 class HandlerCaller:
     """Makes the events of one emitter, and calls what its table of routes says.
 
-    A route is a tuple of listeners, each with ``handler``, ``is_active`` and ``is_once``. What comes seldom is left to
-    a subclass, which has these methods: ``_route(event_type)`` makes a route, ``_remove(event_type, listener)``;
-    ``_log_failure(error, listener, event)`` for a plain function, ``_note_failure(error, listener, event)`` for a
-    coroutine (raises what does not end that alone), ``_log_refusal(error, event_type)`` where no event could be
-    emitted; ``_run(listeners, event)``, a coroutine, calls and awaits; ``_begin_history()`` returns the new one, and
-    ``_postpones(event)``, asked where `queue` is not None, queues an event or returns False.
+    A route is a tuple of `Listener`. What comes seldom is left to a subclass, which has these methods:
+    ``_route(event_type)`` makes a route, ``_remove(event_type, listener)``; ``_log_failure(error, listener, event)`` is
+    for a plain function, ``_note_failure(error, listener, event)`` for a coroutine (raises what does not end that
+    alone), ``_log_refusal(error, event_type)`` for where no event could be emitted; ``_run(listeners, event)``, a
+    coroutine, calls and awaits; ``_begin_history()`` returns the new one, and ``_postpones(event)``, asked where
+    `queue` is not None, queues an event or returns False.
 
     Args:
         routes: routes by event type, as far as they were made; read anew for each event.
