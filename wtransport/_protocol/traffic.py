@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .session import SessionCore
 
-__all__ = ["SessionTally", "TrafficStats", "traffic_of"]
+__all__ = ["SessionTally", "TrafficStats", "add_traffic", "traffic_of"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,9 +158,15 @@ class SessionTally:
 
 def traffic_of(engine: Engine) -> TrafficStats:
     """Return a connection's figures as of now, with those of the sessions that are open."""
-    total = TrafficStats(datagrams_unsent=engine.port.datagrams_dropped)
+    total = TrafficStats()
+    add_traffic(engine, total)
+    return total
+
+
+def add_traffic(engine: Engine, total: TrafficStats) -> None:
+    """Add what `traffic_of` returns to others' figures."""
+    total.datagrams_unsent += engine.port.datagrams_dropped
     total.add(engine.traffic)
     for session in engine.sessions.values():
         if session.is_open:
             total.add(session.tally.stats(session))
-    return total

@@ -23,6 +23,9 @@ __all__ = ["AddressModule", "HandshakeContext", "PublishedCertificate", "encode_
 KNOWN_NAMES = 256
 """Server names of which it is remembered whether they are addresses."""
 
+MAX_KNOWN_CERTIFICATE = 4096
+"""Bytes of the largest certificate that is remembered; 64 of them are."""
+
 _encode_other: Any = vars(tls)["encode_public_key"]
 _SIGNATURE_ALGORITHMS = tls.Context._signature_algorithms_for_private_key
 
@@ -50,6 +53,14 @@ class HandshakeContext(OneShareContext):
         if is_client:
             self.client_random = os.urandom(32)
 
+    def _set_peer_certificate(self, certificate: tls.Certificate) -> None:
+        try:
+            self._peer_certificate, *self._peer_certificate_chain = [
+                _loaded(text) for text, _ in certificate.certificates
+            ]
+        except ValueError:
+            super()._set_peer_certificate(certificate)  # which says what is wrong
+
     def _signature_algorithms_for_private_key(self) -> list[tls.SignatureAlgorithm]:
         key = self.certificate_private_key
         if isinstance(self.certificate, PublishedCertificate):
@@ -58,6 +69,16 @@ class HandshakeContext(OneShareContext):
                 self.certificate.algorithms = known = key, _SIGNATURE_ALGORITHMS(self)
             return known[1]
         return _SIGNATURE_ALGORITHMS(self)
+
+
+def _loaded(text: bytes) -> x509.Certificate:
+    """Return a certificate; who meets the same one again, as a client its server's, need not read its key again."""
+    if len(text) > MAX_KNOWN_CERTIFICATE:
+        return x509.load_der_x509_certificate(text)
+    return _known_certificate(text)
+
+
+_known_certificate = lru_cache(maxsize=64)(x509.load_der_x509_certificate)
 
 
 class PublishedCertificate:

@@ -221,7 +221,7 @@ class WebTransportClient(EventEmitter):
     def _forget(self, connection: WebTransportConnection) -> None:
         if connection in self._connections:
             del self._connections[connection]
-            self._traffic.add(connection.traffic())
+            connection._add_traffic(self._traffic)
 
     def _on_session_end(self, session: WebTransportSession) -> None:
         self._close_soon(session.connection)

@@ -18,7 +18,7 @@ from .._config_validation import normalized_origin
 from .._protocol.engine import Engine
 from .._protocol.events import ConnectionClosed
 from .._protocol.session import SessionCore
-from .._protocol.traffic import TrafficStats, traffic_of
+from .._protocol.traffic import TrafficStats, add_traffic, traffic_of
 from ..config import ClientConfig, ServerConfig
 from ..constants import ErrorCodes
 from ..events import EventEmitter
@@ -193,6 +193,10 @@ class WebTransportConnection:
     def traffic(self) -> TrafficStats:
         """Return what went through the connection so far."""
         return traffic_of(self._engine)
+
+    def _add_traffic(self, total: TrafficStats) -> None:
+        """Add that to the figures of the client or server that holds the connection."""
+        add_traffic(self._engine, total)
 
     # Its life.
 

@@ -284,7 +284,7 @@ class WebTransportServer(EventEmitter):
 
     def _on_end(self, connection: WebTransportConnection, event_type: EventType, error_code: int) -> None:
         if event_type is EventType.CONNECTION_CLOSED:
-            self._traffic.add(connection.traffic())
+            connection._add_traffic(self._traffic)
             self._stats.connections_closed += connection.was_established
             if error_code in PROTOCOL_ERRORS:
                 self._stats.protocol_errors += 1

@@ -11,6 +11,7 @@ from aioquic._buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.tls import Alert, AlertDescription, CipherSuite, Epoch, Group
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from wtransport._quic import recovering_connection
 from wtransport._quic.backend import IS_COMPILED
@@ -232,3 +233,17 @@ def test_a_connection_with_a_retry(make_pair: Any, monkeypatch: pytest.MonkeyPat
     pair = make_pair().connect()
     assert pair.is_connected
     assert [len(each) for each in hellos] == [2]
+
+
+def test_a_certificate_that_was_met_before_is_not_read_again(certificate: Any) -> None:
+    der = server(certificate).certificate.public_bytes(Encoding.DER)
+    first, second = client()[0], client()[0]
+    for ours in (first, second):
+        ours._set_peer_certificate(tls.Certificate(certificates=[(der, b""), (der, b"")]))
+    assert first._peer_certificate is second._peer_certificate
+    assert first._peer_certificate.public_bytes(Encoding.DER) == der
+    assert first._peer_certificate_chain == [first._peer_certificate]
+    for broken in (der[:-1], b"", der + b"\x00"):
+        with pytest.raises(Alert) as caught:
+            client()[0]._set_peer_certificate(tls.Certificate(certificates=[(broken, b"")]))
+        assert caught.value.description == AlertDescription.bad_certificate
