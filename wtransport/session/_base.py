@@ -376,20 +376,27 @@ class _BaseSession:
             self._core.accept(headers, protocol)
         self._on_opened()
 
-    async def _open_stream(self, *, unidirectional: bool) -> StreamCore:
-        core = self._core
+    def _open_now(self, *, unidirectional: bool) -> StreamCore | None:
+        """Open a stream, as nearly always; None when credit lacks, or others wait for it."""
         if self._accepts_on_use:
             self._accept_on_use()
-        line = self._openers[unidirectional]
-        timeout = self._config.stream_creation_timeout
-        stream: StreamCore | None
+        if self._openers[unidirectional].places:
+            return None
         try:
-            stream = None if line.places else core.open_stream(unidirectional=unidirectional)
-            if stream is None:
-                stream = await line.until(lambda: core.open_stream(unidirectional=unidirectional), seconds=timeout)
+            stream: StreamCore | None = self._core.open_stream(unidirectional=unidirectional)
         except SessionError as error:
             error.session_id = self._session_id
             raise
+        return stream
+
+    async def _open_in_turn(self, *, unidirectional: bool) -> StreamCore:
+        """Open a stream after `_open_now` did not."""
+        core, timeout = self._core, self._config.stream_creation_timeout
+        stream: StreamCore | None
+        with errors_of(self._session_id):
+            stream = await self._openers[unidirectional].until(
+                lambda: core.open_stream(unidirectional=unidirectional), seconds=timeout
+            )
         if stream is None:
             kind = "unidirectional" if unidirectional else "bidirectional"
             raise timed_out(f"create_{kind}_stream", timeout, session_id=self._session_id)

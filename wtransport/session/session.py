@@ -202,7 +202,8 @@ class WebTransportSession(_BaseSession):
             SessionError: the session is not open.
             TimeoutError: no credit came within `stream_creation_timeout` seconds.
         """
-        stream = WebTransportStream._adopt(self, await self._open_stream(unidirectional=False))
+        core = self._open_now(unidirectional=False) or await self._open_in_turn(unidirectional=False)
+        stream = WebTransportStream._adopt(self, core)
         self._announce(stream)
         return stream
 
@@ -213,7 +214,8 @@ class WebTransportSession(_BaseSession):
             SessionError: the session is not open.
             TimeoutError: no credit came within `stream_creation_timeout` seconds.
         """
-        stream = WebTransportSendStream._adopt(self, await self._open_stream(unidirectional=True))
+        core = self._open_now(unidirectional=True) or await self._open_in_turn(unidirectional=True)
+        stream = WebTransportSendStream._adopt(self, core)
         self._announce(stream)
         return stream
 
