@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from ..constants import (
@@ -116,6 +117,31 @@ def choose_profile(
 
     Source: draft-ietf-webtrans-http3-16, sections 3.1, 5.1 and 7.1.
     """
+    arguments = local, remote, is_client, strict, remote_has_datagrams, remote_has_reset_stream_at
+    if type(local) is not MappingProxyType or type(remote) is not MappingProxyType:
+        return _chosen(*arguments)
+    # Settings of the same bytes are the same object, see `settings`, and nobody changes them.
+    key = id(local), id(remote), *arguments[2:]
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        known = _known[key] = _chosen(*arguments), local, remote  # kept, so that no other ones get their ids
+    return known[0]
+
+
+_known: dict[tuple[object, ...], tuple[Profile | None, Mapping[int, int], Mapping[int, int]]] = {}
+_MAX_KNOWN: Final = 64
+
+
+def _chosen(
+    local: Mapping[int, int],
+    remote: Mapping[int, int],
+    is_client: bool,
+    strict: bool,
+    remote_has_datagrams: bool,
+    remote_has_reset_stream_at: bool,
+) -> Profile | None:
     for draft, setting in _ENABLING_SETTINGS:
         if not (local.get(setting) and remote.get(setting)):
             continue

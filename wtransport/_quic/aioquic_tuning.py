@@ -122,6 +122,9 @@ def _install() -> None:
     vars(connection)["QuicPacketBuilder"] = make_builder if IS_COMPILED else packet_builder.QuicPacketBuilder
     # Members are looked up in dictionaries hundreds of times for a connection; the hash of an enumeration is in Python.
     type.__setattr__(tls.Epoch, "__hash__", object.__hash__)
+    ended = list(connection.END_STATES)
+    type.__setattr__(connection.QuicConnectionState, "__hash__", object.__hash__)
+    connection.END_STATES = frozenset(ended)  # made with the other hash
     # A pure function that makes the same 33 sets for every connection.
     connection.EPOCHS = cache(connection.EPOCHS)
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from wtransport._protocol.profiles import Profile, announced_sessions, choose_profile
-from wtransport._protocol.settings import local_settings
+from wtransport._protocol.settings import decode_settings, encode_settings, local_settings
 
 CHROMIUM = {0x01: 65536, 0x06: 16384, 0x07: 100, 0x33: 1, 0xFFD277: 1, 0x2B603742: 1}
 FIREFOX = {0x01: 65536, 0x07: 20, 0x2B603742: 1, 0xFFD277: 1, 0x33: 1, 0x08: 1}
@@ -198,3 +198,16 @@ def test_how_many_sessions_a_server_announces() -> None:
     settings = {0xC671706A: 7, 0x14E9CD29: 14}
     announced = {draft: announced_sessions(Profile(draft, flow_control=True), settings) for draft in (2, 7, 14, 16)}
     assert announced == {2: None, 7: 7, 14: 14, 16: None}
+
+
+def test_the_choice_for_settings_met_before_is_the_same_for_every_argument() -> None:
+    ours = local_settings(
+        is_client=False, max_sessions=4, initial_max_data=1, initial_max_streams_uni=1, initial_max_streams_bidi=1
+    )
+    others = [decode_settings(encode_settings(settings), sender_is_client=True) for settings in ({}, dict(ours))]
+    for _ in range(2):
+        for remote, *flags in itertools.product(others, *[(False, True)] * 4):
+            names = ("is_client", "strict", "remote_has_datagrams", "remote_has_reset_stream_at")
+            options = dict(zip(names, flags, strict=True))
+            expected = choose_profile(local=dict(ours), remote=dict(remote), **options)
+            assert choose_profile(local=ours, remote=remote, **options) == expected

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aioquic import tls as tuned
 from aioquic._buffer import Buffer
-from aioquic.quic import packet
+from aioquic.quic import connection, packet
 from aioquic.tls import CipherSuite
 from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
@@ -359,3 +359,10 @@ def test_whether_a_name_is_an_address():
         for name in ("example.com", "", None):
             with pytest.raises(ValueError):
                 module.ip_address(name)
+
+
+def test_states_are_found_where_aioquic_looks_for_them():
+    states = connection.QuicConnectionState
+    ended = {states.CLOSING, states.DRAINING, states.TERMINATED}
+    assert {state for state in states if state in connection.END_STATES} == ended
+    assert set(connection.END_STATES) == ended
