@@ -11,8 +11,9 @@ import builtins
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
+from .._speedups import DatagramTap
 from ..exceptions import WebTransportError
 from ..types import EventData, EventType, Timeout
 from .delivery import Delivery
@@ -22,25 +23,12 @@ from .listeners import EVERY_EVENT, EventHandler, ListenerTable
 
 __all__ = ["EventEmitter"]
 
-_T_co = TypeVar("_T_co", covariant=True)
-
 _logger = logging.getLogger(__name__)
 
 _MAX_QUEUED_EVENTS = 10_000  # events kept by a paused emitter: a pause that is forgotten must not eat the memory
 _DEFAULT_MAX_LISTENERS = 100  # per event type; more are likely to be a leak
 
 _HANDLE_KEYS = frozenset({"connection", "session", "stream"})  # of the data of the library's events
-
-
-class _Inbox(Protocol[_T_co]):
-    """Things that wait for handlers."""
-
-    @property
-    def take_for_handlers(self) -> Callable[[], _T_co | None]:
-        """Hand out the oldest, or None; may be another function after each call."""
-
-    def leave_to_reader(self) -> None:
-        """Take note that nobody listens (any more) while there may be things."""
 
 
 class EventEmitter:
@@ -144,12 +132,12 @@ class EventEmitter:
                 delivery.deliver(admitted)
 
     def _emitting_each(
-        self, *, event_type: EventType, inbox: _Inbox[_T_co], key: str, shared: dict[str, Any], source: Any
+        self, *, event_type: EventType, inbox: DatagramTap, key: str, shared: dict[str, Any], source: Any
     ) -> Callable[[], None]:
-        """Return what emits an event for each thing in an inbox, as `emit_nowait` does, while anybody listens.
+        """Return what emits an event for each datagram of an inbox, as `emit_nowait` does, while anybody listens.
 
-        The data of each are `shared`, and the thing under `key`. What it raises is logged. Between it and the handlers
-        there is no other call.
+        The data of each are `shared`, and the datagram under `key`. What it raises is logged. There is no other call
+        between it and the handlers.
         """
         return partial(self.__delivery.emit_each, event_type, inbox, key, shared, source)
 

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .._speedups import DatagramQueue
+from .._speedups import DatagramQueue, DatagramTap
 from ..stream._base import _BaseStream
 from ..stream._waiter import WaitLine
 
@@ -108,49 +108,35 @@ class IncomingStreams(Generic[S]):
                 _logger.warning("%r ended and was dropped: handlers had it, no iterator takes it", dropped)
 
 
-class IncomingDatagrams:
+class IncomingDatagrams(DatagramTap):
     """The datagrams of a session on their way to handlers and readers.
 
     Attributes:
-        take_for_handlers: hands out the oldest datagram to the handlers, or None; a reader that asked gets it, too.
         line: the readers that wait.
     """
 
-    __slots__ = ("_copies", "_core", "line", "take_for_handlers")
+    __slots__ = ("_copies", "line")
 
     def __init__(self, core: SessionCore) -> None:
         """Begin with what the core has queued."""
-        self._core = core
+        super().__init__(core.datagrams)
         self._copies: DatagramQueue | None = None
-        self.take_for_handlers: Callable[[], bytes | None] = core.datagrams.pop
         self.line = WaitLine()
 
     def take(self) -> bytes | None:
         """Hand out the oldest datagram to a reader, or None."""
         data = self._copies.pop() if self._copies is not None else None
-        return self._core.datagrams.pop() if data is None else data
-
-    @property
-    def is_pulled(self) -> bool:
-        """Tell whether a reader has asked, so that handlers leave a copy for it."""
-        return self.take_for_handlers == self._take_and_copy
-
-    @is_pulled.setter
-    def is_pulled(self, value: bool) -> None:
-        self.take_for_handlers = self._take_and_copy if value else self._core.datagrams.pop
+        return self._queue.pop() if data is None else data
 
     def leave_to_reader(self) -> None:
         """Wake a reader: no handler takes what is there."""
         self.line.wake_first()
 
-    def _take_and_copy(self) -> bytes | None:
-        data = self._core.datagrams.pop()
-        if data is not None:
-            if self._copies is None:
-                self._copies = DatagramQueue(MAX_COPIED_DATAGRAMS, MAX_COPIED_BYTES)
-            self._copies.push(data)
-            self.line.wake_first()
-        return data
+    def _copy(self, data: bytes) -> None:
+        if self._copies is None:
+            self._copies = DatagramQueue(MAX_COPIED_DATAGRAMS, MAX_COPIED_BYTES)
+        self._copies.push(data)
+        self.line.wake_first()
 
 
 class IncomingIterator(Generic[T]):

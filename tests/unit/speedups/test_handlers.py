@@ -82,16 +82,23 @@ def caller(kernels: ModuleType) -> Any:
     return Caller()
 
 
-class Inbox:
-    def __init__(self, *items: Any) -> None:
-        self.items = list(items)
-        self.is_left = False
+@pytest.fixture
+def make_inbox(kernels: ModuleType) -> Any:
+    class Inbox(kernels.DatagramTap):  # type: ignore[name-defined,misc]
+        def __init__(self, *datagrams: bytes) -> None:
+            self.queue = kernels.DatagramInbox(10)
+            super().__init__(self.queue)
+            self.queue.arrive(list(datagrams))
+            self.copies: list[bytes] = []
+            self.is_left = False
 
-    def take_for_handlers(self) -> Any:
-        return self.items.pop(0) if self.items else None
+        def leave_to_reader(self) -> None:
+            self.is_left = True
 
-    def leave_to_reader(self) -> None:
-        self.is_left = True
+        def _copy(self, data: bytes) -> None:
+            self.copies.append(data)
+
+    return Inbox
 
 
 def event() -> Event:
@@ -152,58 +159,67 @@ def test_what_is_not_simple_is_refused_and_leaves_nothing(caller: Any, why: str)
     assert (seen, list(history)) == ([], [])
 
 
-def test_each_thing_in_an_inbox_is_an_event(caller: Any) -> None:
+def test_each_datagram_of_an_inbox_is_an_event(caller: Any, make_inbox: Any) -> None:
     seen: list[Any] = []
     caller.on(seen.append)
-    inbox, shared = Inbox(1, b""), {"session": 3}
+    inbox, shared = make_inbox(b"1", b""), {"session": 3}
     caller.emit_each(A, inbox, "data", shared, "source")
-    assert [each.data for each in seen] == [{"session": 3, "data": 1}, {"session": 3, "data": b""}]
+    assert [each.data for each in seen] == [{"session": 3, "data": b"1"}, {"session": 3, "data": b""}]
     assert [(type(each), each.type, each.source) for each in seen] == [(Event, A, "source")] * 2
     assert list(caller.history) == seen
-    assert (shared, inbox.is_left) == ({"session": 3}, False)
+    assert (shared, inbox.is_left, inbox.copies, inbox.queue.popped) == ({"session": 3}, False, [], 2)
 
 
-def test_what_comes_after_the_last_handler_is_left_to_a_reader(caller: Any) -> None:
+def test_what_comes_after_the_last_handler_is_left_to_a_reader(caller: Any, make_inbox: Any) -> None:
     seen: list[Any] = []
     caller.on(seen.append, is_once=True)
-    inbox = Inbox(1, 2)
+    inbox = make_inbox(b"1", b"2")
     caller.emit_each(A, inbox, "data", {}, None)
-    assert ([each.data for each in seen], inbox.items, inbox.is_left) == ([{"data": 1}], [2], True)
+    assert ([each.data for each in seen], inbox.is_left) == ([{"data": b"1"}], True)
+    assert inbox.queue.drain() == [b"2"]
 
 
-def test_the_way_of_taking_may_change_between_two_events(caller: Any) -> None:
-    inbox = Inbox(1)
-    others = [2, None]
+def test_a_reader_that_asks_between_two_events_gets_the_second(caller: Any, make_inbox: Any) -> None:
+    inbox = make_inbox(b"1", b"2")
 
     def handler(_: Any) -> None:
-        inbox.take_for_handlers = lambda: others.pop(0)  # type: ignore[method-assign]
+        inbox.is_pulled = True
 
     caller.on(handler)
     caller.emit_each(A, inbox, "data", {}, None)
-    assert [each.data for each in caller.history] == [{"data": 1}, {"data": 2}]
+    assert [each.data for each in caller.history] == [{"data": b"1"}, {"data": b"2"}]
+    assert inbox.copies == [b"2"]
 
 
-def test_events_are_queued_in_a_pause_and_dropped_after_the_end(caller: Any) -> None:
+def test_a_tap_gives_handlers_what_is_there(make_inbox: Any) -> None:
+    inbox = make_inbox(b"1", b"2")
+    assert inbox.take_for_handlers() == b"1"
+    inbox.is_pulled = True
+    assert [inbox.take_for_handlers() for _ in range(2)] == [b"2", None]
+    assert inbox.copies == [b"2"]
+
+
+def test_events_are_queued_in_a_pause_and_dropped_after_the_end(caller: Any, make_inbox: Any) -> None:
     seen: list[Any] = []
     caller.on(seen.append)
     caller.queue = deque()
-    caller.emit_each(A, Inbox(1, 2), "data", {}, None)
-    assert [each.data for each in caller.queue] == [{"data": 1}, {"data": 2}]
+    caller.emit_each(A, make_inbox(b"1", b"2"), "data", {}, None)
+    assert [each.data for each in caller.queue] == [{"data": b"1"}, {"data": b"2"}]
     assert list(caller.history) == list(caller.queue)
     caller.is_closed = True
-    inbox = Inbox(1, 2)
+    inbox = make_inbox(b"1", b"2")
     caller.emit_each(A, inbox, "data", {}, None)
-    assert (seen, inbox.items, len(caller.queue)) == ([], [], 2)
+    assert (seen, len(inbox.queue), len(caller.queue)) == ([], 0, 2)
 
 
-def test_what_cannot_be_emitted_is_logged(caller: Any) -> None:
+def test_what_cannot_be_emitted_is_logged(caller: Any, make_inbox: Any) -> None:
     async def handler(_: Any) -> None: ...
 
     caller.on(handler)
-    inbox = Inbox(1, 2)
+    inbox = make_inbox(b"1", b"2")
     caller.emit_each(A, inbox, "data", {}, None)  # there is no loop
     (kind, error), *others = caller.errors
-    assert (kind, others, inbox.items) == (A, [], [2])
+    assert (kind, others, inbox.queue.drain()) == (A, [], [b"2"])
     assert "needs a running event loop" in str(error)
     gc.collect()  # a coroutine never awaited would warn here, and warnings are errors
 
@@ -226,7 +242,7 @@ def test_handlers_are_called_once_in_order_whatever_one_of_them_does(caller: Any
     assert [str(error) for error in caller.errors] == ["failure", "failure"]
 
 
-def test_what_is_no_exception_is_raised(caller: Any) -> None:
+def test_what_is_no_exception_is_raised(caller: Any, make_inbox: Any) -> None:
     def handler(_: Any) -> None:
         raise Stop
 
@@ -234,7 +250,7 @@ def test_what_is_no_exception_is_raised(caller: Any) -> None:
     with pytest.raises(Stop):
         caller.deliver(event())
     with pytest.raises(Stop):
-        caller.emit_each(A, Inbox(1), "data", {}, None)
+        caller.emit_each(A, make_inbox(b"1"), "data", {}, None)
 
 
 async def test_coroutines_run_in_a_task_that_is_kept_until_it_is_done(caller: Any) -> None:

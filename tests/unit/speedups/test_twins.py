@@ -55,6 +55,7 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
         routes={}, waiting=(), outlet=None, clock=float, id_size=8, turn_time=0.1, on_others=print, on_backlog=print
     ),
     "DriverLoop": lambda kernel: kernel(port=None, loop=None, clock=float),
+    "DatagramTap": lambda kernel: kernel(_side(kernel).DatagramQueue(1)),
     "FrameParser": lambda kernel: kernel({}),
     "HandlerCaller": lambda kernel: kernel({}, SimpleNamespace, str),
     "Listener": lambda kernel: kernel(len, 0, False, False),

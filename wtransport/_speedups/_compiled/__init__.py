@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         ChunkQueue,
         DatagramInbox,
         DatagramQueue,
+        DatagramTap,
         DataStream,
         DeadlineTimer,
         Doorway,
@@ -50,7 +51,7 @@ else:
     from .chunks import ChunkQueue
     from .credit import ReceiveCredit, SendCredit
     from .data_stream import DataStream, StreamBytes, StreamSignal
-    from .datagrams import DatagramInbox, DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
+    from .datagrams import DatagramInbox, DatagramQueue, DatagramTap, decode_datagram, encode_datagram, sort_datagrams
     from .deadline_timer import DeadlineTimer
     from .doorway import Doorway
     from .driver_loop import DriverLoop
@@ -69,6 +70,7 @@ __all__ = [
     "DataStream",
     "DatagramInbox",
     "DatagramQueue",
+    "DatagramTap",
     "DeadlineTimer",
     "Doorway",
     "DriverLoop",

@@ -18,6 +18,7 @@ cdef class DatagramQueue:
     cdef readonly Py_ssize_t dropped_expired
 
     cdef bint _push(self, bytes item, double time) except -1
+    cdef object _pop(self, double time)
     cdef void _clear(self) noexcept
     cdef bint _is_full(self, Py_ssize_t size) noexcept
     cdef int _expire(self, double now) except -1
@@ -31,6 +32,13 @@ cdef class DatagramInbox(DatagramQueue):
     cdef readonly int64_t bytes_received
 
     cdef bint take_in(self, list datagrams) except -1
+
+
+cdef class DatagramTap:
+    cdef readonly DatagramQueue _queue
+    cdef public bint is_pulled
+
+    cdef object next_one(self)
 
 
 cdef int64_t one_session(list datagrams, list payloads) except -2

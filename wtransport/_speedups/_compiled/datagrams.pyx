@@ -143,7 +143,9 @@ cdef class DatagramQueue:
 
     def pop(self, now=0.0):
         """Remove and return the oldest datagram that is not expired, or None if there is none."""
-        cdef double time = PyFloat_AS_DOUBLE(now) if type(now) is float else as_seconds("now", now)
+        return self._pop(PyFloat_AS_DOUBLE(now) if type(now) is float else as_seconds("now", now))
+
+    cdef object _pop(self, double time):
         if self._max_age:
             self._expire(time)
         if self._ring.count == 0:
@@ -209,6 +211,30 @@ cdef class DatagramInbox(DatagramQueue):
         for data in datagrams:
             self._push(data, 0.0)
         return was_empty
+
+
+cdef class DatagramTap:
+    """DatagramTap(queue)\n--\n\nWhere handlers take datagrams from a queue; a reader that has asked gets them, too."""
+
+    def __init__(self, DatagramQueue queue not None):
+        self._queue = queue
+
+    def take_for_handlers(self):
+        """Hand out the oldest datagram, or None."""
+        return self.next_one()
+
+    cdef object next_one(self):
+        data = self._queue._pop(0.0)
+        if self.is_pulled and data is not None:
+            self._copy(data)
+        return data
+
+    def leave_to_reader(self):
+        """Take note that no handler takes what is there."""
+        raise NotImplementedError
+
+    def _copy(self, data):
+        raise NotImplementedError
 
 
 cdef int64_t one_session(list datagrams, list payloads) except -2:

@@ -7,6 +7,7 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 
+from .datagrams cimport DatagramTap
 from .slots cimport EventSlots, learn_slots, new_event
 
 from asyncio import CancelledError, get_running_loop
@@ -77,8 +78,8 @@ cdef class HandlerCaller:
         self.call(event, route)
         return True
 
-    def emit_each(self, event_type, inbox, key, dict shared not None, source):
-        """Emit an event for each thing in an inbox while anybody listens; an exception is logged."""
+    def emit_each(self, event_type, DatagramTap inbox not None, key, dict shared not None, source):
+        """Emit an event for each datagram of an inbox while anybody listens; an exception is logged."""
         cdef PyObject* found
         cdef tuple route
         cdef dict data
@@ -90,7 +91,7 @@ cdef class HandlerCaller:
                 if not route:
                     inbox.leave_to_reader()
                     return
-                item = inbox.take_for_handlers()
+                item = inbox.next_one()
                 if item is None:
                     return
                 if self.is_closed:

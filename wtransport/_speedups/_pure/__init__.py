@@ -6,7 +6,7 @@ from .capsules import CapsuleParser, encode_capsule
 from .chunks import ChunkQueue
 from .credit import ReceiveCredit, SendCredit
 from .data_stream import DataStream, StreamBytes, StreamSignal
-from .datagrams import DatagramInbox, DatagramQueue, decode_datagram, encode_datagram, sort_datagrams
+from .datagrams import DatagramInbox, DatagramQueue, DatagramTap, decode_datagram, encode_datagram, sort_datagrams
 from .deadline_timer import DeadlineTimer
 from .doorway import Doorway
 from .driver_loop import DriverLoop
@@ -25,6 +25,7 @@ __all__ = [
     "DataStream",
     "DatagramInbox",
     "DatagramQueue",
+    "DatagramTap",
     "DeadlineTimer",
     "Doorway",
     "DriverLoop",

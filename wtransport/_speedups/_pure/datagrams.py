@@ -13,7 +13,9 @@ from .varint import decode_varint, encode_varint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DatagramInbox", "DatagramQueue", "decode_datagram", "encode_datagram", "sort_datagrams"]
+__all__ = ["DatagramInbox", "DatagramQueue", "DatagramTap", "decode_datagram", "encode_datagram", "sort_datagrams"]
+
+_ONLY_BYTES = {bytes}
 
 
 def encode_datagram(quarter_stream_id: int, payload: Buffer) -> bytes:
@@ -286,13 +288,45 @@ class DatagramInbox(DatagramQueue):
         """
         if type(datagrams) is not list:
             raise TypeError("datagrams must be a list")
-        size = 0
-        for data in datagrams:
-            if type(data) is not bytes:
-                raise TypeError("each of the datagrams must be bytes")
-            size += len(data)
+        if {*map(type, datagrams)} - _ONLY_BYTES:
+            raise TypeError("each of the datagrams must be bytes")
         was_empty = not self._items
         self.received += len(datagrams)
-        self.bytes_received += size
+        self.bytes_received += sum(map(len, datagrams))
         self.extend(datagrams)
         return was_empty
+
+
+class DatagramTap:
+    """Where handlers take datagrams from a queue; a reader that has asked gets them, too.
+
+    What comes seldom is left to a subclass, which has these methods: ``leave_to_reader()``, and ``_copy(data)``, which
+    keeps a datagram that handlers got for a reader.
+
+    Args:
+        queue: the datagrams that nobody has taken.
+
+    Attributes:
+        is_pulled: a reader has asked.
+    """
+
+    __slots__ = ("_queue", "is_pulled")
+
+    def __init__(self, queue: DatagramQueue) -> None:
+        """Begin without a reader."""
+        self._queue = queue
+        self.is_pulled = False
+
+    def take_for_handlers(self) -> bytes | None:
+        """Hand out the oldest datagram, or None."""
+        data = self._queue.pop()
+        if self.is_pulled and data is not None:
+            self._copy(data)
+        return data
+
+    def leave_to_reader(self) -> None:
+        """Take note that no handler takes what is there."""
+        raise NotImplementedError
+
+    def _copy(self, data: bytes) -> None:
+        raise NotImplementedError

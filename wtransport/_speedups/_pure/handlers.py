@@ -10,6 +10,8 @@ from time import time
 from types import CoroutineType
 from typing import Any
 
+from .datagrams import DatagramTap
+
 __all__ = ["HandlerCaller", "Listener"]
 
 _new = object.__new__
@@ -96,14 +98,13 @@ class HandlerCaller:
         self.deliver(event, route)
         return True
 
-    def emit_each(self, event_type: str, inbox: Any, key: str, shared: dict[str, Any], source: Any) -> None:
-        """Emit an event for each thing in an inbox while anybody listens; an exception is logged.
+    def emit_each(self, event_type: str, inbox: DatagramTap, key: str, shared: dict[str, Any], source: Any) -> None:
+        """Emit an event for each datagram of an inbox while anybody listens; an exception is logged.
 
         Args:
             event_type: the type of the events.
-            inbox: has ``take_for_handlers()``, which hands out the oldest thing or None and may be another function
-                after each call, and ``leave_to_reader()``, called when nobody listens (any more).
-            key: the place of the thing in an event's data.
+            inbox: where the datagrams are; its ``leave_to_reader`` is called when nobody listens (any more).
+            key: the place of the datagram in an event's data.
             shared: the rest of the data.
             source: the source of the events.
         """
@@ -115,7 +116,7 @@ class HandlerCaller:
                 if not route and not (route := self._route(event_type)):
                     inbox.leave_to_reader()
                     return
-                item = inbox.take_for_handlers()
+                item = inbox.take_for_handlers() if inbox.is_pulled else inbox._queue.pop()
                 if item is None:
                     return
                 if self.is_closed:
