@@ -7,7 +7,10 @@ cimport cython
 @cython.no_gc
 cdef class Pacer:
     cdef double rate  # bytes in a second; 0: not paced
-    cdef double burst  # bytes that may go at once after a pause
+    cdef double burst  # bytes that may go at once while others are under way
+    cdef double most  # bytes that may go at once after a pause
+    cdef double rtt  # seconds
+    cdef double sent_at
     cdef double credit  # bytes that may go now; below 0 after a packet that was larger
     cdef double counted_at
     cdef double datagram_size

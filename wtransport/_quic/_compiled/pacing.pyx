@@ -1,8 +1,10 @@
 # cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic, cdivision=True
 """When packets may be sent, so that a window does not go out in one burst (RFC 9002, section 7.7).
 
-A bucket of bytes that fills somewhat faster than a window in a round trip. It holds what an initial window has, or two
-milliseconds' worth: timers are no finer than one, and packets that go together cost one system call instead of many.
+A bucket of bytes that fills somewhat faster than a window in a round trip. After a pause it holds what an initial window
+has. While packets are under way it fills up to less, so that acknowledgements that come together overflow no short
+queue on the path. Two milliseconds' worth it always holds: timers are no finer than one, and packets that go together
+cost one system call instead of many.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ cimport cython
 from libc.math cimport fmax, fmin
 
 cdef enum:
-    BURST_PACKETS = 10
+    PAUSE_PACKETS = 10  # after a round trip in which nothing was sent
+    BURST_PACKETS = 4
 
 cdef double BURST_TIME = 0.002
 # Seconds between two bursts at least: nobody wakes for every packet.
@@ -58,18 +61,24 @@ cdef class Pacer:
         if self.rate:
             self._fill(now)
             self.credit -= size
+            self.sent_at = now
 
     cdef void update(self, double window, double rtt, bint slow_start) noexcept:
         cdef bint first = self.rate == 0.0
         self.rate = (SLOW_START_GAIN if slow_start else GAIN) * window / fmax(rtt, SMALLEST_RTT)
+        self.rtt = rtt
         self.burst = fmax(BURST_PACKETS * self.datagram_size, self.rate * BURST_TIME)
-        self.credit = self.burst if first else fmin(self.credit, self.burst)
+        self.most = fmax(PAUSE_PACKETS * self.datagram_size, self.rate * BURST_TIME)
+        self.credit = self.most if first else fmin(self.credit, self.most)
 
     cdef void restart(self, double datagram_size) noexcept:
-        self.rate = self.burst = self.credit = self.counted_at = 0.0
+        self.rate = self.burst = self.most = self.credit = self.counted_at = self.sent_at = self.rtt = 0.0
         self.datagram_size = datagram_size
 
     cdef void _fill(self, double now) noexcept:
+        cdef double limit
         if now > self.counted_at:
-            self.credit = fmin(self.credit + (now - self.counted_at) * self.rate, self.burst)
+            limit = self.burst if now - self.sent_at < self.rtt else self.most
+            if self.credit < limit:
+                self.credit = fmin(self.credit + (now - self.counted_at) * self.rate, limit)
             self.counted_at = now

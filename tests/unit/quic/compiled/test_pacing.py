@@ -9,6 +9,7 @@ from wtransport._quic._compiled.pacing import Pacer
 
 SIZE = 1200
 BURST = 10
+BURST_UNDER_WAY = 4
 MIN_WAIT = 0.001
 
 
@@ -53,6 +54,19 @@ def test_after_a_pause_a_burst_may_go_and_no_more() -> None:
     pacer = paced(window=50 * SIZE, rtt=0.1)
     sent_until(pacer, 0.1)
     assert sent_until(pacer, 10.05, start=10.0)[0] == BURST
+
+
+def test_while_packets_are_under_way_a_burst_is_shorter() -> None:
+    """Acknowledgements that come together must not overflow a short queue on the path."""
+    pacer = paced(window=50 * SIZE, rtt=0.1)
+    sent_until(pacer, 0.1)
+    assert sent_until(pacer, 0.19, start=0.18)[0] == BURST_UNDER_WAY
+
+
+def test_what_is_left_of_a_burst_is_not_lost_with_its_first_packet() -> None:
+    pacer = paced(window=50 * SIZE, rtt=0.1)
+    pacer.charge(SIZE, 10.0)
+    assert sent_until(pacer, 10.03, start=10.02)[0] == BURST - 1
 
 
 def test_slow_paths_get_one_packet_at_a_time() -> None:
