@@ -74,6 +74,7 @@ class ConnectionDriver(DriverLoop):
         self._engine = engine
         self._deliver = deliver
         self.port.request_flush = self.flush_soon
+        self.port.request_prompt_flush = self.flush_promptly
 
     def now(self) -> float:
         """Return the time of the connection's clock, in seconds."""
@@ -224,7 +225,7 @@ class ConnectionDriver(DriverLoop):
         if self._outlet is not None:
             self._outlet.forget(self.flush_soon)
         self._on_finished()
-        self.port.request_flush = ignore
+        self.port.request_flush = self.port.request_prompt_flush = ignore
         self.port.clear()
         if self._engine is not None:
             self._engine.clear()

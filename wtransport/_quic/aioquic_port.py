@@ -186,7 +186,7 @@ class AioquicPort(StreamCommands):
     def send_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame payload; False when the queue is full."""
         accepted = self._connection.queue_datagram(data)
-        self.request_flush()
+        self.flush_promptly()
         return accepted
 
     def datagram_sender(self, prefix: bytes) -> DatagramSender:

@@ -181,6 +181,9 @@ class QuicPort(Protocol):
     request_flush: Callable[[], None]
     """Called when a command left something to send. Set by the driver; does nothing before that."""
 
+    request_prompt_flush: Callable[[], None] | None
+    """Called instead for a datagram and the end of a stream, which others wait for; None: `request_flush` is called."""
+
     on_cid_issued: Callable[[bytes], None]
     """Called with a connection id by which the peer may address us from now on. Set by a server's demultiplexer."""
 

@@ -34,6 +34,7 @@ class StreamCommands:
         """
         self._least_quiet = least_quiet
         self.request_flush: Callable[[], None] = _ignore
+        self.request_prompt_flush: Callable[[], None] | None = None
         self.unsent_bytes: Callable[[int], int] = connection.table.unsent_bytes
         self.send_room: Callable[[int], int] = connection.table.send_room
         self._connection = connection
@@ -66,9 +67,16 @@ class StreamCommands:
         self.request_flush()
 
     def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
-        """Queue stream bytes; without effect on a stream whose sending side is over."""
+        """Queue stream bytes; without effect on a stream whose sending side is over. Its end is sent promptly."""
         if self._table.send(stream_id, data, end_stream):
-            self.request_flush()
+            if end_stream:
+                self.flush_promptly()
+            else:
+                self.request_flush()
+
+    def flush_promptly(self) -> None:
+        """Ask for a flush that is not to wait for others' commands, if that can be asked for."""
+        (self.request_prompt_flush or self.request_flush)()
 
     def consume(self, stream_id: int, nbytes: int) -> None:
         """Give back credit for bytes that were read, or will not be."""

@@ -87,6 +87,21 @@ def test_commands_with_something_to_send_ask_for_a_flush(pair: PortPair) -> None
         pair.run(0.1)
 
 
+def test_datagrams_and_ends_of_streams_ask_for_a_prompt_flush(pair: PortPair) -> None:
+    port = pair.client.port
+    stream_id = port.open_stream(unidirectional=False)
+    asked: list[str] = []
+    port.request_flush = lambda: asked.append("flush")
+    port.request_prompt_flush = lambda: asked.append("prompt")
+    port.send_stream(stream_id, b"x", False)
+    port.send_stream(stream_id, b"x", True)
+    port.send_datagram(b"x")
+    sender = port.datagram_sender(b"prefix")
+    sender.limit = 10
+    assert sender.send(b"x")
+    assert asked == ["flush", "prompt", "prompt", "prompt"]
+
+
 def test_getters_and_opening_ask_for_none(pair: PortPair) -> None:
     port = pair.client.port
     pair.settle()

@@ -163,6 +163,67 @@ def test_a_timer_that_fires_soon_is_left_alone_unless_packets_are_paced(rig: Rig
     assert rig.loop.live_timers() == [1000.000_1]
 
 
+def queue_promptly(rig: Rig, data: bytes) -> None:
+    rig.engine.outgoing.append((data, PEER))
+    rig.driver.flush_promptly()
+
+
+def test_what_is_first_in_a_turn_goes_at_once_and_the_rest_at_its_end(rig: Rig) -> None:
+    queue_promptly(rig, b"one")
+    assert rig.outlet.sent == [(b"one", PEER)]
+    queue_promptly(rig, b"two")
+    queue_promptly(rig, b"three")
+    assert rig.outlet.sent == [(b"one", PEER)]
+    assert rig.loop.turn() == 1
+    assert rig.asked == [("send", [(b"two", PEER), (b"three", PEER)])]
+
+
+def test_after_a_turn_with_more_than_one_the_first_waits_as_well(rig: Rig) -> None:
+    queue_promptly(rig, b"one")
+    queue_promptly(rig, b"two")
+    rig.loop.turn()
+    queue_promptly(rig, b"three")
+    assert rig.outlet.sent == [(b"one", PEER), (b"two", PEER)]
+    rig.loop.turn()
+    assert rig.outlet.sent[2:] == [(b"three", PEER)]
+    queue_promptly(rig, b"four")
+    assert rig.outlet.sent[3:] == [(b"four", PEER)], "one alone again"
+
+
+def test_the_timer_is_set_at_the_end_of_the_turn_as_ever(rig: Rig) -> None:
+    rig.engine.deadline = 1002.0
+    queue_promptly(rig, b"one")
+    assert rig.loop.live_timers() == []
+    rig.loop.turn()
+    assert rig.loop.live_timers() == [1002.0]
+
+
+@pytest.mark.parametrize("state", ["not ready", "closed", "paused", "delivering", "no outlet"])
+def test_nothing_goes_at_once_when_it_should_not(rig: Rig, state: str) -> None:
+    if state == "not ready":
+        rig.driver._ready_reported = False
+    elif state == "closed":
+        rig.engine.is_closed = True
+    elif state == "paused":
+        rig.outlet.is_paused = True
+    elif state == "delivering":
+        rig.driver._delivering = True
+    else:
+        rig.driver._outlet = None
+    queue_promptly(rig, b"one")
+    assert rig.outlet.sent == []
+    assert rig.engine.log == []
+    assert len(rig.loop.soon) == 1
+
+
+def test_an_engine_that_raises_when_asked_promptly_fails(rig: Rig) -> None:
+    rig.engine.fail_on.add("send")
+    rig.driver.flush_promptly()
+    [(name, exc)] = rig.asked
+    assert name == "fail"
+    assert isinstance(exc, LookupError)
+
+
 @pytest.mark.parametrize("step", ["receive", "send", "event"])
 def test_an_engine_that_raises_fails(rig: Rig, step: str) -> None:
     rig.engine.fail_on.add(step)

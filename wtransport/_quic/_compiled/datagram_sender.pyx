@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 
 from .connection_state cimport ConnectionState
 from .frames cimport FrameWriter
+from .stream_commands cimport StreamCommands
 
 from ..._speedups._inputs import as_bytes
 
@@ -17,14 +18,14 @@ from ..._speedups._inputs import as_bytes
 cdef class DatagramSender:
     """Puts a prefix before each datagram and queues it; see the twin."""
 
-    cdef object port  # whose `request_flush` changes
+    cdef StreamCommands port
     cdef ConnectionState connection
     cdef bytes prefix
     cdef public Py_ssize_t limit
     cdef readonly Py_ssize_t sent
     cdef readonly Py_ssize_t bytes_sent
 
-    def __cinit__(self, port, ConnectionState connection not None, bytes prefix not None):
+    def __cinit__(self, StreamCommands port not None, ConnectionState connection not None, bytes prefix not None):
         self.port = port
         self.connection = connection
         self.prefix = prefix
@@ -54,7 +55,5 @@ cdef class DatagramSender:
         writer.push_datagram(whole)
         self.sent += 1
         self.bytes_sent += size
-        if not writer.is_flush_asked:
-            writer.is_flush_asked = True
-            self.port.request_flush()
+        self.port.ask_promptly()
         return True

@@ -21,7 +21,6 @@ cdef class FrameWriter(StreamWriter):
     cdef public Py_ssize_t turn_bytes  # that a stream sends in a row while others wait; see the twin
     cdef bint streams_first
     cdef Py_ssize_t turn  # bytes that who stands first in line has sent since then
-    cdef bint is_flush_asked  # since packets were written last, for what a sender of datagrams queued
 
     # MAX_DATA and the like, then streams and datagrams in turns; returns the bytes written. With nothing written and
     # `is_cut` in a packet that is empty, datagrams may be too large for any: see `datagrams.drop_oversized`.

@@ -49,7 +49,6 @@ cdef class PacketWriter(PacketReader):
         cdef list datagrams
         if not self._network_paths:
             return []
-        self._writer.is_flush_asked = False
         if not self.may_write():
             return super().datagrams_to_send(now)
         self.pacing_at = INFINITY

@@ -19,18 +19,10 @@ from ..stream_commands import _ignore
 cdef class StreamCommands:
     """StreamCommands(connection, least_quiet)\n--\n\nThe part of a port that runs for each stream and packet."""
 
-    cdef public object request_flush
-    cdef readonly object unsent_bytes
-    cdef readonly object send_room
-    cdef readonly ConnectionState _connection
-    cdef readonly StreamTable _table
-    cdef readonly object _queue
-    cdef readonly bint _end_reported
-    cdef readonly double _least_quiet
-
     def __init__(self, connection, double least_quiet):
         self._least_quiet = least_quiet
         self.request_flush = _ignore
+        self.request_prompt_flush = None
         self._connection = connection
         self._table = connection.table
         self._queue = connection.events
@@ -69,9 +61,23 @@ cdef class StreamCommands:
         self.request_flush()
 
     def send_stream(self, int64_t stream_id, data, bint end_stream):
-        """Queue stream bytes; without effect on a stream whose sending side is over."""
+        """Queue stream bytes; without effect on a stream whose sending side is over. Its end is sent promptly."""
         if self._table.send(stream_id, data, end_stream):
+            if end_stream:
+                self.ask_promptly()
+            else:
+                self.request_flush()
+
+    def flush_promptly(self):
+        """Ask for a flush that is not to wait for others' commands, if that can be asked for."""
+        self.ask_promptly()
+
+    cdef int ask_promptly(self) except -1:
+        if self.request_prompt_flush is None:
             self.request_flush()
+        else:
+            self.request_prompt_flush()
+        return 0
 
     def consume(self, int64_t stream_id, int64_t nbytes):
         """Give back credit for bytes that were read, or will not be."""

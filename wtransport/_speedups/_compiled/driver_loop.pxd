@@ -18,10 +18,14 @@ cdef class DriverLoop:
     cdef public bint _has_backlog
     cdef public bint _delivering
     cdef public bint _ready_reported
+    cdef bint is_prompt  # this turn began with something that was sent at once
+    cdef bint has_more  # and there was more
+    cdef bint had_more  # so it was in the turn before
 
     cdef bint take_batch(self, object datagrams, double now, double until) except -1
     cdef int receive_batch(self, object datagrams, double now) except -1
     cdef int finish_batch(self, double until) except -1
     cdef int deliver(self, double until) except -1
     cdef int send_all(self, object engine, object outlet) except -1
+    cdef int send_due(self, object engine, object outlet, object now) except -1
     cdef int schedule(self) except -1

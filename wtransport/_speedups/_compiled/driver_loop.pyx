@@ -35,6 +35,25 @@ cdef class DriverLoop:
             self._flush_scheduled = True
             self.schedule()
 
+    def flush_promptly(self):
+        """Like `flush_soon`, but send at once what the program gives first in a turn; see the twin."""
+        cdef object engine = self._engine, outlet = self._outlet
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self.schedule()
+        if self.is_prompt:
+            self.has_more = True
+            return
+        self.is_prompt = True
+        if self.had_more or self._delivering or engine is None or outlet is None or not self._ready_reported:
+            return
+        if outlet.is_paused or engine.is_closed:
+            return
+        try:
+            self.send_due(engine, outlet, self._clock())
+        except Exception as exc:
+            self._fail(exc)
+
     def datagrams_received(self, datagrams):
         """Take a batch of datagrams from a socket of the connection's own."""
         if self._straight_to is not None and datagrams[0][1] is self._straight_to:
@@ -60,7 +79,9 @@ cdef class DriverLoop:
         cdef object engine = self._engine, outlet = self._outlet
         if not self._flush_scheduled:
             return  # somebody could not wait for the end of the turn
-        self._flush_scheduled = self._flush_held = False
+        self._flush_scheduled = self._flush_held = self.is_prompt = False
+        self.had_more = self.has_more
+        self.has_more = False
         if engine is None or outlet is None:
             return
         if outlet.is_paused and not engine.is_closed:
@@ -156,14 +177,8 @@ cdef class DriverLoop:
 
     cdef int send_all(self, object engine, object outlet) except -1:
         """Do what a flush is for."""
-        cdef object at = self._clock(), datagrams = engine.datagrams_to_send(at)
-        cdef tuple only
-        if datagrams:
-            only = (<list> datagrams)[0] if type(datagrams) is list and len(<list> datagrams) == 1 else None
-            if only is not None and only[1] is self._straight_to:
-                outlet.send_one(only[0], self._straight_to)
-            else:
-                self._send(datagrams, outlet)
+        cdef object at = self._clock()
+        self.send_due(engine, outlet, at)
         if not self._has_backlog and not self._delivering and (engine.events or engine.has_work()):
             self.deliver(INFINITY)
         if not self._ready_reported or engine.is_closed:
@@ -171,6 +186,17 @@ cdef class DriverLoop:
         elif self._timer.fires_at > <double> at + _GRANULARITY or self.port.is_paced:
             # A deadline takes a while to find; where the timer fires soon, it is looked at then.
             self._timer.move(engine.deadlines.next())
+        return 0
+
+    cdef int send_due(self, object engine, object outlet, object now) except -1:
+        cdef object datagrams = engine.datagrams_to_send(now)
+        cdef tuple only
+        if datagrams:
+            only = (<list> datagrams)[0] if type(datagrams) is list and len(<list> datagrams) == 1 else None
+            if only is not None and only[1] is self._straight_to:
+                outlet.send_one(only[0], self._straight_to)
+            else:
+                self._send(datagrams, outlet)
         return 0
 
     cdef int schedule(self) except -1:

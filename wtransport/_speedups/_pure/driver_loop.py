@@ -46,12 +46,36 @@ class DriverLoop:
         self._has_backlog = False
         self._delivering = False
         self._ready_reported = False
+        self._is_prompt = False  # this turn began with something that was sent at once
+        self._has_more = False  # and there was more
+        self._had_more = False  # so it was in the turn before
 
     def flush_soon(self) -> None:
         """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush, context=self._context)
+
+    def flush_promptly(self) -> None:
+        """Like `flush_soon`, but send at once what the program gives first in a turn, so that its answer comes sooner.
+
+        What follows in the same turn waits for its end, to share packets; and where the turn before had more than one,
+        so does the first.
+        """
+        self.flush_soon()
+        if self._is_prompt:
+            self._has_more = True
+            return
+        self._is_prompt = True
+        engine, outlet = self._engine, self._outlet
+        if self._had_more or self._delivering or engine is None or outlet is None or not self._ready_reported:
+            return
+        if outlet.is_paused or engine.is_closed:
+            return
+        try:
+            self._send_what_is_due(engine, outlet, self._clock())
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
 
     def datagrams_received(self, datagrams: Sequence[tuple[bytes, Any]]) -> None:
         """Take a batch of datagrams from a socket of the connection's own."""
@@ -104,7 +128,8 @@ class DriverLoop:
         """Send what there is to send, deliver what that gave, and set the timer."""
         if not self._flush_scheduled:
             return  # somebody could not wait for the end of the turn
-        self._flush_scheduled = self._flush_held = False
+        self._flush_scheduled = self._flush_held = self._is_prompt = False
+        self._had_more, self._has_more = self._has_more, False
         engine, outlet = self._engine, self._outlet
         if engine is None or outlet is None:
             return
@@ -113,12 +138,7 @@ class DriverLoop:
             return
         try:
             now = self._clock()
-            datagrams = engine.datagrams_to_send(now)
-            if datagrams:
-                if len(datagrams) == 1 and datagrams[0][1] is self._straight_to:
-                    outlet.send_one(datagrams[0][0], self._straight_to)
-                else:
-                    self._send(datagrams, outlet)
+            self._send_what_is_due(engine, outlet, now)
             if not self._has_backlog and not self._delivering and (engine.events or engine.has_work()):
                 self._deliver_events()
             if not self._ready_reported or engine.is_closed:
@@ -128,6 +148,14 @@ class DriverLoop:
                 self._timer.set(engine.deadlines.next(), now)
         except Exception as exc:  # noqa: BLE001 - logged there
             self._fail(exc)
+
+    def _send_what_is_due(self, engine: Any, outlet: Any, now: float) -> None:
+        datagrams = engine.datagrams_to_send(now)
+        if datagrams:
+            if len(datagrams) == 1 and datagrams[0][1] is self._straight_to:
+                outlet.send_one(datagrams[0][0], self._straight_to)
+            else:
+                self._send(datagrams, outlet)
 
     def _deliver_events(self, until: float | None = None) -> None:
         """Deliver all events; or some until it is late, as a packet can ask for more than a turn's work."""

@@ -1,0 +1,18 @@
+"""What a connection is asked for every stream and packet."""
+
+from .connection_state cimport ConnectionState
+from .table cimport StreamTable
+
+
+cdef class StreamCommands:
+    cdef public object request_flush
+    cdef public object request_prompt_flush
+    cdef readonly object unsent_bytes
+    cdef readonly object send_room
+    cdef readonly ConnectionState _connection
+    cdef readonly StreamTable _table
+    cdef readonly object _queue
+    cdef readonly bint _end_reported
+    cdef readonly double _least_quiet
+
+    cdef int ask_promptly(self) except -1
