@@ -68,11 +68,8 @@ class Router(Protocol):
     def routes(self) -> dict[bytes, AdapterProtocol]:
         """Return whose each connection id is."""
 
-    def find(self, data: bytes) -> AdapterProtocol | None:
-        """Return the connection that a datagram belongs to; None for a stranger's. Costs next to nothing."""
-
     def find_all(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> list[AdapterProtocol | None]:
-        """Return for each of some datagrams what `find` does."""
+        """Return whose each datagram is: a connection, or None for a stranger's. Costs next to nothing."""
 
     def route(self, data: bytes, addr: NetworkAddress, outlet: Outlet) -> AdapterProtocol | None:
         """Return the connection that a datagram belongs to, which it may begin; None: it was answered or dropped."""
@@ -197,14 +194,9 @@ class Inbound:
 
     def take(self, datagrams: _Datagrams, now: float) -> None:
         """Work on what has just been received: at once if nobody waits and all of it is one connection's."""
-        if len(datagrams) == 1:
-            connection = self._router.find(datagrams[0][0])
-            connections = [connection]
-            is_of_one = True
-        else:
-            connections = self._router.find_all(datagrams)
-            connection = connections[0]
-            is_of_one = connections.count(connection) == len(connections)
+        connections = self._router.find_all(datagrams)
+        connection = connections[0]
+        is_of_one = connections.count(connection) == len(connections)
         if is_of_one and connection is not None and not self.turns and connection.uses(self._outlet):
             if len(datagrams) > PIECE:
                 self._serve_alone(connection, datagrams, now)

@@ -9,8 +9,6 @@ one for all connections, and holds nothing.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import compress, repeat
-from operator import is_not, itemgetter
 from types import MethodType
 from typing import Any, cast
 
@@ -109,8 +107,7 @@ class FrugalConnection(RecoveringConnection):
 
     def _shrink_handlers(self) -> None:
         handlers = self._QuicConnection__frame_handlers
-        kinds = map(type, map(itemgetter(0), handlers.values()))
-        others = {kind: handlers[kind] for kind in compress(handlers, map(is_not, kinds, repeat(MethodType)))}
+        others = {kind: each for kind, each in handlers.items() if not isinstance(each[0], MethodType)}
         functions = _functions.get(type(self))
         if functions is None:
             if others:

@@ -102,7 +102,7 @@ cdef class StreamCommands:
     @property
     def is_paced(self):
         """Whether packets are held back by pacing."""
-        return not isinf(self._connection.pacing_at)
+        return self._connection.is_paced
 
     # What a subclass has to say.
 

@@ -31,16 +31,12 @@ cdef class DriverLoop:
 
     def flush_soon(self):
         """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self.schedule()
+        self.ask_flush()
 
     def flush_promptly(self):
         """Like `flush_soon`, but send at once what the program gives first in a turn; see the twin."""
         cdef object engine = self._engine, outlet = self._outlet
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self.schedule()
+        self.ask_flush()
         if self.is_prompt:
             self.has_more = True
             return
@@ -147,7 +143,7 @@ cdef class DriverLoop:
                 self._flush_held = False
                 self.schedule()
             elif goes_on:
-                self.flush_soon()
+                self.ask_flush()
         return 0
 
     cdef int deliver(self, double until) except -1:
@@ -197,6 +193,12 @@ cdef class DriverLoop:
                 outlet.send_one(only[0], self._straight_to)
             else:
                 self._send(datagrams, outlet)
+        return 0
+
+    cdef int ask_flush(self) except -1:
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self.schedule()
         return 0
 
     cdef int schedule(self) except -1:
