@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from itertools import compress, repeat
-from operator import is_
 from typing import Any
 
 from ..types import EventType
@@ -38,7 +36,7 @@ class KeptEvent:
         self.event_id = next_event_id() if event_id is None else event_id
         self.is_heard = False
         """Somebody got it."""
-        self._names = names = list(compress(data, map(is_, data.values(), repeat(source))))
+        self._names = names = [name for name, value in data.items() if value is source]
         self._data = {**data, **dict.fromkeys(names)} if names else data
         try:
             self._source: Callable[[], Any] = weakref.ref(source)
