@@ -21,10 +21,9 @@ from .._protocol.session import SessionCore
 from .._protocol.traffic import TrafficStats, add_traffic, traffic_of
 from ..config import ClientConfig, ServerConfig
 from ..constants import ErrorCodes
-from ..events import EventEmitter
 from ..exceptions import ClientError
 from ..session import WebTransportSession
-from ..stream._events import HandleEvents
+from ..stream._events import EventSource
 from ..stream._waiter import WaitLine, timed_out
 from ..types import Address, ConnectionId, ConnectionState, EventType, Headers, SessionState
 from ..utils import get_logger, get_timestamp
@@ -45,7 +44,7 @@ _NOBODY_THERE = 404  # the status for a request on a connection whose program ta
 _logger = get_logger(name=__name__)
 
 
-class WebTransportConnection:
+class WebTransportConnection(EventSource):
     """One QUIC connection, and the sessions on it. In `async with`, it is closed at the end of the block.
 
     Clients and servers make it; a program reaches it by `session.connection`.
@@ -69,9 +68,10 @@ class WebTransportConnection:
         self._protocol = protocol
         self._transport = transport
         self._is_client = is_client
-        self._connection_id: ConnectionId = _random_uuid()
+        self._connection_id: ConnectionId | None = None  # once somebody asked for it, as with the emitter
         self._state = ConnectionState.IDLE
-        self._events = HandleEvents()
+        self._events = None
+        self._told = []
         self._connected_at: float | None = None
         self._closed_at: float | None = None
         self._end_error: exceptions.ConnectionError | None = None
@@ -105,12 +105,9 @@ class WebTransportConnection:
     @property
     def connection_id(self) -> ConnectionId:
         """Return the id of this connection at this end, a UUID."""
+        if self._connection_id is None:
+            self._connection_id = _random_uuid()
         return self._connection_id
-
-    @property
-    def events(self) -> EventEmitter:
-        """Return the emitter of this connection's events."""
-        return self._events
 
     @property
     def is_client(self) -> bool:
@@ -174,7 +171,7 @@ class WebTransportConnection:
         """Return a snapshot of the connection."""
         engine = self._engine
         return ConnectionDiagnostics(
-            connection_id=self._connection_id,
+            connection_id=self.connection_id,
             state=self._state,
             is_client=self._is_client,
             connected_at=self._connected_at,
@@ -372,7 +369,7 @@ class WebTransportConnection:
 
     def _drop(self, session: WebTransportSession) -> None:
         self._sessions.pop(session._core.stream_id, None)
-        if not self._is_client:
+        if self._events is not None and not self._is_client:
             self._events._release(event_type=EventType.SESSION_REQUEST, key="session", handle=session)
         if not self._sessions:
             self._idle_line.wake_all()
@@ -391,7 +388,7 @@ class WebTransportConnection:
             self._state = ConnectionState.CONNECTED
         if self.on_established is not None:
             self.on_established()
-        self._events.emit_once(event_type=EventType.CONNECTION_ESTABLISHED, data=self._payload(), source=self)
+        self._emit_once(EventType.CONNECTION_ESTABLISHED, {})
         self._ready_line.wake_all()
 
     def _on_goaway(self) -> None:
@@ -413,21 +410,21 @@ class WebTransportConnection:
             self._drop(session)
         self._ready_line.wake_all()
         self._idle_line.wake_all()
-        data = {**self._payload(), "error_code": event.error_code, "reason": event.reason}
+        facts = {"error_code": event.error_code, "reason": event.reason}
         if has_failed:
-            self._tell_end(EventType.CONNECTION_FAILED, data)
+            self._tell_end(EventType.CONNECTION_FAILED, facts)
             return
         if not was_closing and not (event.by_peer and event.is_application):
-            self._tell_end(EventType.CONNECTION_LOST, data)
-        self._tell_end(EventType.CONNECTION_CLOSED, data)
+            self._tell_end(EventType.CONNECTION_LOST, facts)
+        self._tell_end(EventType.CONNECTION_CLOSED, facts)
 
-    def _tell_end(self, event_type: EventType, data: dict[str, Any]) -> None:
+    def _tell_end(self, event_type: EventType, facts: dict[str, Any]) -> None:
         if self.on_end is not None:
             try:
-                self.on_end(self, event_type, data["error_code"])
+                self.on_end(self, event_type, facts["error_code"])
             except Exception:
                 _logger.exception("taking note of the end of %r failed", self)
-        self._events.emit_once(event_type=event_type, data=data, source=self)
+        self._emit_once(event_type, facts)
 
     def _error_of(self, event: ConnectionClosed) -> exceptions.ConnectionError:
         cause = self._protocol.error
@@ -457,10 +454,11 @@ class WebTransportConnection:
         session._on_requested()
         hook = self.on_session_request
         # Only if it is heard: the history of a server's long connection would keep sessions that are long over.
-        is_heard = self._events.has_listeners(event_type=EventType.SESSION_REQUEST)
-        if is_heard:
+        events = self._events
+        is_heard = events is not None and events.has_listeners(event_type=EventType.SESSION_REQUEST)
+        if events is not None and is_heard:
             data = session._request_payload()
-            self._events.emit_nowait(event_type=EventType.SESSION_REQUEST, data=data, source=self)
+            events.emit_nowait(event_type=EventType.SESSION_REQUEST, data=data, source=self)
         if hook is not None:
             hook(session)
         elif not is_heard:
@@ -477,7 +475,7 @@ class WebTransportConnection:
         return normalized_origin(origin) in {normalized_origin(each) for each in allowed}
 
     def _payload(self) -> dict[str, Any]:
-        return {"connection": self, "connection_id": self._connection_id}
+        return {"connection": self, "connection_id": self.connection_id}
 
 
 def _merged(config: ClientConfig, headers: Headers | None) -> Headers:

@@ -40,7 +40,7 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
 
         """
         self.set_limit(limit)
-        self._resources: dict[ResourceId, tuple[ResourceType, Callable[[Event], None]]] = {}
+        self._resources: dict[ResourceId, tuple[ResourceType, Callable[[Event], None] | None]] = {}
         self._is_entered = False
         self._is_shutting_down = False
         self._total_created = 0
@@ -86,8 +86,12 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
             raise ValueError(f"max_{self._RESOURCE_NAME}s must be at least 1, not {limit}")
         self._limit = limit
 
-    def register(self, *, resource: ResourceType) -> ResourceId:
+    def register(self, *, resource: ResourceType, watches: bool = True) -> ResourceId:
         """Take a resource and return its id; one that is held already stays as it is.
+
+        Args:
+            resource: what to hold.
+            watches: listen for its end; False for an owner who hears of the end first, and calls `discard` then.
 
         Raises:
             RuntimeError: the manager was not entered, is shutting down, or is full.
@@ -105,13 +109,16 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
         if self.is_full:
             raise RuntimeError(f"{type(self).__name__} is full: {self._limit} {self._RESOURCE_NAME}s")
 
-        on_end: Callable[[Event], None] = partial(self._on_end, resource_id)
-        emitter = self._emitter_of(resource)
-        for event_type in self._END_EVENTS:
-            emitter.on(event_type=event_type, handler=on_end)
+        on_end: Callable[[Event], None] | None = None
+        if watches:
+            on_end = partial(self._on_end, resource_id)
+            emitter = self._emitter_of(resource)
+            for event_type in self._END_EVENTS:
+                emitter.on(event_type=event_type, handler=on_end)
         self._resources[resource_id] = (resource, on_end)
         self._total_created += 1
-        self._max_concurrent = max(self._max_concurrent, len(self._resources))
+        if len(self._resources) > self._max_concurrent:
+            self._max_concurrent = len(self._resources)
         return resource_id
 
     def discard(self, *, resource_id: ResourceId) -> ResourceType | None:
@@ -120,9 +127,10 @@ class _BaseResourceManager(ABC, Generic[ResourceId, ResourceType]):
         if entry is None:
             return None
         resource, on_end = entry
-        emitter = self._emitter_of(resource)
-        for event_type in self._END_EVENTS:
-            emitter.off(event_type=event_type, handler=on_end)
+        if on_end is not None:
+            emitter = self._emitter_of(resource)
+            for event_type in self._END_EVENTS:
+                emitter.off(event_type=event_type, handler=on_end)
         self._total_closed += 1
         return resource
 

@@ -277,12 +277,13 @@ class WebTransportServer(EventEmitter):
         connection.on_session_request = self._on_session_request
         connection.on_established = self._on_established
         connection.on_end = self._on_end
-        self._connection_manager.register(resource=connection)
+        self._connection_manager.register(resource=connection, watches=False)
 
     def _on_established(self) -> None:
         self._stats.connections_accepted += 1
 
     def _on_end(self, connection: WebTransportConnection, event_type: EventType, error_code: int) -> None:
+        self._connection_manager.discard(resource_id=connection.connection_id)
         if event_type is EventType.CONNECTION_CLOSED:
             connection._add_traffic(self._traffic)
             self._stats.connections_closed += connection.was_established
@@ -302,11 +303,12 @@ class WebTransportServer(EventEmitter):
             self._limit_log.reached("max_sessions", by=session.path, now=time.monotonic())
             reject_if_undecided(session, status_code=TOO_MANY_REQUESTS)
             return
-        self._session_manager.register(resource=session)
+        self._session_manager.register(resource=session, watches=False)
         self.emit_nowait(event_type=EventType.SESSION_REQUEST, data=session._request_payload(), source=session)
         self._session_sink(session)
 
     def _on_session_closed(self, began: float, address: Address | None, session: WebTransportSession) -> None:
+        self._session_manager.discard(resource_id=session.session_id)
         self._release(event_type=EventType.SESSION_REQUEST, key="session", handle=session)
         if self._config.access_log:
             access_logger.info(

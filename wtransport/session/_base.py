@@ -9,12 +9,13 @@ import asyncio
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
 from ..stream._base import _BaseStream
-from ..stream._events import HandleEvents
+from ..stream._events import EventSource, HandleEvents
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
 from ..types import EventType, Headers, SessionId, SessionState, StreamId
 from ..utils import generate_session_id, get_logger, get_timestamp
@@ -62,8 +63,10 @@ def _tell(session: weakref.ref[_BaseSession]) -> Callable[[str | None], None]:
     return tell
 
 
-class _BaseSession:
+class _BaseSession(EventSource):
     """The part of a session's handle that the connection talks to."""
+
+    _FORGOTTEN = EventType.SESSION_REQUEST
 
     __slots__ = (
         "__weakref__",
@@ -78,7 +81,7 @@ class _BaseSession:
         "_created_at",
         "_datagrams",
         "_decision",
-        "_events",
+        "_has_told_end",
         "_headers",
         "_incoming_bidi",
         "_incoming_uni",
@@ -141,11 +144,13 @@ class _BaseSession:
         self._session_id = session_id
         self._path = path
         self._headers = {name.lower(): value for name, value in headers.items()}
-        self._events = HandleEvents(on_listener=_tell(weakref.ref(self)))
+        self._events = None
+        self._told = []
         self._created_at = get_timestamp()
         self._ready_at: float | None = None
         self._closed_at: float | None = None
         self._at_end: Callable[[Any], None] | None = None
+        self._has_told_end = False
         self._accepts_on_use = False  # set by a server that accepts after the handler's first step
         self._decision: asyncio.Future[bool] | None = None
         self._rejection: tuple[int | None, str] | None = None
@@ -164,14 +169,13 @@ class _BaseSession:
 
     def _on_requested(self) -> None:
         """Server: the request arrived."""
-        self._events.emit_own(event_type=EventType.SESSION_REQUEST, data=self._request_payload(), source=self)
+        # Nobody can have asked for the events yet.
+        self._told.append((EventType.SESSION_REQUEST, time(), self._request_facts()))
 
     def _on_opened(self) -> None:
         """The session was accepted, by the peer or here."""
-        self._ready_at = get_timestamp()
-        self._events.emit_once(
-            event_type=EventType.SESSION_READY, data={**self._payload(), "ready_at": self._ready_at}, source=self
-        )
+        self._ready_at = now = get_timestamp()
+        self._emit_once(EventType.SESSION_READY, {"ready_at": now})
         wake(self._decision)
 
     def _on_rejected(self, status: int | None, reason: str) -> None:
@@ -181,7 +185,7 @@ class _BaseSession:
 
     def _on_draining(self) -> None:
         """The peer wants to wind the session down."""
-        self._events.emit_once(event_type=EventType.SESSION_DRAINING, data=self._payload(), source=self)
+        self._emit_once(EventType.SESSION_DRAINING, {})
 
     def _on_ended(self) -> None:
         """The session is over; its streams have been told before."""
@@ -199,15 +203,12 @@ class _BaseSession:
                 at_end(self)
             except Exception:
                 _logger.exception("taking note of the end of session %s failed", self._session_id)
-        self._events.emit_once(
-            event_type=EventType.SESSION_CLOSED,
-            data={**self._payload(), "code": code, "reason": reason, "error_code": code},
-            source=self,
-        )
+        self._emit_once(EventType.SESSION_CLOSED, {"code": code, "reason": reason, "error_code": code})
+        self._has_told_end = True
 
     def _call_at_end(self, hook: Callable[[Any], None]) -> None:
         """Call the client or server that holds the session with it once, just before SESSION_CLOSED is emitted."""
-        if self._events.has_happened(EventType.SESSION_CLOSED):
+        if self._has_told_end:
             asyncio.get_running_loop().call_soon(hook, self)
         else:
             self._at_end = hook
@@ -240,7 +241,7 @@ class _BaseSession:
             case _:
                 event_type = EventType.SESSION_MAX_STREAMS_UNI_UPDATED
                 name, limit = "max_streams_uni", flow.local_max_streams_uni
-        self._events.emit_nowait(event_type=event_type, data={"session_id": self._session_id, name: limit}, source=self)
+        self.events.emit_nowait(event_type=event_type, data={"session_id": self._session_id, name: limit}, source=self)
 
     def _on_blocked(self, kind: str) -> None:
         """A limit of this end holds the peer back."""
@@ -249,7 +250,7 @@ class _BaseSession:
         if kind != "data":
             event_type = EventType.SESSION_STREAMS_BLOCKED
             data["is_unidirectional"] = kind == "uni"
-        self._events.emit_nowait(event_type=event_type, data=data, source=self)
+        self.events.emit_nowait(event_type=event_type, data=data, source=self)
 
     def _on_stream_credit(self) -> None:
         """Streams may be opened again."""
@@ -266,12 +267,14 @@ class _BaseSession:
             stream, incoming = WebTransportReceiveStream._adopt(session, core), self._incoming_uni
         else:
             stream, incoming = WebTransportStream._adopt(session, core), self._incoming_bidi
-        is_heard = self._events.has_listeners(event_type=EventType.STREAM_OPENED)
+        events = self._events
+        is_heard = events is not None and events.has_listeners(event_type=EventType.STREAM_OPENED)
         waits = incoming.is_pulled or self._incoming_bidi.kept or self._incoming_uni.kept or not is_heard
         if not waits or self._keep(incoming, stream, is_heard=is_heard):
             core.take()
-            data = stream._opened_payload()
-            self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=data, source=self)
+            if events is not None:
+                data = stream._opened_payload()
+                events.emit_nowait(event_type=EventType.STREAM_OPENED, data=data, source=self)
 
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""
@@ -279,7 +282,7 @@ class _BaseSession:
         announce = arrivals.announce
         if announce is None:
             # What comes after the one event that a `wait_for` waited for is kept for its next call.
-            announce = self._events._emitting_each(
+            announce = self.events._emitting_each(
                 event_type=EventType.DATAGRAM_RECEIVED,
                 inbox=self._datagrams,
                 key="data",
@@ -342,7 +345,7 @@ class _BaseSession:
         """
         self._is_delivery_scheduled = False
         incoming = self._oldest_kept()
-        if incoming is not None and self._events.has_listeners(event_type=EventType.STREAM_OPENED):
+        if incoming is not None and self.events.has_listeners(event_type=EventType.STREAM_OPENED):
             stream = incoming.take()
             if stream is not None:
                 self._announce(stream)
@@ -463,12 +466,16 @@ class _BaseSession:
         except _SessionOver:
             return None
 
-    # Payloads.
+    # Events.
+
+    def _new_events(self) -> HandleEvents:
+        return HandleEvents(on_listener=_tell(weakref.ref(self)))
 
     def _announce(self, stream: WebTransportStream | WebTransportReceiveStream | WebTransportSendStream) -> None:
         """Emit STREAM_OPENED to whoever listens, on the session and on the stream."""
-        if self._events.has_listeners(event_type=EventType.STREAM_OPENED):
-            self._events.emit_nowait(event_type=EventType.STREAM_OPENED, data=stream._opened_payload(), source=self)
+        events = self._events
+        if events is not None and events.has_listeners(event_type=EventType.STREAM_OPENED):
+            events.emit_nowait(event_type=EventType.STREAM_OPENED, data=stream._opened_payload(), source=self)
         if stream._events is not None:
             stream._on_announced()
 
@@ -477,8 +484,10 @@ class _BaseSession:
 
     def _request_payload(self) -> dict[str, Any]:
         """Return the data of SESSION_REQUEST, on the session, the connection and the server."""
+        return {**self._payload(), **self._request_facts()}
+
+    def _request_facts(self) -> dict[str, Any]:
         return {
-            **self._payload(),
             "control_stream_id": self._core.stream_id,
             "path": self._path,
             "headers": dict(self._headers),

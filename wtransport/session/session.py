@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from .._protocol import exporter
-from ..events import EventEmitter
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
 from ..stream._base import checked_code, code_of_exception
@@ -79,11 +78,6 @@ class WebTransportSession(_BaseSession):
     def is_closed(self) -> bool:
         """Tell whether the session is over, or was refused."""
         return self._core.state is SessionState.CLOSED
-
-    @property
-    def events(self) -> EventEmitter:
-        """Return the emitter of this session's events."""
-        return self._events
 
     @property
     def wt_available_protocols(self) -> list[str]:

@@ -15,7 +15,7 @@ from ..events import Event, EventEmitter
 from ..events.kept import KeptEvent
 from ..types import EventType, Timeout
 
-__all__ = ["HandleEvents"]
+__all__ = ["EventSource", "HandleEvents"]
 
 
 class HandleEvents(EventEmitter):
@@ -36,13 +36,14 @@ class HandleEvents(EventEmitter):
         self._past[event_type] = kept = KeptEvent(event_type, time(), data, source)
         self._emit_kept(kept)
 
-    def emit_own(self, *, event_type: EventType, data: dict[str, Any], source: Any) -> None:
-        """Emit an event about the handle that has this emitter, without keeping that alive."""
-        self._emit_kept(KeptEvent(event_type, time(), data, source))
-
-    def has_happened(self, event_type: EventType) -> bool:
-        """Tell whether an event that cannot happen again has been emitted."""
-        return event_type in self._past
+    def recall(
+        self, event_type: EventType, timestamp: float, data: dict[str, Any], source: Any, *, is_once: bool
+    ) -> None:
+        """Take note of an event of the handle that happened before this emitter was made, so that nobody heard it."""
+        kept = KeptEvent(event_type, timestamp, data, source)
+        if is_once:
+            self._past[event_type] = kept
+        self._emit_kept(kept)
 
     def remember(self, event: Event) -> None:
         """Take note of an event that happened before this emitter was made, and that nobody heard."""
@@ -81,3 +82,44 @@ class HandleEvents(EventEmitter):
                 past.is_heard = True
                 event = past.event()
                 self._emit_kept(KeptEvent(past.type, time(), event.data, event.source))
+
+
+class EventSource:
+    """A handle whose emitter is made when somebody asks for it, with what has happened by then; many never need one.
+
+    A subclass sets `_events` to None and `_told` to an empty list, and says what all of its events have in common.
+    """
+
+    __slots__ = ("_events", "_told")
+
+    _events: HandleEvents | None
+    _told: list[tuple[EventType, float, dict[str, Any]]]
+    """What happened before there was an emitter: type, time and data, but for the handle itself."""
+
+    _FORGOTTEN: EventType | None = None
+    """The event that is not kept for who comes late; it is in history only."""
+
+    @property
+    def events(self) -> EventEmitter:
+        """Return the emitter of this handle's events."""
+        events = self._events
+        if events is None:
+            events = self._events = self._new_events()
+            told, self._told = self._told, []
+            for event_type, timestamp, facts in told:
+                data = {**self._payload(), **facts}
+                events.recall(event_type, timestamp, data, self, is_once=event_type is not self._FORGOTTEN)
+        return events
+
+    def _emit_once(self, event_type: EventType, facts: dict[str, Any]) -> None:
+        """Emit an event that cannot happen again; `facts` are its data but for the handle itself."""
+        if self._events is None:
+            self._told.append((event_type, time(), facts))
+        else:
+            self._events.emit_once(event_type=event_type, data={**self._payload(), **facts}, source=self)
+
+    def _new_events(self) -> HandleEvents:
+        return HandleEvents()
+
+    def _payload(self) -> dict[str, Any]:
+        raise NotImplementedError

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from wtransport.events import Event
-from wtransport.stream._events import HandleEvents
+from wtransport.stream._events import EventSource, HandleEvents
 from wtransport.types import EventType
 
 CLOSED = EventType.SESSION_CLOSED
@@ -105,7 +105,42 @@ async def test_what_is_kept_of_an_event_keeps_nobody_alive():
     handle = Handle()
     events, there = handle.events, weakref.ref(handle)
     events.emit_once(event_type=CLOSED, data={"session": handle, "code": 3}, source=handle)
-    events.emit_own(event_type=EventType.SESSION_REQUEST, data={"session": handle}, source=handle)
+    events.recall(EventType.SESSION_REQUEST, 1.0, {"session": handle}, handle, is_once=False)
     del handle
     assert there() is None
     assert [event.data for event in events.get_event_history()] == [{"session": None, "code": 3}, {"session": None}]
+
+
+class LateHandle(EventSource):
+    """Something whose emitter is made when it is asked for."""
+
+    _FORGOTTEN = EventType.SESSION_REQUEST
+
+    def __init__(self) -> None:
+        self._events, self._told = None, []
+
+    def tell(self, event_type: EventType, **facts: object) -> None:
+        self._emit_once(event_type, facts)
+
+    def _payload(self) -> dict[str, object]:
+        return {"session": self}
+
+
+async def test_an_emitter_that_is_asked_for_late_knows_what_has_happened():
+    handle, heard = LateHandle(), []
+    handle.tell(EventType.SESSION_REQUEST, path="/")
+    handle.tell(CLOSED, code=3)
+    handle.events.on(event_type=CLOSED, handler=heard.append)
+    handle.events.on(event_type=EventType.SESSION_REQUEST, handler=heard.append)
+    await asyncio.sleep(0)
+    assert [(event.type, event.data) for event in heard] == [(CLOSED, {"session": handle, "code": 3})]
+    history = handle.events.get_event_history()
+    assert [event.data for event in history[:2]] == [{"session": handle, "path": "/"}, {"session": handle, "code": 3}]
+    assert handle.events is handle.events
+
+
+async def test_an_emitter_that_is_there_emits_at_once():
+    handle, heard = LateHandle(), []
+    handle.events.on(event_type=CLOSED, handler=heard.append)
+    handle.tell(CLOSED, code=3)
+    assert [(event.data, event.source) for event in heard] == [({"session": handle, "code": 3}, handle)]
