@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from .._speedups import FrameParser, decode_varint, encode_frame, encode_varint
@@ -28,10 +29,13 @@ from ..constants import (
 from .settings import decode_settings, encode_settings
 from .violations import ConnectionViolation
 
-__all__ = ["ControlItem", "ControlReader", "GoawayRead", "SettingsRead", "control_stream_opening", "goaway"]
+__all__ = ["ControlItem", "ControlReader", "GoawayRead", "SettingsRead", "control_stream_opening", "goaway", "read_opening"]
 
 # Bytes of a SETTINGS payload. A peer that sends every setting there is needs less than 200; the rest is for GREASE.
 _MAX_SETTINGS_BYTES: Final = 8192
+
+# Bytes of a stream's beginning that is remembered; ours has some fifty.
+_MAX_SHARED_OPENING: Final = 256
 
 # Payload bytes of a frame that is one varint (RFC 9000, section 16).
 _MAX_VARINT_BYTES: Final = 8
@@ -74,8 +78,8 @@ class ControlReader:
 
     __slots__ = ("_goaway_id", "_is_client", "_max_push_id", "_parser", "_prefix", "_settings_read", "idle_frames")
 
-    def __init__(self, *, is_client: bool) -> None:
-        """Begin after the stream type."""
+    def __init__(self, *, is_client: bool, settings_read: bool = False) -> None:
+        """Begin after the stream type, or after the SETTINGS."""
         self._is_client = is_client
         self._parser = FrameParser(
             {
@@ -85,12 +89,18 @@ class ControlReader:
                 H3_FRAME_TYPE_CANCEL_PUSH: _MAX_VARINT_BYTES,
             }
         )
-        self._prefix: bytes | None = b""  # what there is of the first frame's type; None once that was seen
-        self._settings_read = False
+        # What there is of the first frame's type; None once that was seen.
+        self._prefix: bytes | None = None if settings_read else b""
+        self._settings_read = settings_read
         self._goaway_id: int | None = None
         self._max_push_id = -1
         self.idle_frames = 0
         """Frames so far that brought nothing: unknown, of no use here, or said before."""
+
+    @property
+    def is_at_boundary(self) -> bool:
+        """Tell whether what came so far ends with a whole frame."""
+        return self._prefix is None and self._parser.at_boundary
 
     def feed(self, data: bytes) -> Iterator[ControlItem]:
         """Take the next bytes of the stream, and yield what they complete. Exhaust it before the next call.
@@ -177,6 +187,28 @@ class ControlReader:
             raise ConnectionViolation(ErrorCodes.H3_ID_ERROR, "MAX_PUSH_ID goes down")
         self._max_push_id = push_id
         self.idle_frames += 1
+
+
+def read_opening(data: bytes, *, is_client: bool) -> Mapping[int, int] | None:
+    """Return the settings of a control stream that so far is its type and a SETTINGS frame, as nearly all begin.
+
+    None for everything else, which `ControlReader` has to look at. Peers of one kind send the same bytes, which are
+    read once.
+    """
+    if not data or data[0] != H3_STREAM_TYPE_CONTROL or len(data) > _MAX_SHARED_OPENING:
+        return None
+    return _read_opening(data, is_client)
+
+
+@lru_cache(maxsize=64)
+def _read_opening(data: bytes, is_client: bool) -> Mapping[int, int] | None:
+    reader = ControlReader(is_client=is_client)
+    try:
+        items = list(reader.feed(data[1:]))
+    except ConnectionViolation:
+        return None
+    is_whole = len(items) == 1 and reader.is_at_boundary and not reader.idle_frames
+    return items[0].settings if is_whole and isinstance(items[0], SettingsRead) else None
 
 
 def _read_only_varint(payload: bytes) -> int:

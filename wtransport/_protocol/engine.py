@@ -26,7 +26,7 @@ from .ending import ConnectionEnding
 from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .idleness import IdleActions
-from .incoming import CriticalStreamTypes, OwnCriticalStream, new_stream_reader
+from .incoming import CriticalStreamTypes, OwnCriticalStream, begin_stream, new_stream_reader
 from .parameters import new_session_flow, settings_of
 from .profiles import Profile, announced_sessions, choose_profile
 from .qpack import FieldDecoder, FieldEncoder
@@ -266,7 +266,9 @@ class Engine(PortEvents):
         self.port.send_stream(self._control_id, control.control_stream_opening(self._local_settings), False)
 
     def _on_first_bytes(self, event: quic.StreamBytes) -> None:
-        if (reader := self._new_reader(event.stream_id)) is not None:
+        if begin_stream(self, event, self._critical):
+            self._router.await_beginning(event.stream_id, self.now)
+        elif (reader := self._new_reader(event.stream_id)) is not None:
             reader.on_data(event.data, event.end_stream)
             self._router.await_beginning(event.stream_id, self.now)
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .._speedups import decode_stream_header
+from .._speedups import StreamBytes, decode_stream_header
 from ..constants import (
+    H3_FRAME_TYPE_HEADERS,
     H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
     H3_STREAM_TYPE_CONTROL,
     H3_STREAM_TYPE_PUSH,
@@ -12,14 +13,21 @@ from ..constants import (
     H3_STREAM_TYPE_WEBTRANSPORT,
     ErrorCodes,
 )
-from .control import ControlReader, GoawayRead, SettingsRead
+from .control import ControlReader, GoawayRead, SettingsRead, read_opening
 from .host import EngineHost
 from .qpack import FieldDecoder, FieldEncoder
 from .readers import DiscardingReader, StreamReader
 from .requests import RequestReader
 from .violations import ConnectionViolation
 
-__all__ = ["CriticalStreamTypes", "IncomingBidiReader", "IncomingUniReader", "OwnCriticalStream", "new_stream_reader"]
+__all__ = [
+    "CriticalStreamTypes",
+    "IncomingBidiReader",
+    "IncomingUniReader",
+    "OwnCriticalStream",
+    "begin_stream",
+    "new_stream_reader",
+]
 
 
 class OwnCriticalStream(StreamReader):
@@ -62,18 +70,22 @@ class _PeerControlReader(_CriticalReader):
 
     def __init__(self, host: EngineHost, stream_id: int) -> None:
         super().__init__(host, stream_id)
-        self._control = ControlReader(is_client=host.is_client)
+        self._control: ControlReader | None = None  # most streams end with their first bytes, see `begin_stream`
 
     def _read(self, data: bytes) -> None:
-        for item in self._control.feed(data):
+        control = self._control
+        if control is None:
+            host = self._host
+            control = self._control = ControlReader(is_client=host.is_client, settings_read=host.has_settings)
+        for item in control.feed(data):
             match item:
                 case SettingsRead(settings):
                     self._host.on_settings(settings)
                 case GoawayRead(identifier):
                     self._host.on_goaway(identifier)
-        if self._control.idle_frames:
-            self._host.idle_actions.note(self._control.idle_frames)
-            self._control.idle_frames = 0
+        if control.idle_frames:
+            self._host.idle_actions.note(control.idle_frames)
+            control.idle_frames = 0
 
 
 class _QpackReader(_CriticalReader):
@@ -228,6 +240,35 @@ class IncomingBidiReader(_HeaderReader):
                 ErrorCodes.H3_STREAM_CREATION_ERROR, "bidirectional stream of a server that is no data stream"
             )
         return RequestReader(self._host, self._stream_id), head
+
+
+def begin_stream(host: EngineHost, event: StreamBytes, critical: CriticalStreamTypes) -> bool:
+    """Read the first bytes of a stream at once if they are what nearly all of its kind begin with.
+
+    That is the control stream with the whole SETTINGS, and a request. False, and nothing has happened, otherwise.
+    """
+    stream_id, data = event.stream_id, event.data
+    if bool(stream_id & 1) != host.is_client or not data:
+        return False
+    if stream_id & 2:
+        settings = read_opening(data, is_client=host.is_client)
+        if settings is None:
+            return False
+        reader = critical.reader_for(H3_STREAM_TYPE_CONTROL, stream_id)
+        if reader is None:
+            return False
+        host.read_stream(stream_id, reader)
+        host.port.consume(stream_id, len(data))
+        host.on_settings(settings)
+        if event.end_stream:
+            raise _closed_critical_stream()
+        return True
+    if host.is_client or data[0] != H3_FRAME_TYPE_HEADERS:
+        return False
+    request = RequestReader(host, stream_id)
+    host.read_stream(stream_id, request)
+    request.on_data(data, event.end_stream)
+    return True
 
 
 def new_stream_reader(host: EngineHost, stream_id: int, critical: CriticalStreamTypes) -> StreamReader | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, TypeAlias
 
-from .._speedups import FrameParser
+from .._speedups import FrameParser, decode_varint
 from ..constants import (
     H3_FRAME_TYPE_CANCEL_PUSH,
     H3_FRAME_TYPE_DATA,
@@ -40,6 +40,11 @@ _NEVER_ON_REQUESTS: Final = H3_FRAME_TYPES_RESERVED_HTTP2 | {
     H3_FRAME_TYPE_PRIORITY_UPDATE_REQUEST,
     H3_FRAME_TYPE_PRIORITY_UPDATE_PUSH,
 }
+
+
+# What a frame of each type begins with, unless its sender takes more bytes than it needs.
+_HEADERS: Final = bytes((H3_FRAME_TYPE_HEADERS,))
+_DATA: Final = bytes((H3_FRAME_TYPE_DATA,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +89,24 @@ class MessageReader:
         max_field_section_size: largest HEADERS payload accepted, in bytes; a larger one is not kept.
     """
 
-    __slots__ = ("_content_length", "_is_client", "_parser", "_state", "idle_frames")
+    __slots__ = ("_content_length", "_frames", "_is_client", "_max_size", "_state", "idle_frames")
 
     def __init__(self, *, is_client: bool, max_field_section_size: int = MAX_FIELD_SECTION_SIZE) -> None:
         """Begin before the header section."""
         self._is_client = is_client
-        self._parser = FrameParser({H3_FRAME_TYPE_HEADERS: max_field_section_size})
+        self._max_size = max_field_section_size
+        self._frames: FrameParser | None = None  # not needed while each piece is one whole frame
         self._state = _State.INITIAL
         self._content_length: int | None = None
         self.idle_frames = 0
         """Frames so far that brought nothing: empty, unknown, or an interim response."""
+
+    @property
+    def _parser(self) -> FrameParser:
+        parser = self._frames
+        if parser is None:
+            parser = self._frames = FrameParser({H3_FRAME_TYPE_HEADERS: self._max_size})
+        return parser
 
     @property
     def has_ended(self) -> bool:
@@ -113,6 +126,32 @@ class MessageReader:
     def expect_content(self, length: int) -> None:
         """Hold the content to the Content-Length of the headers just read, in bytes."""
         self._content_length = length
+
+    def whole_headers(self, data: bytes) -> bytes | None:
+        """Take the first bytes of the stream if they are its HEADERS and nothing else, as nearly always: the payload.
+
+        None, and nothing has happened, otherwise: then `feed` reads them.
+        """
+        if self._state is not _State.INITIAL or self._frames is not None or data[:1] != _HEADERS:
+            return None
+        payload = self._whole_payload(data)
+        if payload is not None:
+            self._state = _State.CONTENT
+        return payload
+
+    def whole_data(self, data: bytes) -> bytes | None:
+        """Take the next bytes of a tunnel if they are one DATA frame, as is usual: the content. As `whole_headers`."""
+        if self._state is not _State.TUNNEL or self._content_length is not None or data[:1] != _DATA:
+            return None
+        if self._frames is not None and not self._frames.at_boundary:
+            return None
+        return self._whole_payload(data) or None
+
+    def _whole_payload(self, data: bytes) -> bytes | None:
+        length = decode_varint(data, 1)
+        if length is None or length[0] > self._max_size or length[0] + length[1] != len(data):
+            return None
+        return data[length[1] :]
 
     def feed(self, data: bytes, end_stream: bool) -> Iterator[MessageItem]:
         """Take the next bytes of the stream, and yield what they complete. Exhaust it before the next call.
@@ -182,7 +221,7 @@ class MessageReader:
         self.idle_frames += 1
 
     def _finish(self) -> None:
-        if not self._parser.at_boundary:
+        if self._frames is not None and not self._frames.at_boundary:
             raise ConnectionViolation(ErrorCodes.H3_FRAME_ERROR, "stream ends inside a frame")
         if self._state is _State.INITIAL:
             if self._is_client:

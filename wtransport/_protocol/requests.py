@@ -48,6 +48,10 @@ class ConnectReader(StreamReader):
 
     def _read(self, data: bytes, end_stream: bool) -> None:
         message = self._message
+        if data and self._read_whole(message, data):
+            if not end_stream:
+                return
+            data = b""
         for item in message.feed(data, end_stream):
             self._on_item(item)
         if self._idle_at_close is not None and message.idle_frames > self._idle_at_close:
@@ -58,6 +62,25 @@ class ConnectReader(StreamReader):
         if end_stream:
             self._host.forget_stream(self.stream_id)
 
+    def _read_whole(self, message: MessageReader, data: bytes) -> bool:
+        """Read what is one frame that needs no assembling; False, and nothing has happened, when it is not."""
+        payload = message.whole_headers(data)
+        if payload is not None:
+            self._on_headers(self._host.decoder.decode(self.stream_id, payload))
+            return True
+        payload = message.whole_data(data)
+        if payload is not None:
+            self._on_content(payload)
+            return True
+        return False
+
+    def _on_content(self, data: bytes) -> None:
+        session = self.session
+        if session is not None:
+            session.on_capsule_bytes(data)
+            if self._idle_at_close is None and session.has_read_close:
+                self._idle_at_close = self._message.idle_frames
+
     def _on_item(self, item: MessageItem) -> None:
         match item:
             case HeadersRead(payload, is_trailers):
@@ -67,10 +90,7 @@ class ConnectReader(StreamReader):
                 else:
                     self._on_headers(section)
             case DataRead(data):
-                if self.session is not None:
-                    self.session.on_capsule_bytes(data)
-                    if self.session.has_read_close and self._idle_at_close is None:
-                        self._idle_at_close = self._message.idle_frames
+                self._on_content(data)
             case MessageEnded():
                 if self.session is not None:
                     self.session.on_fin()

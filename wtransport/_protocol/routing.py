@@ -70,7 +70,8 @@ class StreamRouter(StreamRegistry):
         self._stopped_connects.pop(stream_id, None)
         self._beginnings.pop(stream_id, None)
         if self.connects.pop(stream_id, None) is not None and stream_id not in self._host.sessions:
-            self.session_ended(stream_id)  # or was never to be one: nothing waits for it any longer
+            if stream_id not in self._ended_sessions:
+                self.session_ended(stream_id)  # it was never to be one: nothing waits for it any longer
 
     def clear(self) -> None:
         """Drop everything: the connection is over."""
@@ -226,7 +227,8 @@ class StreamRouter(StreamRegistry):
         self._ended_sessions[session_id] = None
         if len(self._ended_sessions) > limits.MAX_REMEMBERED_SESSIONS:
             self._ended_sessions.popitem(last=False)
-        self._reject_early(session_id, ErrorCodes.WT_SESSION_GONE)
+        if self._early.waiting:
+            self._reject_early(session_id, ErrorCodes.WT_SESSION_GONE)
 
     @property
     def has_deadlines(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .._speedups import DatagramInbox, SessionStreams, encode_stream_header, encode_varint, varint_size
@@ -38,12 +39,19 @@ OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
 """While streams and datagrams may be used."""
 
 
+@lru_cache(maxsize=64)
+def _stream_headers(session_id: int) -> tuple[bytes, bytes]:
+    """Return what the streams of a session begin with, bidirectional first."""
+    bidi, uni = STREAM_SIGNALS
+    return encode_stream_header(bidi, session_id), encode_stream_header(uni, session_id)
+
+
 class SessionCore(SessionStreams):
     """The engine's side of a session."""
 
     # fmt: off
     __slots__ = (
-        "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_host", "_quarter_id",
+        "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_host", "_profile", "_quarter_id",
         "_wants_datagram_room", "authority", "available_protocols", "close_code", "close_reason", "datagram_sender",
         "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "path", "protocol",
         "response_headers", "response_status", "state",
@@ -75,8 +83,8 @@ class SessionCore(SessionStreams):
         if profile is None:
             raise SessionError("the connection is not ready for sessions")
         flow = host.new_flow()
-        bidi, uni = (encode_stream_header(signal, stream_id) for signal in STREAM_SIGNALS)
-        super().__init__(host.stream_registry, stream_id, flow, SessionCredit(self, host, flow), (bidi, uni))
+        credit = SessionCredit(self, host, flow)
+        super().__init__(host.stream_registry, stream_id, flow, credit, _stream_headers(stream_id))
         self._host = host
         self.idle_actions = host.idle_actions
         self.is_client = host.is_client
@@ -97,7 +105,8 @@ class SessionCore(SessionStreams):
         self._quarter_id = stream_id >> 2
         # Its limit is what fits whatever the peer's connection id and the path; -1 unless the session is open.
         self.datagram_sender = self.port.datagram_sender(encode_varint(self._quarter_id))
-        self._capsules = capsules.CapsuleReader(profile)
+        self._profile = profile
+        self._capsules: capsules.CapsuleReader | None = None  # most sessions have one capsule, which ends them
         self._early_capsules: bytearray | None = bytearray()
         self._fin_received = False
         self._wants_datagram_room = False
@@ -108,7 +117,7 @@ class SessionCore(SessionStreams):
     @property
     def has_read_close(self) -> bool:
         """Tell whether the peer's WT_CLOSE_SESSION was read: nothing may follow it."""
-        return self._capsules.has_read_close
+        return self._capsules is not None and self._capsules.has_read_close
 
     def accept(self, headers: Mapping[str, str] | None = None, protocol: str | None = None) -> None:
         """Server: answer the CONNECT with 200.
@@ -163,8 +172,8 @@ class SessionCore(SessionStreams):
     def _enter_open(self) -> None:
         self.state = SessionState.CONNECTED
         self.is_open = self.datagrams.is_open = True
-        safe_size = min(self.max_datagram_size - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
-        self.datagram_sender.limit = max(safe_size, -1)
+        safe_size = min(self._datagram_room - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
+        self.datagram_sender.limit = safe_size if safe_size > -1 else -1
         early, self._early_capsules = self._early_capsules, None
         streams, datagrams = self._host.take_early(self.stream_id)
         for stream in streams:
@@ -269,11 +278,14 @@ class SessionCore(SessionStreams):
                 raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "too many capsule bytes before the answer")
             self._early_capsules += data
             return
-        for item in self._capsules.feed(data):
+        reader = self._capsules
+        if reader is None:
+            reader = self._capsules = capsules.CapsuleReader(self._profile)
+        for item in reader.feed(data):
             if self.is_open:
                 self._on_capsule(item)
-        if self._capsules.idle_capsules:
-            idle, self._capsules.idle_capsules = self._capsules.idle_capsules, 0
+        if reader.idle_capsules:
+            idle, reader.idle_capsules = reader.idle_capsules, 0
             self.idle_actions.note(idle)
 
     def on_fin(self) -> None:
@@ -285,7 +297,8 @@ class SessionCore(SessionStreams):
         self._fin_received = True
         if self.state is SessionState.CONNECTING or self.state is SessionState.CLOSED:
             return
-        self._capsules.finish()
+        if self._capsules is not None:
+            self._capsules.finish()
         self._answer_end(0, "")
 
     def on_connect_reset(self, wire_code: int) -> None:

@@ -92,6 +92,8 @@ class TrafficStats:
 _NAMES = tuple(field.name for field in fields(TrafficStats))
 _values = attrgetter(*_NAMES)
 
+_NO_STREAMS = [0, 0]  # of both directions
+
 
 class SessionTally:
     """What a session counts beside the figures of its flow control. At its end all of it goes to the connection.
@@ -133,10 +135,22 @@ class SessionTally:
             return
         self._is_settled = True
         if was_open:
-            self._total.add(self.stats(session))
+            if self._is_empty(session):
+                self._total.sessions_opened += 1
+            else:
+                self._total.add(self.stats(session))
             self._total.sessions_closed += 1
         else:
             self._total.sessions_rejected += 1
+
+    def _is_empty(self, session: SessionCore) -> bool:
+        """Tell whether nothing but the session itself is to be counted: no stream, and no datagram."""
+        flow = session.flow
+        return (
+            flow.send.streams_opened == flow.receive.streams_opened == _NO_STREAMS
+            and not session.datagram_sender.sent
+            and not session.datagrams.received
+        )
 
     def stats(self, session: SessionCore) -> TrafficStats:
         """Return the figures of an accepted session."""
