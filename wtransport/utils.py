@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from .constants import SUPPORTED_CONGESTION_CONTROL_ALGORITHMS
 from .exceptions import CertificateError, certificate_not_found
-from .types import Buffer, SessionId, Timestamp
+from .types import Buffer, ConnectionId, SessionId, Timestamp
 
 if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
@@ -36,6 +36,7 @@ __all__ = [
     "generate_session_id",
     "get_logger",
     "get_timestamp",
+    "random_uuid",
 ]
 
 _SESSION_ID_BYTES = 16  # random bytes, so that an id cannot be guessed
@@ -79,6 +80,15 @@ def apply_log_level(*, level: str, debug: bool = False) -> None:
 def get_timestamp() -> Timestamp:
     """Return the wall-clock time in seconds since the epoch; use `Timer` to measure."""
     return time.time()
+
+
+def random_uuid() -> ConnectionId:
+    """Return what ``str(uuid.uuid4())`` does (RFC 9562, 5.4), without an object of that class for each connection."""
+    bits = bytearray(os.urandom(16))
+    bits[6] = bits[6] & 0x0F | 0x40
+    bits[8] = bits[8] & 0x3F | 0x80
+    digits = bits.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def generate_session_id() -> SessionId:

@@ -60,7 +60,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
     # For the connection's handle.
 
     def connect(self) -> None:
-        """Client only: begin the handshake with the address that the socket is connected to.
+        """Client only: begin the handshake with the address that the socket is connected to; the first packet leaves.
 
         Raises:
             RuntimeError: no engine is bound, there is no connected socket, or the connection is over.
@@ -68,7 +68,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         if self._engine is None or self._peer is None:
             raise RuntimeError("connect() needs a bound engine and a connected socket")
         self.port.connect(self._peer, self._clock())
-        self.flush_soon()
+        self._flush_now()
 
     @property
     def transport(self) -> asyncio.DatagramTransport | None:

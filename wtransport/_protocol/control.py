@@ -29,7 +29,15 @@ from ..constants import (
 from .settings import decode_settings, encode_settings
 from .violations import ConnectionViolation
 
-__all__ = ["ControlItem", "ControlReader", "GoawayRead", "SettingsRead", "control_stream_opening", "goaway", "read_opening"]
+__all__ = [
+    "ControlItem",
+    "ControlReader",
+    "GoawayRead",
+    "SettingsRead",
+    "control_stream_opening",
+    "goaway",
+    "read_opening",
+]
 
 # Bytes of a SETTINGS payload. A peer that sends every setting there is needs less than 200; the rest is for GREASE.
 _MAX_SETTINGS_BYTES: Final = 8192

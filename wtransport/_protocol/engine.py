@@ -19,7 +19,7 @@ from ..config import ClientConfig, ServerConfig
 from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
 from ..types import SessionState
-from . import control, events, fields, handshake, limits, subprotocols
+from . import control, events, limits
 from .deadlines import Deadlines
 from .early import EarlyArrivals, EarlyStream
 from .ending import ConnectionEnding
@@ -34,6 +34,7 @@ from .readers import StreamReader
 from .requests import RequestReader, ResponseReader
 from .routing import StreamRouter
 from .session import SessionCore
+from .session_request import SessionRequest
 from .stream import StreamCore
 from .traffic import TrafficStats
 from .violations import ConnectionViolation, ProtocolViolation, SessionViolation, StreamViolation
@@ -182,42 +183,50 @@ class Engine(PortEvents):
     ) -> SessionCore:
         """Client: send a CONNECT; `SessionOpened` or `SessionRejected` follows.
 
-        Args:
-            authority: host and port as in the URL.
-            path: path and query, escaped.
-            headers: more fields of the request.
-            protocols: subprotocols offered, in order of preference.
+        Raises:
+            SessionError: the connection takes no new session now.
+            ValueError, TypeError: see `SessionRequest`, whose arguments these are.
+        """
+        self._check_can_request()
+        request = SessionRequest(authority=authority, path=path, headers=headers, protocols=protocols)
+        return self.open_requested(request)
+
+    def open_requested(self, request: SessionRequest) -> SessionCore:
+        """Client: send a CONNECT, as `open_session` does.
 
         Raises:
             SessionError: the connection takes no new session now.
-            ValueError: authority, path, a header or a protocol cannot be sent.
-            TypeError: a header is not made of strings.
         """
+        profile = self._check_can_request()
+        stream_id = self.port.open_stream(unidirectional=False)
+        if stream_id is None:
+            raise SessionError("the server's limit of streams allows no new session now")
+        session = SessionCore(
+            self,
+            stream_id,
+            authority=request.authority,
+            path=request.path,
+            headers=request.headers,
+            available_protocols=request.protocols,
+        )
+        self.sessions[stream_id] = session
+        self._router.read(stream_id, ResponseReader(self, session))
+        self._sender.send_request(stream_id, request.fields(profile))
+        return session
+
+    def _check_can_request(self) -> Profile:
         profile = self.profile
         if not self.is_client or profile is None or self.is_closed or self._ending.is_closing:
             raise SessionError("the connection is not ready for sessions")
         if self._ending.goaway_received:
             raise SessionError("the server takes no new sessions on this connection (GOAWAY)")
-        if profile.single_session and self.sessions:
-            raise SessionError("without flow control a connection holds one session only")
-        limit = announced_sessions(profile, self._remote_settings)
-        if limit is not None and len(self.sessions) >= limit:
-            raise SessionError(f"the server allows {limit} sessions on a connection, and no more")
-        checked = fields.check_user_headers(headers)
-        subprotocols.check_protocols(protocols)
-        section = handshake.request_fields(
-            profile=profile, authority=authority, path=path, headers=checked, protocols=protocols
-        )
-        stream_id = self.port.open_stream(unidirectional=False)
-        if stream_id is None:
-            raise SessionError("the server's limit of streams allows no new session now")
-        session = SessionCore(
-            self, stream_id, authority=authority, path=path, headers=checked, available_protocols=list(protocols)
-        )
-        self.sessions[stream_id] = session
-        self._router.read(stream_id, ResponseReader(self, session))
-        self._sender.send_request(stream_id, section)
-        return session
+        if self.sessions:
+            if profile.single_session:
+                raise SessionError("without flow control a connection holds one session only")
+            limit = announced_sessions(profile, self._remote_settings)
+            if limit is not None and len(self.sessions) >= limit:
+                raise SessionError(f"the server allows {limit} sessions on a connection, and no more")
+        return profile
 
     def close(self, error_code: int = 0, reason: str = "") -> None:
         """Close the connection, after its sessions have told their ends; without effect when it is closing.
@@ -437,12 +446,9 @@ class Engine(PortEvents):
 
     def new_flow(self) -> SessionFlow:
         """Return the flow control of a new session."""
-        return new_session_flow(
-            enabled=self.profile is not None and self.profile.flow_control,
-            local=self._local_settings,
-            remote=self._remote_settings,
-            config=self._config,
-        )
+        enabled = self.profile is not None and self.profile.flow_control
+        local, remote = self._local_settings, self._remote_settings
+        return new_session_flow(enabled=enabled, local=local, remote=remote, config=self._config)
 
     def on_settings(self, settings: Mapping[int, int]) -> None:
         """Take the peer's SETTINGS: choose the draft, and let the requests in that came before."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
 from ..constants import WT_AVAILABLE_PROTOCOLS_HEADER, WT_PROTOCOL_HEADER, ErrorCodes
@@ -111,10 +110,19 @@ def read_request(fields: Sequence[tuple[bytes, bytes]]) -> Request:
     Raises:
         StreamViolation: H3_MESSAGE_ERROR, the request is malformed.
     """
-    return _known_request(tuple(fields)) if may_be_remembered(fields) else parse_request(fields)
+    lines = tuple(fields)
+    known = _known_requests.get(lines)
+    if known is None:
+        known = parse_request(fields)
+        if may_be_remembered(fields):
+            if len(_known_requests) >= _MAX_KNOWN:
+                _known_requests.clear()
+            _known_requests[lines] = known
+    return known
 
 
-_known_request = lru_cache(maxsize=64)(parse_request)
+_known_requests: dict[tuple[tuple[bytes, bytes], ...], Request] = {}
+_MAX_KNOWN: Final = 64
 
 
 def _check_authority(pseudo: Mapping[str, str], headers: Mapping[str, str]) -> None:
@@ -178,11 +186,19 @@ def read_response(fields: Sequence[tuple[bytes, bytes]]) -> tuple[int, dict[str,
     Raises:
         StreamViolation: H3_MESSAGE_ERROR, as there.
     """
-    status, headers = _known_response(tuple(fields)) if may_be_remembered(fields) else parse_response(fields)
+    lines = tuple(fields)
+    known = _known_responses.get(lines)
+    if known is None:
+        known = parse_response(fields)
+        if may_be_remembered(fields):
+            if len(_known_responses) >= _MAX_KNOWN:
+                _known_responses.clear()
+            _known_responses[lines] = known
+    status, headers = known
     return status, dict(headers)
 
 
-_known_response = lru_cache(maxsize=64)(parse_response)
+_known_responses: dict[tuple[tuple[bytes, bytes], ...], tuple[int, dict[str, str]]] = {}
 
 
 def parse_trailers(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

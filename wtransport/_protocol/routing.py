@@ -69,9 +69,9 @@ class StreamRouter(StreamRegistry):
         self.readers.pop(stream_id, None)
         self._stopped_connects.pop(stream_id, None)
         self._beginnings.pop(stream_id, None)
-        if self.connects.pop(stream_id, None) is not None and stream_id not in self._host.sessions:
-            if stream_id not in self._ended_sessions:
-                self.session_ended(stream_id)  # it was never to be one: nothing waits for it any longer
+        was_request = self.connects.pop(stream_id, None) is not None
+        if was_request and stream_id not in self._ended_sessions and stream_id not in self._host.sessions:
+            self.session_ended(stream_id)  # it was never to be one: nothing waits for it any longer
 
     def clear(self) -> None:
         """Drop everything: the connection is over."""

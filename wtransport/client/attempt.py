@@ -100,13 +100,13 @@ class ConnectAttempt:
             raise self._explained(error) from error
 
     async def _connect(self) -> WebTransportConnection:
-        """Return a connection that is ready for sessions, to that address of the server which was the first to be."""
+        """Return a connection: to the server's one address, or to the first that was ready for sessions."""
         try:
             endpoints = await look_up(host=self.host, port=self.port)
         except OSError as error:
             raise self._unreachable(error) from error
         if len(endpoints) == 1:
-            return await self._connect_to(endpoints[0])
+            return await self._dial(endpoints[0])
         attempts = [partial(self._connect_to, endpoint) for endpoint in endpoints]
         failures: Sequence[Exception] = ()
         try:
@@ -119,6 +119,11 @@ class ConnectAttempt:
         return winner
 
     async def _connect_to(self, endpoint: Endpoint) -> WebTransportConnection:
+        connection = await self._dial(endpoint)
+        await connection._wait_ready(self.config.connect_timeout)
+        return connection
+
+    async def _dial(self, endpoint: Endpoint) -> WebTransportConnection:
         if self.is_abandoned:
             raise ConnectionError("the attempt was given up")
         try:
@@ -129,7 +134,6 @@ class ConnectAttempt:
         self.connections.append(connection)
         if self.is_abandoned:
             raise ConnectionError("the attempt was given up")
-        await connection._wait_ready(self.config.connect_timeout)
         return connection
 
     async def _close_all_but(self, winner: WebTransportConnection | None, *, reason: str) -> None:

@@ -7,7 +7,6 @@ handles of sessions and streams, and waits for what the program wants to wait fo
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -18,16 +17,18 @@ from .._config_validation import normalized_origin
 from .._protocol.engine import Engine
 from .._protocol.events import ConnectionClosed
 from .._protocol.session import SessionCore
+from .._protocol.session_request import SessionRequest
 from .._protocol.traffic import TrafficStats, add_traffic, traffic_of
 from ..config import ClientConfig, ServerConfig
 from ..constants import ErrorCodes
-from ..exceptions import ClientError
 from ..session import WebTransportSession
 from ..stream._events import EventSource
-from ..stream._waiter import WaitLine, timed_out
+from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
 from ..types import Address, ConnectionId, ConnectionState, EventType, Headers, SessionState
-from ..utils import get_logger, get_timestamp
+from ..utils import get_logger, get_timestamp, random_uuid
 from ._dispatch import HANDLERS
+from ._ending import over_error
+from ._opening import Opening, merged_headers, refusal
 from .diagnostics import ConnectionDiagnostics
 
 __all__ = ["ConnectionDiagnostics", "WebTransportConnection"]
@@ -74,9 +75,10 @@ class WebTransportConnection(EventSource):
         self._told = []
         self._connected_at: float | None = None
         self._closed_at: float | None = None
-        self._end_error: exceptions.ConnectionError | None = None
+        self._end: ConnectionClosed | None = None
         self._was_left = False
         self._sessions: dict[int, WebTransportSession] = {}
+        self._openings: list[Opening] = []  # requests that wait for the connection to be ready
         self._ready_line = WaitLine()
         self._idle_line = WaitLine()
         self.on_session_request: Callable[[WebTransportSession], None] | None = None
@@ -106,7 +108,7 @@ class WebTransportConnection(EventSource):
     def connection_id(self) -> ConnectionId:
         """Return the id of this connection at this end, a UUID."""
         if self._connection_id is None:
-            self._connection_id = _random_uuid()
+            self._connection_id = random_uuid()
         return self._connection_id
 
     @property
@@ -242,33 +244,56 @@ class WebTransportConnection(EventSource):
         config = self._config
         if not isinstance(config, ClientConfig) or not self._is_client:
             raise exceptions.ConnectionError("only the client's end of a connection can open sessions")
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + config.connect_timeout
-        await self._wait_ready(config.connect_timeout)
-        core = self._engine.open_session(
-            authority=self._default_authority() if authority is None else authority,
-            path=path,
-            headers=_merged(config, headers),
-            protocols=config.wt_available_protocols if wt_available_protocols is None else wt_available_protocols,
+        await self.initialize()  # which sends the first packet, so that the rest is done while the server is at work
+        is_ready = self._ready_or_raise()
+        opening = Opening(
+            SessionRequest(
+                authority=self._default_authority() if authority is None else authority,
+                path=path,
+                headers=merged_headers(config, headers),
+                protocols=config.wt_available_protocols if wt_available_protocols is None else wt_available_protocols,
+            ),
+            asyncio.get_running_loop().create_future(),
         )
-        session = WebTransportSession._adopt(self, core)
+        if is_ready:
+            self._request(opening)
+        else:
+            self._openings.append(opening)
+        return await self._answer(opening, config.connect_timeout)
+
+    def _request(self, opening: Opening) -> None:
+        """Send a session's request: the connection is ready."""
+        core = self._engine.open_requested(opening.request)
+        session = opening.session = WebTransportSession._adopt(self, core)
+        session._decision = opening.future
         self._sessions[core.stream_id] = session
+
+    async def _answer(self, opening: Opening, seconds: float) -> WebTransportSession:
+        """Wait for the answer to a session's request, and before that for the connection if it must be."""
         try:
-            answered = await session._wait_for_answer(deadline - loop.time())
+            answered = await sleep_on(opening.future, seconds)
         except asyncio.CancelledError:
-            self._give_up(session)
+            if opening.session is not None:
+                self._give_up(opening.session)
             raise
-        if not answered:
+        finally:
+            if opening in self._openings:
+                self._openings.remove(opening)
+        session = opening.session
+        if session is None:
+            self._ready_or_raise()
+            if opening.error is None:
+                raise timed_out("waiting for the QUIC handshake and the server's SETTINGS", seconds)
+            try:
+                raise opening.error
+            finally:
+                opening.error = None  # it knows this frame by now, which knows the opening
+        session._decision = None
+        if not answered and session._ready_at is None and session._closed_at is None:
             self._give_up(session)
-            raise timed_out("waiting for the server's answer to the session request", config.connect_timeout)
-        rejection = session._rejection
-        if rejection is not None and self._state not in _OVER:
-            status, reason = rejection
-            text = "gave no answer" if status is None else f"answered with status {status}"
-            raise ClientError(
-                f"the server refused the session: it {text}" + (f": {reason}" if reason else ""),
-                details={"status": status, "reason": reason},
-            )
+            raise timed_out("waiting for the server's answer to the session request", seconds)
+        if session._rejection is not None and self._state not in _OVER:
+            raise refusal(*session._rejection)
         if session._ready_at is None:
             raise self._over_error()
         return session
@@ -346,14 +371,12 @@ class WebTransportConnection(EventSource):
 
     def _over_error(self) -> exceptions.ConnectionError:
         """Return why nothing can be done with this connection any more."""
-        error = self._end_error
-        if error is None:
-            return exceptions.ConnectionError("the connection is closed", remote_address=self.remote_address)
-        again = exceptions.ConnectionError(
-            error.message, error_code=error.error_code, remote_address=error.remote_address, details=error.details
+        return over_error(
+            self._end,
+            cause=self._protocol.error,
+            was_established=self.was_established,
+            remote_address=self.remote_address,
         )
-        again.__cause__ = error.__cause__
-        return again
 
     def _default_authority(self) -> str:
         address = self.remote_address
@@ -388,6 +411,14 @@ class WebTransportConnection(EventSource):
             self._state = ConnectionState.CONNECTED
         if self.on_established is not None:
             self.on_established()
+        openings, self._openings = self._openings, []
+        if self._state is ConnectionState.CONNECTED:
+            for opening in openings:
+                try:
+                    self._request(opening)
+                except Exception as error:  # noqa: BLE001 - raised where the session is waited for
+                    opening.error = error
+                    wake(opening.future)
         self._emit_once(EventType.CONNECTION_ESTABLISHED, {})
         self._ready_line.wake_all()
 
@@ -401,13 +432,15 @@ class WebTransportConnection(EventSource):
             return
         was_closing = self._state is ConnectionState.CLOSING
         self._closed_at = get_timestamp()
-        self._end_error = self._error_of(event)
+        self._end = event
         self._was_left = event.timed_out and not event.open_sessions
         has_failed = self._connected_at is None and not was_closing
         self._state = ConnectionState.FAILED if has_failed else ConnectionState.CLOSED
         for session in list(self._sessions.values()):
             session._on_ended()
             self._drop(session)
+        for opening in self._openings:
+            wake(opening.future)
         self._ready_line.wake_all()
         self._idle_line.wake_all()
         facts = {"error_code": event.error_code, "reason": event.reason}
@@ -425,20 +458,6 @@ class WebTransportConnection(EventSource):
             except Exception:
                 _logger.exception("taking note of the end of %r failed", self)
         self._emit_once(event_type, facts)
-
-    def _error_of(self, event: ConnectionClosed) -> exceptions.ConnectionError:
-        cause = self._protocol.error
-        began_by = "the peer" if event.by_peer else "this end"
-        verb = "failed" if self._connected_at is None else f"was closed by {began_by}"
-        text = event.reason or (str(cause) if cause is not None else f"code {event.error_code:#x}")
-        error = exceptions.ConnectionError(
-            f"the connection {verb}: {text}",
-            error_code=event.error_code,
-            remote_address=self.remote_address,
-            details={"by_peer": event.by_peer, "is_application": event.is_application},
-        )
-        error.__cause__ = cause
-        return error
 
     def _on_session_requested(self, core: SessionCore) -> None:
         if core.state is SessionState.CLOSED:
@@ -476,20 +495,3 @@ class WebTransportConnection(EventSource):
 
     def _payload(self) -> dict[str, Any]:
         return {"connection": self, "connection_id": self.connection_id}
-
-
-def _merged(config: ClientConfig, headers: Headers | None) -> Headers:
-    """Return the fields of a request: what the configuration says, unless the call says otherwise."""
-    merged = {"user-agent": config.user_agent} if config.user_agent else {}
-    for each in (config.headers, headers or {}):
-        merged.update({name.lower(): value for name, value in each.items()})
-    return merged
-
-
-def _random_uuid() -> ConnectionId:
-    """Return what ``str(uuid.uuid4())`` does (RFC 9562, 5.4), without an object of that class for each connection."""
-    bits = bytearray(os.urandom(16))
-    bits[6] = bits[6] & 0x0F | 0x40
-    bits[8] = bits[8] & 0x3F | 0x80
-    digits = bits.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

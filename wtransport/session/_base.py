@@ -16,7 +16,7 @@ from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
 from ..stream._base import _BaseStream
 from ..stream._events import EventSource, HandleEvents
-from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
+from ..stream._waiter import WaitLine, timed_out, wake
 from ..types import EventType, Headers, SessionId, SessionState, StreamId
 from ..utils import generate_session_id, get_logger, get_timestamp
 from ._incoming import IncomingDatagrams, IncomingStreams
@@ -352,16 +352,6 @@ class _BaseSession(EventSource):
             self._schedule_delivery()
 
     # Waiting.
-
-    async def _wait_for_answer(self, seconds: float | None) -> bool:
-        """Client: wait until the request is answered or over; False when so many seconds have passed."""
-        if self._ready_at is not None or self._closed_at is not None:
-            return True
-        self._decision = asyncio.get_running_loop().create_future()
-        try:
-            return await sleep_on(self._decision, seconds)
-        finally:
-            self._decision = None
 
     def _accept_on_use(self) -> bool:
         """Server: accept the request because its handler uses the session already; True when that was done."""

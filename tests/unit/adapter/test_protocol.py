@@ -74,10 +74,9 @@ def server(loop, port, engine, owner, shared):
 
 
 def test_connecting_begins_the_handshake_with_the_connected_peer(client, port, loop, engine):
+    engine.outgoing = [(b"hello", PEER)]
     client.connect()
     assert port.connects == [(PEER, loop.time())]
-    engine.outgoing = [(b"hello", PEER)]
-    loop.turn()
     assert client.transport.sent == [(b"hello", None)]
 
 
