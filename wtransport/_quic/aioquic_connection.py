@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable
 from functools import wraps
 from operator import attrgetter
+from typing import ClassVar
 
 import aioquic
 from aioquic._buffer import Buffer
-from aioquic.quic import connection as aioquic_module
 from aioquic.quic import events as aioquic_events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
@@ -37,15 +37,17 @@ from . import aioquic_tuning  # noqa: F401 - puts quicker parts into place
 from .client_certificates import ClientCertificates
 from .frame_writer import turn_bytes
 from .limits import PeerLimits, TransportLimits
-from .path_mtu_connection import PathMtuConnection
+from .path_mtu_connection import NO_SEARCH, PathMtuConnection
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
 from .reset_tokens import ResetTokens
 from .stream_kernels import FrameWriter, StreamTable
 from .transport_parameters import (
     RESET_STREAM_AT,
     ack_delay_exponent_of,
+    common_parameters,
     encode_reset_stream_at,
     has_reset_stream_at,
+    identifying_parameters,
     max_udp_payload_size_of,
     split_parameters,
 )
@@ -102,6 +104,13 @@ def _translating(handler: _FrameHandler) -> _FrameHandler:
 class StreamingConnection(PathMtuConnection):
     """A `QuicConnection` that serves streams from a ready queue and credits what was read."""
 
+    _FURTHER_FRAMES: ClassVar = {RESET_STREAM_AT: ("_handle_reset_stream_at_frame", "01")}
+
+    _arrived: DatagramsArrived | None = None
+    """The event in the queue that takes further datagrams."""
+    _connection_ids_due = False
+    _datagrams_refused = False
+
     def __init__(
         self,
         *,
@@ -113,33 +122,23 @@ class StreamingConnection(PathMtuConnection):
         reset_tokens: ResetTokens | None = None,
     ) -> None:
         super().__init__(
-            max_udp_payload_size=limits.max_udp_payload_size,
             configuration=configuration,
-            client_certificates=client_certificates,
             original_destination_connection_id=original_destination_connection_id,
             retry_source_connection_id=retry_source_connection_id,
             reset_tokens=reset_tokens,
         )
+        self._limits = limits
+        self._client_certificates = client_certificates
+        self._largest_payload = self._peer_limit = limits.max_udp_payload_size
+        self._path_mtu = NO_SEARCH
         # Our events go into the queue of aioquic's own, so that all stay in order; `AioquicPort` tells them apart.
         self._queue: deque[QuicEvent | aioquic_events.QuicEvent] = self._events  # type: ignore[assignment]
         self.table = StreamTable(is_client=self._is_client, limits=limits, emit=self._queue.append, queue=self._queue)
         self._stream_bytes = self.table.arrived
         self._writer = FrameWriter(self.table)
         self._max_queued_datagrams = limits.max_queued_datagrams
-        self._datagrams_refused = False
-        self._arrived: DatagramsArrived | None = None  # the event in the queue that takes further datagrams
-        self._connection_ids_due = False
-        # What the transport parameters will say.
-        self._local_max_data.value = limits.connection_window
-        self._local_max_stream_data_bidi_local = limits.stream_window
-        self._local_max_stream_data_bidi_remote = limits.stream_window
-        self._local_max_stream_data_uni = limits.stream_window
-        self._local_max_streams_bidi.value = limits.max_streams_bidi
-        self._local_max_streams_uni.value = limits.max_streams_uni
         self._local_active_connection_id_limit = ACTIVE_CONNECTION_IDS
         self._ack_delay = ACK_DELAY
-        handlers = self._QuicConnection__frame_handlers
-        handlers[RESET_STREAM_AT] = self._handle_reset_stream_at_frame, aioquic_module.EPOCHS("01")
 
     # Asked for each event: no Python function is called.
     close_event = property(attrgetter("_close_event"), doc="Why the connection ends, as soon as that is decided.")
@@ -265,7 +264,34 @@ class StreamingConnection(PathMtuConnection):
         )
 
     def _serialize_transport_parameters(self) -> bytes:
-        return bytes(super()._serialize_transport_parameters()) + encode_reset_stream_at()
+        configuration, limits = self._configuration, self._limits
+        if not self._is_fresh:
+            self._local_max_data.value = limits.connection_window
+            self._local_max_stream_data_bidi_local = limits.stream_window
+            self._local_max_stream_data_bidi_remote = limits.stream_window
+            self._local_max_stream_data_uni = limits.stream_window
+            self._local_max_streams_bidi.value = limits.max_streams_bidi
+            self._local_max_streams_uni.value = limits.max_streams_uni
+            return bytes(super()._serialize_transport_parameters()) + encode_reset_stream_at()
+        common = common_parameters(
+            limits,
+            configuration.idle_timeout,
+            configuration.max_datagram_frame_size,
+            self._local_ack_delay_exponent,
+            self._local_active_connection_id_limit,
+            self._version,
+            tuple(configuration.supported_versions),
+        )
+        source = self._local_initial_source_connection_id
+        if self._is_client:
+            return common + identifying_parameters(source) + encode_reset_stream_at()
+        identifying = identifying_parameters(
+            source,
+            self._original_destination_connection_id,
+            self._retry_source_connection_id,
+            self._host_cids[0].stateless_reset_token,
+        )
+        return common + identifying + encode_reset_stream_at()
 
     # Receiving.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aioquic.tls import CipherSuite, Direction, Epoch, Group, cipher_suite_hash
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -17,10 +15,9 @@ from .moving_connection import MovingConnection
 class AuthenticatedConnection(MovingConnection):
     """A `QuicConnection` that knows whom it talks to."""
 
-    def __init__(self, *, client_certificates: ClientCertificates | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self._client_certificates = client_certificates
-        self._exporter: tuple[HashAlgorithm, bytes] | None = None
+    _client_certificates: ClientCertificates | None = None
+    """Server only: the rule for certificates of clients; set before the handshake."""
+    _exporter: tuple[HashAlgorithm, bytes] | None = None
 
     @property
     def peer_certificate(self) -> bytes | None:

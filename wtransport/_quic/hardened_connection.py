@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import os
 from collections.abc import Sequence
 from math import inf
 from typing import Any
@@ -47,6 +48,9 @@ MAX_CERTIFICATE_BYTES = 100 * 1024
 MAX_HANDSHAKE_PIECES = 128
 """Most pieces of the same beyond gaps; a lost packet leaves one gap, and Chromium makes some ten on purpose."""
 
+MAX_HOST_IDS = 8
+"""Connection ids of ours that a peer has at a time, if it takes so many; aioquic makes no more."""
+
 MAX_KNOWN_IDS = 64
 """Most numbers of the peer's connection ids that are remembered, so that a repeated frame brings none of them back."""
 
@@ -80,6 +84,16 @@ class _DebugLog(QuicConnectionAdapter):
 class HardenedConnection(FrugalConnection):
     """A `QuicConnection` that resets and validates as the RFC has it."""
 
+    _LOG = _DebugLog
+
+    closed_by_peer = False
+    heard_at = inf
+    """When something was read last, in seconds."""
+    _close_packets: Sequence[tuple[bytes, NetworkAddress]] = ()
+    _received_closing = 0
+    _unread = 0
+    _newest_sent_id = 0
+
     def __init__(
         self,
         *,
@@ -88,22 +102,12 @@ class HardenedConnection(FrugalConnection):
         retry_source_connection_id: bytes | None = None,
         reset_tokens: ResetTokens | None = None,
     ) -> None:
+        self._reset_tokens = reset_tokens
         super().__init__(
             configuration=configuration,
             original_destination_connection_id=original_destination_connection_id,
             retry_source_connection_id=retry_source_connection_id,
         )
-        self.closed_by_peer = False
-        self.heard_at = inf
-        """When something was read last, in seconds."""
-        self._logger = _DebugLog(self._logger.logger, self._logger.extra)
-        self._close_packets: list[tuple[bytes, NetworkAddress]] = []
-        self._received_closing = 0
-        self._unread = 0
-        self._reset_tokens = reset_tokens
-        self._tokens_assigned = 0  # to connection ids below this number
-        self._newest_sent_id = 0
-        self._assign_reset_tokens()
 
     def _handle_padding_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         # aioquic looks at each byte of a padded datagram in a loop of its own.
@@ -116,16 +120,16 @@ class HardenedConnection(FrugalConnection):
             self._network_paths[0].is_validated = True  # the token came back from there
 
     def _replenish_connection_ids(self) -> None:
-        super()._replenish_connection_ids()
-        self._assign_reset_tokens()
+        ids, size = self._host_cids, self._configuration.connection_id_length
+        while len(ids) < MAX_HOST_IDS and len(ids) < self._remote_active_connection_id_limit:
+            connection_id = os.urandom(size)
+            ids.append(QuicConnectionId(connection_id, self._host_cid_seq, self._new_reset_token(connection_id)))
+            self._host_cid_seq += 1
 
-    def _assign_reset_tokens(self) -> None:
-        """Replace aioquic's random tokens, which nobody knows after a restart."""
-        if self._reset_tokens is not None:
-            for connection_id in self._host_cids:
-                if connection_id.sequence_number >= self._tokens_assigned:
-                    connection_id.stateless_reset_token = self._reset_tokens.token(connection_id.cid)
-            self._tokens_assigned = self._host_cid_seq
+    def _new_reset_token(self, connection_id: bytes) -> bytes:
+        # Nobody knows a random one after a restart.
+        tokens = self._reset_tokens
+        return super()._new_reset_token(connection_id) if tokens is None else tokens.token(connection_id)
 
     # What flow control does not bound.
 
@@ -236,7 +240,7 @@ class HardenedConnection(FrugalConnection):
             self.receive_datagram = self._receive_while_closing
         return finished + self._affordable(self._close_packets)
 
-    def _affordable(self, datagrams: list[tuple[bytes, NetworkAddress]]) -> list[tuple[bytes, NetworkAddress]]:
+    def _affordable(self, datagrams: Sequence[tuple[bytes, NetworkAddress]]) -> list[tuple[bytes, NetworkAddress]]:
         """Return what may go to an address: all, or what three times of what came from there allows (RFC 9000, 8.1).
 
         aioquic sends its CONNECTION_CLOSE whatever was sent before.

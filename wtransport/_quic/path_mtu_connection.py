@@ -7,8 +7,9 @@ path to be kept or left, challenges and probes after a timeout, goes out in pack
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from aioquic.quic.connection import NetworkAddress, QuicNetworkPath
@@ -23,21 +24,24 @@ IPV6_EXTRA = 20
 """Bytes by which IPv6's header is longer than IPv4's: so much less fits into a packet of the same size."""
 
 
+NO_SEARCH = PathMtu(BASE_UDP_PAYLOAD)
+"""For everybody: it tries nothing, and so never changes."""
+
+
 class PathMtuConnection(AuthenticatedConnection):
     """A `QuicConnection` that finds out how large its packets may be."""
 
-    def __init__(self, *, max_udp_payload_size: int, **options: Any) -> None:
-        super().__init__(**options)
-        self._largest_payload = max_udp_payload_size
-        self._peer_limit = max_udp_payload_size
-        self._path: QuicNetworkPath | None = None
-        self._path_mtu = PathMtu(BASE_UDP_PAYLOAD)
-        self._path_mtus: dict[Any, PathMtu] = {}  # by the host, as only its port may change (RFC 9000, 14.2)
-        self._black_hole = BlackHoleDetector()
+    _largest_payload = _peer_limit = BASE_UDP_PAYLOAD
+    """Bytes of the largest packet to try on an IPv4 path, and of the largest that the peer takes; for both, the first
+    is set before the handshake."""
+    _path: QuicNetworkPath | None = None
+    _path_mtu: PathMtu  # `NO_SEARCH` before the first path
+    _path_mtus: Mapping[Any, PathMtu] = MappingProxyType({})  # by the host: only its port may change (RFC 9000, 14.2)
+    _black_hole: BlackHoleDetector | None = None  # while packets are above the base size
 
     def path_changed(self) -> None:
         """Take note that our own address is another one: begin again with packets that every path takes."""
-        self._path_mtus.clear()
+        self._path_mtus = {}
         self._path = None
         super().path_changed()
 
@@ -84,15 +88,18 @@ class PathMtuConnection(AuthenticatedConnection):
         self._path = path
         if self._largest_payload <= BASE_UDP_PAYLOAD:
             return
-        hosts = {each.addr[0] for each in self._network_paths}
-        self._path_mtus = {host: path_mtu for host, path_mtu in self._path_mtus.items() if host in hosts}
+        known: dict[Any, PathMtu] = {}
+        if self._path_mtus:
+            hosts = {each.addr[0] for each in self._network_paths}
+            known.update((host, path_mtu) for host, path_mtu in self._path_mtus.items() if host in hosts)
+        self._path_mtus = known
         host = path.addr[0]
-        path_mtu = self._path_mtus.get(host)
+        path_mtu = known.get(host)
         if path_mtu is None:
             limit = self._largest_payload
             if ":" in host and not host.lower().startswith("::ffff:"):
                 limit -= IPV6_EXTRA
-            path_mtu = self._path_mtus[host] = PathMtu(min(limit, self._peer_limit), sent=path.bytes_sent)
+            path_mtu = known[host] = PathMtu(min(limit, self._peer_limit), sent=path.bytes_sent)
         else:
             path_mtu.rebase(path.bytes_sent)
         self._path_mtu = path_mtu
@@ -103,8 +110,12 @@ class PathMtuConnection(AuthenticatedConnection):
         loss, size = self._loss, self._path_mtu.size
         self._max_datagram_size = size
         loss.set_datagram_size(size)
-        self._black_hole.reset()
-        loss.watch_large_packets(BASE_UDP_PAYLOAD, self if size > BASE_UDP_PAYLOAD else None)
+        if size > BASE_UDP_PAYLOAD:
+            self._black_hole = BlackHoleDetector()
+            loss.watch_large_packets(BASE_UDP_PAYLOAD, self)
+        elif self._black_hole is not None:
+            self._black_hole = None
+            loss.watch_large_packets(BASE_UDP_PAYLOAD, None)
 
     # Probes.
 
@@ -154,9 +165,10 @@ class PathMtuConnection(AuthenticatedConnection):
     def on_large_lost(self, number: int, smallest: int, sent_at: float) -> bool:
         """Take a loss of packets above the base size."""
         path = self._path
-        if path is None:
+        black_hole = self._black_hole
+        if path is None or black_hole is None:
             return False
-        if not self._black_hole.on_lost(number, smallest, self._packet_number):
+        if not black_hole.on_lost(number, smallest, self._packet_number):
             return True
         self._path_mtu.on_black_hole(path.bytes_sent, sent_at)
         self._follow_size()
@@ -164,5 +176,7 @@ class PathMtuConnection(AuthenticatedConnection):
 
     def on_arrived(self, size: int) -> bool:
         """Take the arrival of a packet of any size."""
+        if self._black_hole is None:
+            return False
         self._black_hole.on_acknowledged(size)
         return self._black_hole.is_suspicious

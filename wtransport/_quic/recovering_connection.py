@@ -15,7 +15,6 @@ from aioquic.quic.connection import (
     ACK_FRAME_CAPACITY,
     CRYPTO_BUFFER_SIZE,
     MAX_EARLY_DATA,
-    QuicConnection,
     QuicConnectionError,
     QuicReceiveContext,
 )
@@ -26,6 +25,7 @@ from aioquic.quic.stream import QuicStream, QuicStreamReceiver
 from aioquic.tls import Epoch, ExtensionType
 
 from .backend import IS_COMPILED
+from .fresh_connection import FreshConnection
 from .initial_keys import InitialCryptoPair
 from .stock_recovery import StockRecovery
 from .tls_context import HandshakeContext
@@ -53,9 +53,10 @@ NO_KEYS = InitialCryptoPair()
 """Stands for keys that are not there: of 0-RTT packets, which nobody sends or reads here, and discarded ones."""
 
 
-class _RecoveringConnection(QuicConnection):
+class _RecoveringConnection(FreshConnection):
     """A `QuicConnection` whose `_loss` has the methods of both kinds of recovery."""
 
+    _RECOVERY = Recovery
     _loss: Recovery
 
 

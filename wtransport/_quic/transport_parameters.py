@@ -8,11 +8,17 @@ one alone). And max_udp_payload_size and ack_delay_exponent, which aioquic check
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from aioquic._buffer import Buffer
+from aioquic.quic.packet import QuicTransportParameters, QuicVersionInformation
 
 from .._speedups import decode_varint, encode_varint
 from ..constants import ErrorCodes
+from .aioquic_tuning import push_quic_transport_parameters
 from .backend import IS_COMPILED
+from .limits import TransportLimits
 from .violations import TransportViolation
 
 if TYPE_CHECKING or not IS_COMPILED:
@@ -23,8 +29,10 @@ else:
 __all__ = [
     "RESET_STREAM_AT",
     "ack_delay_exponent_of",
+    "common_parameters",
     "encode_reset_stream_at",
     "has_reset_stream_at",
+    "identifying_parameters",
     "max_udp_payload_size_of",
     "split_parameters",
 ]
@@ -34,8 +42,15 @@ RESET_STREAM_AT = 0x24
 
 _PARAMETERS = (0x1D, 0x17F7586D2CB571)
 
+_ORIGINAL_DESTINATION_CONNECTION_ID = 0x00
+_STATELESS_RESET_TOKEN = 0x02
 _MAX_UDP_PAYLOAD_SIZE = 0x03
 _ACK_DELAY_EXPONENT = 0x0A
+_INITIAL_SOURCE_CONNECTION_ID = 0x0F
+_RETRY_SOURCE_CONNECTION_ID = 0x10
+
+MAX_COMMON_PARAMETERS = 2048
+"""Bytes of what is the same for many connections: a dozen numbers, and the versions that we speak."""
 
 DEFAULT_MAX_UDP_PAYLOAD_SIZE = 65_527
 """Bytes that a peer takes which says nothing: all that UDP carries (RFC 9000, 18.2)."""
@@ -50,6 +65,68 @@ _ENCODED = b"".join(encode_varint(parameter) + b"\x00" for parameter in _PARAMET
 def encode_reset_stream_at() -> bytes:
     """Return what is appended to our transport parameters: both codepoints, each without a value."""
     return _ENCODED
+
+
+@lru_cache(maxsize=64)
+def common_parameters(
+    limits: TransportLimits,
+    idle_timeout: float,
+    max_datagram_frame_size: int | None,
+    ack_delay_exponent: int,
+    active_connection_id_limit: int,
+    version: int,
+    supported_versions: tuple[int, ...],
+) -> bytes:
+    """Return those of our transport parameters that many connections share.
+
+    Args:
+        limits: what the peer may send.
+        idle_timeout: seconds of silence that end the connection.
+        max_datagram_frame_size: bytes of the largest DATAGRAM frame; None takes none.
+        ack_delay_exponent: the power of two by which we divide how many microseconds acknowledgements waited.
+        active_connection_id_limit: how many connection ids the peer may give us.
+        version: the QUIC version in use.
+        supported_versions: all that we speak (RFC 9368, 3).
+    """
+    buf = Buffer(capacity=MAX_COMMON_PARAMETERS)
+    push_quic_transport_parameters(
+        buf,
+        QuicTransportParameters(
+            ack_delay_exponent=ack_delay_exponent,
+            active_connection_id_limit=active_connection_id_limit,
+            max_idle_timeout=int(idle_timeout * 1000),
+            initial_max_data=limits.connection_window,
+            initial_max_stream_data_bidi_local=limits.stream_window,
+            initial_max_stream_data_bidi_remote=limits.stream_window,
+            initial_max_stream_data_uni=limits.stream_window,
+            initial_max_streams_bidi=limits.max_streams_bidi,
+            initial_max_streams_uni=limits.max_streams_uni,
+            max_ack_delay=25,
+            max_datagram_frame_size=max_datagram_frame_size,
+            version_information=QuicVersionInformation(version, list(supported_versions)),
+        ),
+    )
+    return buf.data
+
+
+def identifying_parameters(
+    initial_source: bytes, original_destination: bytes = b"", retry_source: bytes | None = None, token: bytes = b""
+) -> bytes:
+    """Return those of our transport parameters that tell of one connection (RFC 9000, 7.3 and 18.2).
+
+    Args:
+        initial_source: the connection id that we chose first.
+        original_destination: server only, that of the client's very first packet.
+        retry_source: server only, the one that a Retry gave; None without a Retry.
+        token: server only, what resets the connection of our first id.
+    """
+    encoded = b"%c%c%b" % (_INITIAL_SOURCE_CONNECTION_ID, len(initial_source), initial_source)
+    if token:
+        encoded += b"%c%c%b" % (_ORIGINAL_DESTINATION_CONNECTION_ID, len(original_destination), original_destination)
+        encoded += b"%c%c%b" % (_STATELESS_RESET_TOKEN, len(token), token)
+    if retry_source is not None:
+        encoded += b"%c%c%b" % (_RETRY_SOURCE_CONNECTION_ID, len(retry_source), retry_source)
+    return encoded
 
 
 def split_parameters(parameters: bytes) -> dict[int, bytes]:
