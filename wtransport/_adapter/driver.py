@@ -145,6 +145,18 @@ class ConnectionDriver(DriverLoop):
             timer.cancel()
         return self._is_closed
 
+    def send_now(self) -> None:
+        """Send what there is to send before the program is told what it is about: the peer waits for it."""
+        engine, outlet = self._engine, self._outlet
+        if engine is None or outlet is None or outlet.is_paused:
+            return
+        try:
+            datagrams = engine.datagrams_to_send(self._clock())
+            if datagrams:
+                self._send(datagrams, outlet)
+        except Exception as exc:  # noqa: BLE001 - logged there
+            self._fail(exc)
+
     # For whoever reads the socket.
 
     def receive(self, data: bytes, addr: NetworkAddress, now: float) -> None:

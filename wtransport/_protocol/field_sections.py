@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Final
 
 from .._quic.port import QuicPort
 from .._speedups import encode_frame
@@ -11,6 +13,16 @@ from . import fields, handshake
 from .qpack import FieldEncoder, Fields
 
 __all__ = ["FieldSectionSender"]
+
+
+_OK: Final = 200
+
+
+@cache
+def _plain_acceptance() -> bytes:
+    """Return the HEADERS frame of a response that has no more to say than 200."""
+    section = handshake.response_fields(status=_OK, headers={})
+    return encode_frame(H3_FRAME_TYPE_HEADERS, FieldEncoder().encode(0, section))
 
 
 class FieldSectionSender:
@@ -42,6 +54,9 @@ class FieldSectionSender:
             ValueError: status, protocol or a header cannot be sent; nothing was.
             TypeError: a header is not made of strings.
         """
+        if status == _OK and not headers and protocol is None and not handshake.has_draft02_header(request or {}):
+            self._port.send_stream(stream_id, _plain_acceptance(), False)  # as nearly always
+            return
         opens = 200 <= status < 300
         section = handshake.response_fields(
             status=status,

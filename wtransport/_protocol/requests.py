@@ -219,7 +219,7 @@ class RequestReader(ConnectReader):
             self.stream_id,
             authority=request.authority,
             path=request.path,
-            headers=dict(request.headers),  # the program may change them
+            headers=request.headers,
             available_protocols=subprotocols.parse_protocols(
                 request.headers.get(WT_AVAILABLE_PROTOCOLS_HEADER), accepts_tokens=profile.accepts_protocol_tokens
             ),

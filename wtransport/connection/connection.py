@@ -57,6 +57,8 @@ class WebTransportConnection(EventSource):
         is_client: this end begins the handshake.
     """
 
+    _NAMES = ("connection",)
+
     def __init__(
         self,
         *,

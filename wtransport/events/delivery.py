@@ -87,6 +87,10 @@ class Delivery(HandlerCaller):
             if self.queue is None or not self._postpones(event):
                 self.deliver(event, route)
 
+    def enter_history(self, event: Event | KeptEvent) -> None:
+        """Keep an event that is not to be delivered."""
+        (self._begin_history() if self.history is None else self.history).append(event)
+
     def pause(self, *, max_queued: int) -> None:
         """Queue events from now on; above so many the oldest is dropped."""
         self.is_paused = True

@@ -62,7 +62,10 @@ class EventEmitter:
         Raises:
             TypeError: `handler` is not callable, or `event_type` is not a string.
         """
-        self.__register(event_type if type(event_type) is EventType else _checked(event_type), handler, is_once=False)
+        if type(event_type) is EventType and callable(handler) and self.__table.add_first(event_type, handler):
+            self._listener_added(event_type)
+        else:
+            self.__register(_checked(event_type), handler, is_once=False)
 
     def once(self, *, event_type: EventType | str, handler: EventHandler) -> None:
         """Call `handler` for the next event of this type only.
@@ -140,6 +143,10 @@ class EventEmitter:
         between it and the handlers.
         """
         return partial(self.__delivery.emit_each, event_type, inbox, key, shared, source)
+
+    def _enter_history(self, kept: KeptEvent) -> None:
+        """Put an event into the history that happened before there was this emitter."""
+        self.__delivery.enter_history(kept)
 
     def _emit_kept(self, kept: KeptEvent) -> None:
         """Emit an event about the handle that this emitter belongs to, as `emit_nowait` does."""

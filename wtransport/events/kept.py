@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..types import EventType
@@ -24,20 +24,31 @@ class KeptEvent:
         data: the data, in which the handle may stand under some names.
         source: the handle.
         event_id: the id; None takes the next one.
+        names: under which names the handle is to stand, where `data` has None; None: look for it there.
     """
 
     __slots__ = ("_data", "_names", "_source", "event_id", "is_heard", "timestamp", "type")
 
     def __init__(
-        self, event_type: EventType, timestamp: float, data: dict[str, Any], source: Any, event_id: str | None = None
+        self,
+        event_type: EventType,
+        timestamp: float,
+        data: dict[str, Any],
+        source: Any,
+        event_id: str | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.type = event_type
         self.timestamp = timestamp
         self.event_id = next_event_id() if event_id is None else event_id
         self.is_heard = False
         """Somebody got it."""
-        self._names = names = [name for name, value in data.items() if value is source]
-        self._data = {**data, **dict.fromkeys(names)} if names else data
+        if names is None:
+            names = [name for name, value in data.items() if value is source]
+            if names:
+                data = {**data, **dict.fromkeys(names)}
+        self._names = names
+        self._data = data
         try:
             self._source: Callable[[], Any] = weakref.ref(source)
         except TypeError:

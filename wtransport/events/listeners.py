@@ -43,7 +43,9 @@ class ListenerTable:
         if found is None:
             own = self._by_type.get(event_type)
             every = self._by_type.get(EVERY_EVENT)
-            if own and every:
+            if own is None and every is None:
+                found = ()
+            elif own and every:
                 found = tuple(sorted((*own, *every), key=_order))
             elif own and len(own) > 1:
                 found = tuple(sorted(own, key=_order))
@@ -65,6 +67,16 @@ class ListenerTable:
     def types(self) -> list[str | None]:
         """Return the types that have listeners, `EVERY_EVENT` among them."""
         return list(self._by_type)
+
+    def add_first(self, event_type: EventType, handler: EventHandler) -> bool:
+        """Register a handler of a type that has none; False, and nothing has happened, if it has."""
+        if event_type in self._by_type:
+            return False
+        self._by_type[event_type] = [Listener(handler, self._next_order, False, False)]
+        self._next_order += 1
+        if self.routes:
+            self.routes.pop(event_type, None)
+        return True
 
     def add(
         self, event_type: str | None, handler: EventHandler, *, is_once: bool = False, is_waiter: bool = False

@@ -66,6 +66,7 @@ def _tell(session: weakref.ref[_BaseSession]) -> Callable[[str | None], None]:
 class _BaseSession(EventSource):
     """The part of a session's handle that the connection talks to."""
 
+    _NAMES = ("session",)
     _FORGOTTEN = EventType.SESSION_REQUEST
 
     __slots__ = (
@@ -121,13 +122,13 @@ class _BaseSession(EventSource):
             raise SessionError(f"the connection has no session on stream {control_stream_id}", session_id=session_id)
         if core.handle is not None:
             raise SessionError(f"the session on stream {control_stream_id} has a handle", session_id=session_id)
-        self._bind(connection, core, session_id, path, headers)
+        self._bind(connection, core, session_id, path, {name.lower(): value for name, value in headers.items()})
 
     @classmethod
     def _adopt(cls, connection: WebTransportConnection, core: SessionCore) -> Self:
         """Make the handle of a core that may have left the engine's tables since the event that brought it."""
         session = cls.__new__(cls)
-        session._bind(connection, core, generate_session_id(), core.path, core.headers)
+        session._bind(connection, core, generate_session_id(), core.path, core.headers)  # names are in lower case there
         return session
 
     def _bind(
@@ -143,7 +144,7 @@ class _BaseSession(EventSource):
         self._core = core
         self._session_id = session_id
         self._path = path
-        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._headers = headers
         self._events = None
         self._told = []
         self._created_at = get_timestamp()
@@ -361,12 +362,15 @@ class _BaseSession(EventSource):
         return True
 
     def _accept_now(self, headers: Headers | None, wt_protocol: str | None) -> None:
-        protocol = wt_protocol
-        if protocol is None:
+        core, protocol = self._core, wt_protocol
+        if protocol is None and core.available_protocols:
             ours = self._config.wt_available_protocols
-            protocol = next((each for each in self._core.available_protocols if each in ours), None)
-        with errors_of(self._session_id):
-            self._core.accept(headers, protocol)
+            protocol = next((each for each in core.available_protocols if each in ours), None)
+        try:
+            core.accept(headers, protocol)
+        except SessionError as error:
+            error.session_id = self._session_id
+            raise
         self._on_opened()
 
     def _open_now(self, *, unidirectional: bool) -> StreamCore | None:

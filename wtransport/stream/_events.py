@@ -36,14 +36,16 @@ class HandleEvents(EventEmitter):
         self._past[event_type] = kept = KeptEvent(event_type, time(), data, source)
         self._emit_kept(kept)
 
-    def recall(
-        self, event_type: EventType, timestamp: float, data: dict[str, Any], source: Any, *, is_once: bool
-    ) -> None:
-        """Take note of an event of the handle that happened before this emitter was made, so that nobody heard it."""
-        kept = KeptEvent(event_type, timestamp, data, source)
-        if is_once:
-            self._past[event_type] = kept
+    def emit_kept(self, kept: KeptEvent) -> None:
+        """Emit an event that cannot happen again, and remember it."""
+        self._past[kept.type] = kept
         self._emit_kept(kept)
+
+    def recall(self, kept: KeptEvent, *, is_once: bool) -> None:
+        """Take note of an event of the handle that happened before this emitter was made, so that nobody heard it."""
+        if is_once:
+            self._past[kept.type] = kept
+        self._enter_history(kept)
 
     def remember(self, event: Event) -> None:
         """Take note of an event that happened before this emitter was made, and that nobody heard."""
@@ -87,7 +89,8 @@ class HandleEvents(EventEmitter):
 class EventSource:
     """A handle whose emitter is made when somebody asks for it, with what has happened by then; many never need one.
 
-    A subclass sets `_events` to None and `_told` to an empty list, and says what all of its events have in common.
+    A subclass sets `_events` to None and `_told` to an empty list, and says what all of its events have in common, and
+    under which name it stands there itself.
     """
 
     __slots__ = ("_events", "_told")
@@ -95,6 +98,9 @@ class EventSource:
     _events: HandleEvents | None
     _told: list[tuple[EventType, float, dict[str, Any]]]
     """What happened before there was an emitter: type, time and data, but for the handle itself."""
+
+    _NAMES: tuple[str]
+    """What the handle is called in the data of its events."""
 
     _FORGOTTEN: EventType | None = None
     """The event that is not kept for who comes late; it is in history only."""
@@ -107,8 +113,8 @@ class EventSource:
             events = self._events = self._new_events()
             told, self._told = self._told, []
             for event_type, timestamp, facts in told:
-                data = {**self._payload(), **facts}
-                events.recall(event_type, timestamp, data, self, is_once=event_type is not self._FORGOTTEN)
+                kept = self._kept(event_type, timestamp, facts)
+                events.recall(kept, is_once=event_type is not self._FORGOTTEN)
         return events
 
     def _emit_once(self, event_type: EventType, facts: dict[str, Any]) -> None:
@@ -116,7 +122,13 @@ class EventSource:
         if self._events is None:
             self._told.append((event_type, time(), facts))
         else:
-            self._events.emit_once(event_type=event_type, data={**self._payload(), **facts}, source=self)
+            self._events.emit_kept(self._kept(event_type, time(), facts))
+
+    def _kept(self, event_type: EventType, timestamp: float, facts: dict[str, Any]) -> KeptEvent:
+        data = self._payload()
+        data[self._NAMES[0]] = None
+        data.update(facts)
+        return KeptEvent(event_type, timestamp, data, self, None, self._NAMES)
 
     def _new_events(self) -> HandleEvents:
         return HandleEvents()

@@ -8,6 +8,7 @@ import weakref
 import pytest
 
 from wtransport.events import Event
+from wtransport.events.kept import KeptEvent
 from wtransport.stream._events import EventSource, HandleEvents
 from wtransport.types import EventType
 
@@ -105,7 +106,7 @@ async def test_what_is_kept_of_an_event_keeps_nobody_alive():
     handle = Handle()
     events, there = handle.events, weakref.ref(handle)
     events.emit_once(event_type=CLOSED, data={"session": handle, "code": 3}, source=handle)
-    events.recall(EventType.SESSION_REQUEST, 1.0, {"session": handle}, handle, is_once=False)
+    events.recall(KeptEvent(EventType.SESSION_REQUEST, 1.0, {"session": handle}, handle), is_once=False)
     del handle
     assert there() is None
     assert [event.data for event in events.get_event_history()] == [{"session": None, "code": 3}, {"session": None}]
@@ -114,6 +115,7 @@ async def test_what_is_kept_of_an_event_keeps_nobody_alive():
 class LateHandle(EventSource):
     """Something whose emitter is made when it is asked for."""
 
+    _NAMES = ("session",)
     _FORGOTTEN = EventType.SESSION_REQUEST
 
     def __init__(self) -> None:
