@@ -31,6 +31,7 @@ Rule: TypeAlias = Callable[[str, Any], None]
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
+_USUAL_ALPN = [ALPN_H3]
 _MAX_PORT = 65535
 _MIN_UDP_PAYLOAD = 1200  # what every path of QUIC takes: RFC 9000, section 14
 _MAX_UDP_PAYLOAD = 16383  # the length of a frame that fits is a varint of two bytes
@@ -134,6 +135,8 @@ def _strings(key: str, value: Any) -> None:
 
 
 def _alpn_protocols(key: str, value: Any) -> None:
+    if value == _USUAL_ALPN:
+        return
     _strings(key, value)
     for item in value:
         if not item.isascii() or not 1 <= len(item) <= _MAX_ALPN_BYTES:
@@ -145,6 +148,8 @@ def _alpn_protocols(key: str, value: Any) -> None:
 
 
 def _subprotocols(key: str, value: Any) -> None:
+    if value == []:
+        return
     _strings(key, value)
     for item in value:
         if not _SUBPROTOCOL.fullmatch(item) or len(item) > MAX_SUBPROTOCOL_BYTES:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
-from itertools import compress
-from operator import is_not
+from itertools import compress, repeat
+from operator import is_, is_not
 from typing import Any, Self
 
 from . import constants as c
@@ -25,8 +24,7 @@ __all__ = ["ClientConfig", "ServerConfig"]
 
 _logger = logging.getLogger(__name__)
 
-_NO_DEFAULT = object()  # no value of a field is this one
-_CHECKED = "_checked"  # where a configuration keeps the values that were found good
+_NO_DEFAULT, _ABSENT = object(), object()  # no value of a field is one of these
 
 
 @dataclass(kw_only=True)
@@ -112,7 +110,9 @@ class _CommonConfig:
         kind: Any = type(self)
         for name in _containers(kind):
             value = getattr(self, name)
-            if isinstance(value, list | tuple):
+            if value.__class__ is list or value.__class__ is dict:
+                setattr(self, name, value.copy())
+            elif isinstance(value, list | tuple):
                 setattr(self, name, list(value))
             elif isinstance(value, dict):
                 setattr(self, name, dict(value))
@@ -331,35 +331,46 @@ class ServerConfig(_CommonConfig):
             raise invalid_config(key="verify_mode", value=self.verify_mode, reason=reason)
 
 
-def _check_fields(config: _CommonConfig, kind: str) -> None:
-    # A client for each connection has a configuration for each, in which most values are the default, and so are fine.
-    made_by: Any = type(config)
-    keys, rules, defaults, changing = _rules(made_by, kind)
-    held = vars(config)
-    values = list(map(held.get, keys))  # one that only the class has is its default as well
-    for key, rule in compress(rules, map(is_not, values, held.get(_CHECKED, defaults))):
-        rule(key, getattr(config, key))
-    # Whoever is given the configuration checks it again, which then need not do the same once more.
-    for index in changing:
-        values[index] = defaults[index]
-    held[_CHECKED] = values
+class _Checks:
+    """What the configurations of one class are checked with.
 
+    A client for each connection has a configuration for each, whose values are nearly always those of the one before:
+    what has passed once, and is the same object still, is not checked again.
 
-@cache
-def _rules(
-    made_by: Any, kind: str
-) -> tuple[list[str], list[tuple[str, Callable[[str, Any], None]]], list[Any], list[int]]:
-    """Return what a configuration is checked with.
-
-    Returns:
-        The names of the fields, the same with the rule of each, the values that need none, and which of the fields have
-        values that can change without becoming others: containers and files.
+    Attributes:
+        keys: the fields whose values cannot change without becoming others, and `rules` the same with what checks them.
+        changing: the other fields, containers and files, with what checks them.
+        good: values of `keys` that passed.
     """
-    defaults = _valid_defaults(made_by, kind)
-    rules = RULES[kind]
-    changing = {*FILES, *_containers(made_by)}
-    indices = [index for index, key in enumerate(rules) if key in changing]
-    return list(rules), list(rules.items()), [defaults.get(key, _NO_DEFAULT) for key in rules], indices
+
+    __slots__ = ("changing", "good", "keys", "rules")
+
+    def __init__(self, made_by: Any, kind: str) -> None:
+        defaults = _valid_defaults(made_by, kind)
+        changing = {*FILES, *_containers(made_by)}
+        self.rules = [(key, rule) for key, rule in RULES[kind].items() if key not in changing]
+        self.changing = [(key, rule) for key, rule in RULES[kind].items() if key in changing]
+        self.keys = [key for key, _ in self.rules]
+        self.good = [defaults.get(key, _NO_DEFAULT) for key in self.keys]
+
+
+_checks = cache(_Checks)
+
+
+def _check_fields(config: _CommonConfig, kind: str) -> None:
+    made_by: Any = type(config)
+    checks = _checks(made_by, kind)
+    held = vars(config)
+    values = list(map(held.get, checks.keys, repeat(_ABSENT)))
+    if not all(map(is_, values, checks.good)):
+        for key, rule in compress(checks.rules, map(is_not, values, checks.good)):
+            rule(key, getattr(config, key))  # one that only the class has is its default
+        if not any(map(is_, values, repeat(_ABSENT))):
+            checks.good = values
+    for key, rule in checks.changing:
+        value = getattr(config, key)
+        if value is not None or key not in FILES:
+            rule(key, value)
 
 
 @cache

@@ -47,6 +47,9 @@ _MAX_COMMON_NAME = 64  # characters: RFC 5280, ub-common-name
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
 
+_LEVELS = {"CRITICAL": 50, "ERROR": 40, "WARNING": 30, "INFO": 20, "DEBUG": 10}  # for each client there is a look-up
+
+_package_logger = logging.getLogger("wtransport")
 _applied_level: int | None = None
 
 
@@ -68,10 +71,10 @@ def apply_log_level(*, level: str, debug: bool = False) -> None:
         ValueError: an unknown level.
     """
     global _applied_level
-    number = logging.DEBUG if debug else logging.getLevelNamesMapping().get(level.upper())
+    number = logging.DEBUG if debug else _LEVELS.get(level) or logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ValueError(f"level must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {level!r}")
-    logger = logging.getLogger("wtransport")
+    logger = _package_logger
     if logger.level in (logging.NOTSET, _applied_level):
         if logger.level != number:  # setting it makes every logger forget what it is enabled for
             logger.setLevel(number)

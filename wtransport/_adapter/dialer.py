@@ -8,7 +8,7 @@ import logging
 
 from .._quic.factory import create_client_port
 from ..config import ClientConfig
-from .addresses import Endpoint, interleave, resolve
+from .addresses import Endpoint, interleave, ipv4_endpoint, resolve
 from .protocol import AdapterProtocol
 from .sockets import FORBIDS_FRAGMENTS, connect_socket, open_transport
 
@@ -32,6 +32,9 @@ async def look_up(*, host: str, port: int) -> list[Endpoint]:
     Raises:
         OSError: the host is unknown or has no IP address.
     """
+    endpoint = ipv4_endpoint(host, port)
+    if endpoint is not None:
+        return [endpoint]
     endpoints = interleave(await resolve(host=host, port=port))
     if not endpoints:
         raise OSError(errno.EHOSTUNREACH, "the host has no IP address")

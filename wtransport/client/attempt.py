@@ -41,8 +41,8 @@ class ConnectAttempt:
     connections: list[WebTransportConnection] = field(default_factory=list)
     """What was begun: a connection to each address of the server that was tried so far."""
     is_abandoned: bool = False
-    traffic: TrafficStats = field(default_factory=TrafficStats)
-    """What went through the connections that were given up."""
+    traffic: TrafficStats | None = None
+    """What went through the connections that were given up, if any were."""
 
     @property
     def stage(self) -> str:
@@ -146,7 +146,8 @@ class ConnectAttempt:
                 await close_each(connection.close(reason=reason) for connection in losers)
         finally:
             for connection in losers:
-                self.traffic.add(connection.traffic())
+                total = connection.traffic()
+                self.traffic = total if self.traffic is None else self.traffic + total
 
     def _unreachable(self, error: OSError) -> ConnectionError:
         text = f"cannot reach {self.host} at port {self.port}: {error}"

@@ -197,7 +197,8 @@ class WebTransportClient(EventEmitter):
             raise
         finally:
             self._attempts.discard(attempt)
-            self._traffic.add(attempt.traffic)
+            if attempt.traffic is not None:
+                self._traffic.add(attempt.traffic)
         self._stats.record_success(connect_time=time.perf_counter() - began)
         self._keep(session)
         return session
@@ -235,10 +236,12 @@ class WebTransportClient(EventEmitter):
 
     def _check_limits(self, url: URL) -> None:
         config, connections, attempts = self._config, self._connections, len(self._attempts)
-        if attempts + len(connections) >= min(config.max_connections, config.max_sessions):
-            # A program may have removed our handler together with its own, so an end can have gone unnoticed.
-            for connection in [each for each in connections if each.is_closed]:
-                self._forget(connection)
+        number = attempts + len(connections)
+        if number < config.max_connections and number < config.max_sessions:
+            return
+        # A program may have removed our handler together with its own, so an end can have gone unnoticed.
+        for connection in [each for each in connections if each.is_closed]:
+            self._forget(connection)
         for name, limit in (("max_connections", config.max_connections), ("max_sessions", config.max_sessions)):
             if attempts + len(connections) >= limit:  # each connection is there for one session
                 raise ClientError(f"{name} is reached: {limit} are open", target_url=url)
@@ -249,4 +252,4 @@ class WebTransportClient(EventEmitter):
 
 
 def _lower(headers: Headers) -> Headers:
-    return {name.lower(): value for name, value in headers.items()}
+    return {name.lower(): value for name, value in headers.items()} if headers else {}
