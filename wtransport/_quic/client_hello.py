@@ -7,6 +7,7 @@ HelloRetryRequest (RFC 8446, 4.1.4). Here the key is of the first group, which n
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Any
 
 from aioquic import tls
@@ -23,12 +24,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 from .key_schedule import KeyScheduleProxy
 
-__all__ = ["HELLO_RETRY_RANDOM", "OneShareContext"]
+__all__ = ["HELLO_RETRY_RANDOM", "OneShareContext", "is_address"]
 
 HELLO_RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """What a ServerHello has in place of random bytes when it is a HelloRetryRequest (RFC 8446, 4.1.3)."""
 
 _RANDOM = slice(6, 38)  # of the message: behind type, length and version
+_SESSION_ID = 38  # its length, behind that
 
 _CURVES: dict[int, type[ec.EllipticCurve]] = {
     Group.SECP256R1: ec.SECP256R1,
@@ -53,10 +55,17 @@ class OneShareContext(tls.Context):
         self._write_hello(output_buf, self._make_share(self._supported_groups[0]))
 
     def _client_handle_hello(self, input_buf: Buffer, output_buf: Buffer) -> None:
-        if input_buf.data_slice(0, input_buf.capacity)[_RANDOM] == HELLO_RETRY_RANDOM:
+        message = input_buf.data_slice(0, input_buf.capacity)
+        if message[_RANDOM] == HELLO_RETRY_RANDOM:
             self._retry_hello(input_buf, output_buf)
-        else:
-            super()._client_handle_hello(input_buf, output_buf)
+            return
+        session_id = self.legacy_session_id or b""
+        if len(message) > _SESSION_ID and message[_SESSION_ID:][: 1 + message[_SESSION_ID]] != b"%c%b" % (
+            len(session_id),
+            session_id,
+        ):
+            raise AlertIllegalParameter("ServerHello has another session id")
+        super()._client_handle_hello(input_buf, output_buf)
 
     @staticmethod
     def _can_make(groups: list[Any]) -> bool:
@@ -87,7 +96,7 @@ class OneShareContext(tls.Context):
             alpn_protocols=self._alpn_protocols,
             key_share=[share],
             psk_key_exchange_modes=self._psk_key_exchange_modes if self.new_session_ticket_cb is not None else None,
-            server_name=None if _is_address(self._server_name) else self._server_name,
+            server_name=None if is_address(self._server_name) else self._server_name,
             signature_algorithms=self._signature_algorithms,
             supported_groups=list(self._supported_groups),
             supported_versions=self._supported_versions,
@@ -157,11 +166,11 @@ class OneShareContext(tls.Context):
         raise AlertIllegalParameter("HelloRetryRequest has a cipher suite we did not advertise")
 
 
-def _is_address(name: str | None) -> bool:
+@lru_cache(maxsize=256)
+def is_address(name: str | None) -> bool:
     """Tell whether a server is named by its address, which goes into no message (RFC 6066, 3)."""
     try:
-        # By way of aioquic's module, where the answers of `AddressModule` are remembered.
-        vars(tls).get("ipaddress", ipaddress).ip_address(name)
+        ipaddress.ip_address(name or "")
     except ValueError:
         return False
     return True

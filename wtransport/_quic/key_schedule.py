@@ -134,26 +134,30 @@ class KeySchedule(_KeySchedule):
     """The secrets of one handshake, and the hash of its transcript."""
 
 
+_Step = tuple[bool, bytes | None]
+"""Whether the next secret was extracted, or else a message came; and what with, or which."""
+
+
 class KeyScheduleProxy:
     """A client's schedule until the server has chosen the cipher suite: keeps what will be needed of any."""
 
-    def __init__(self, cipher_suites: Iterable[CipherSuite]) -> None:
-        """Begin; the server chooses one of these."""
+    def __init__(self, cipher_suites: Iterable[CipherSuite], steps: Iterable[_Step] = ()) -> None:
+        """Begin; the server chooses one of these cipher suites. Steps that were taken before come first."""
         self._cipher_suites = list(cipher_suites)
-        self._steps: list[tuple[bool, bytes | None]] = []
+        self.steps: list[_Step] = list(steps)
 
     def extract(self, key_material: bytes | None = None) -> None:
         """Go on to the next secret."""
-        self._steps.append((True, key_material))
+        self.steps.append((True, key_material))
 
     def update_hash(self, data: bytes) -> None:
         """Add a message to the transcript."""
-        self._steps.append((False, data))
+        self.steps.append((False, data))
 
     def after_retry(self, cipher_suite: CipherSuite, retry: bytes) -> KeyScheduleProxy:
         """Return what goes on after a HelloRetryRequest, in which the first message is a hash (RFC 8446, 4.4.1)."""
         transcript = _CONSTRUCTORS[cipher_suite_hash(cipher_suite).name][0]()
-        for is_extract, data in self._steps:
+        for is_extract, data in self.steps:
             if not is_extract:
                 transcript.update(data or b"")
         digest = transcript.digest()
@@ -172,7 +176,7 @@ class KeyScheduleProxy:
         if cipher_suite not in self._cipher_suites:
             raise KeyError(cipher_suite)
         schedule = KeySchedule(cipher_suite)
-        for is_extract, data in self._steps:
+        for is_extract, data in self.steps:
             if is_extract:
                 schedule.extract(data)
             else:

@@ -1,6 +1,7 @@
 """aioquic's TLS context, and what it calls for each handshake, without what is the same every time.
 
-Nothing of TLS is decided here: which bytes are sent, and what is refused, is aioquic's.
+Nothing of TLS is decided here: which bytes are sent, and what is refused, is aioquic's. With the compiled data path the
+messages that nearly every handshake is made of are read and written by `_compiled.tls_server`, to the same effect.
 """
 
 from __future__ import annotations
@@ -9,22 +10,33 @@ import ipaddress
 import logging
 import os
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aioquic import tls
+from aioquic._buffer import Buffer
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from .backend import IS_COMPILED
+from .certificates_met import load_certificate
 from .client_hello import OneShareContext
+
+if TYPE_CHECKING or not IS_COMPILED:
+
+    class _Messages:
+        """Where no messages are read and written in C, all are aioquic's."""
+else:
+    from ._compiled.tls_server import TlsMessages as _Messages
 
 __all__ = ["AddressModule", "HandshakeContext", "PublishedCertificate", "encode_public_key"]
 
 KNOWN_NAMES = 256
 """Server names of which it is remembered whether they are addresses."""
 
-MAX_KNOWN_CERTIFICATE = 4096
-"""Bytes of the largest certificate that is remembered; 64 of them are."""
+_MESSAGE_OVERHEAD = 8
+_ENTRY_OVERHEAD = 5
+"""Bytes of a Certificate message without its certificates, and of each without its DER."""
 
 _encode_other: Any = vars(tls)["encode_public_key"]
 _SIGNATURE_ALGORITHMS = tls.Context._signature_algorithms_for_private_key
@@ -36,7 +48,7 @@ def _fresh(is_client: bool) -> dict[str, Any]:
     return vars(tls.Context(is_client=is_client))
 
 
-class HandshakeContext(OneShareContext):
+class HandshakeContext(_Messages, OneShareContext):
     """One handshake's TLS, for `QuicConnection`."""
 
     def __init__(self, *, is_client: bool, logger: Any = None, **settings: Any) -> None:
@@ -56,7 +68,7 @@ class HandshakeContext(OneShareContext):
     def _set_peer_certificate(self, certificate: tls.Certificate) -> None:
         try:
             self._peer_certificate, *self._peer_certificate_chain = [
-                _loaded(text) for text, _ in certificate.certificates
+                load_certificate(text) for text, _ in certificate.certificates
             ]
         except ValueError:
             super()._set_peer_certificate(certificate)  # which says what is wrong
@@ -70,15 +82,22 @@ class HandshakeContext(OneShareContext):
             return known[1]
         return _SIGNATURE_ALGORITHMS(self)
 
+    def _certificate_message(self) -> bytes:
+        """Return the Certificate message of a server, or of a client that was asked for one without a context."""
+        certificate, chain = self.certificate, self.certificate_chain
+        if not isinstance(certificate, PublishedCertificate):
+            return _written_message([certificate, *chain])
+        known = certificate.message
+        if known is None or known[0] != chain:
+            certificate.message = known = list(chain), _written_message([certificate, *chain])
+        return known[1]
 
-def _loaded(text: bytes) -> x509.Certificate:
-    """Return a certificate; who meets the same one again, as a client its server's, need not read its key again."""
-    if len(text) > MAX_KNOWN_CERTIFICATE:
-        return x509.load_der_x509_certificate(text)
-    return _known_certificate(text)
 
-
-_known_certificate = lru_cache(maxsize=64)(x509.load_der_x509_certificate)
+def _written_message(certificates: list[Any]) -> bytes:
+    entries = [(each.public_bytes(Encoding.DER), b"") for each in certificates]
+    buf = Buffer(capacity=_MESSAGE_OVERHEAD + sum(_ENTRY_OVERHEAD + len(der) for der, _ in entries))
+    tls.push_certificate(buf, tls.Certificate(request_context=b"", certificates=entries))
+    return bytes(buf.data)
 
 
 class PublishedCertificate:
@@ -86,6 +105,7 @@ class PublishedCertificate:
 
     Attributes:
         algorithms: a private key, and the algorithms that it can sign with; None before somebody asked.
+        message: the further certificates of a chain, and the message with all of it; None before somebody asked.
     """
 
     def __init__(self, certificate: x509.Certificate) -> None:
@@ -93,6 +113,7 @@ class PublishedCertificate:
         self._certificate = certificate
         self._der = certificate.public_bytes(Encoding.DER)
         self.algorithms: tuple[Any, list[tls.SignatureAlgorithm]] | None = None
+        self.message: tuple[list[Any], bytes] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._certificate, name)
