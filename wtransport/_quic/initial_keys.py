@@ -21,13 +21,24 @@ from .key_schedule import hkdf_expand_label, hkdf_extract
 if TYPE_CHECKING or not IS_COMPILED:
     from aioquic.quic.crypto import CryptoContext as _Context
     from aioquic.quic.crypto import CryptoPair as _Pair
+
+    _HASH = cipher_suite_hash(INITIAL_CIPHER_SUITE)
+
+    def initial_secret(connection_id: bytes, version: int) -> bytes:
+        """Return what both directions' keys are derived from."""
+        salt = INITIAL_SALT_VERSION_2 if version == QuicProtocolVersion.VERSION_2 else INITIAL_SALT_VERSION_1
+        return hkdf_extract(_HASH, salt, connection_id)
+
+    def set_up_initial(keys: _Context, secret: bytes, label: bytes, version: int) -> None:
+        """Derive the keys of one direction from `initial_secret`; the label is b"client in" or b"server in"."""
+        secret = hkdf_expand_label(_HASH, secret, label, b"", _HASH.digest_size)
+        keys.setup(cipher_suite=INITIAL_CIPHER_SUITE, secret=secret, version=version)
 else:
     from ._compiled.packet_keys import PacketContext as _Context
     from ._compiled.packet_keys import PacketPair as _Pair
+    from ._compiled.packet_keys import initial_secret, set_up_initial
 
 __all__ = ["InitialCryptoPair", "first_packet_keys"]
-
-_HASH = cipher_suite_hash(INITIAL_CIPHER_SUITE)
 
 _last: dict[tuple[bytes, int], tuple[_Context, bytes]] = {}
 """What `first_packet_keys` made last, for the connection that may come of it; with the secret it was made from."""
@@ -40,9 +51,9 @@ def first_packet_keys(connection_id: bytes, version: int) -> _Context:
         connection_id: the destination connection id of the packet.
         version: the QUIC version, as it is on the wire.
     """
-    secret = _initial_secret(connection_id, version)
+    secret = initial_secret(connection_id, version)
     keys = _Context()
-    _set_up(keys, secret, b"client in", version)
+    set_up_initial(keys, secret, b"client in", version)
     _last.clear()
     _last[connection_id, version] = keys, secret
     return keys
@@ -55,18 +66,8 @@ class InitialCryptoPair(_Pair):
         """Derive the keys of Initial packets."""
         made = None if is_client else _last.pop((cid, version), None)
         if made is None:
-            secret = _initial_secret(cid, version)
-            _set_up(self.recv, secret, b"server in" if is_client else b"client in", version)
+            secret = initial_secret(cid, version)
+            set_up_initial(self.recv, secret, b"server in" if is_client else b"client in", version)
         else:
             self.recv, secret = made
-        _set_up(self.send, secret, b"client in" if is_client else b"server in", version)
-
-
-def _initial_secret(connection_id: bytes, version: int) -> bytes:
-    salt = INITIAL_SALT_VERSION_2 if version == QuicProtocolVersion.VERSION_2 else INITIAL_SALT_VERSION_1
-    return hkdf_extract(_HASH, salt, connection_id)
-
-
-def _set_up(keys: _Context, initial_secret: bytes, label: bytes, version: int) -> None:
-    secret = hkdf_expand_label(_HASH, initial_secret, label, b"", _HASH.digest_size)
-    keys.setup(cipher_suite=INITIAL_CIPHER_SUITE, secret=secret, version=version)
+        set_up_initial(self.send, secret, b"client in" if is_client else b"server in", version)

@@ -26,6 +26,13 @@ if TYPE_CHECKING or not IS_COMPILED:
 
     class _Messages:
         """Where no messages are read and written in C, all are aioquic's."""
+
+        def _take_settings(self, settings: dict[str, Any]) -> None:
+            """Take the arguments of aioquic's context that are not None."""
+            values = vars(self)
+            for name, value in settings.items():
+                if value is not None:
+                    values["_" + name] = value
 else:
     from ._compiled.tls_server import TlsMessages as _Messages
 
@@ -55,9 +62,7 @@ class HandshakeContext(_Messages, OneShareContext):
         """Take the arguments of aioquic's context."""
         values = vars(self)
         values.update(_fresh(is_client))
-        for name, value in settings.items():
-            if value is not None:
-                values["_" + name] = value
+        self._take_settings(settings)
         if logger is not None and logger.isEnabledFor(logging.DEBUG):
             values["_Context__logger"] = logger
         self.handshake_extensions = []

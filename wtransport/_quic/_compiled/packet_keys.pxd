@@ -15,6 +15,7 @@ cdef class PacketContext:
     cdef PacketKeys previous  # of the key phase before, to read with; None: there was none
     cdef readonly bytes first_secret  # of the first key phase: headers are protected with its key all the time
 
+    cdef int set_secret(self, cipher_suite, bytes secret, version) except -1
     cdef bytes _next_secret(self)
     cdef int update(self, trigger) except -1
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
 
-from .hkdf cimport expand_label
+from .hkdf cimport expand_label, hmac_into
 from .protection cimport IV_SIZE, MAX_NUMBER_SIZE, TAG_SIZE, PacketKeys, decode_packet_number
 
-from aioquic.quic.crypto import CryptoError, KeyUnavailableError, NoCallback
+from aioquic.quic.crypto import (
+    INITIAL_CIPHER_SUITE, INITIAL_SALT_VERSION_1, INITIAL_SALT_VERSION_2, CryptoError, KeyUnavailableError, NoCallback,
+)
 from aioquic.quic.packet import QuicProtocolVersion
 from aioquic.tls import CipherSuite
 
@@ -34,6 +36,7 @@ cdef int64_t _VERSION_2 = QuicProtocolVersion.VERSION_2
 cdef enum:
     LONG_HEADER = 0x80
     KEY_PHASE_SHIFT = 2
+    INITIAL_HASH = 32  # bytes of a secret of Initial packets
 
 
 cdef bytes _expanded(bint wide, bytes secret, const char* label, int size):
@@ -76,11 +79,15 @@ cdef class PacketContext:
 
     def setup(self, *, cipher_suite, bytes secret not None, version):
         """Derive the keys from a traffic secret."""
+        self.set_secret(cipher_suite, secret, version)
+        self._setup_cb("tls")
+
+    cdef int set_secret(self, cipher_suite, bytes secret, version) except -1:
         self.aead = make_keys(cipher_suite, secret, version, secret)
         self.cipher_suite = cipher_suite
         self.secret = self.first_secret = secret
         self.version = version
-        self._setup_cb("tls")
+        return 0
 
     def teardown(self):
         """Forget the keys."""
@@ -149,6 +156,25 @@ cdef class PacketContext:
         if self.aead is None:
             raise KeyUnavailableError("Encryption key is not available")
         return self.aead.protect(plain_header, plain_payload, packet_number)
+
+
+def initial_secret(bytes connection_id not None, version):
+    """Return what the keys of Initial packets are derived from; see the twin in `_quic/initial_keys.py`."""
+    cdef bytes salt = INITIAL_SALT_VERSION_2 if version == _VERSION_2 else INITIAL_SALT_VERSION_1
+    result = PyBytes_FromStringAndSize(NULL, INITIAL_HASH)
+    hmac_into(
+        False, <const unsigned char*> PyBytes_AS_STRING(salt), PyBytes_GET_SIZE(salt),
+        <const unsigned char*> PyBytes_AS_STRING(connection_id), PyBytes_GET_SIZE(connection_id),
+        <unsigned char*> PyBytes_AS_STRING(result),
+    )
+    return result
+
+
+def set_up_initial(PacketContext keys not None, bytes secret not None, bytes label not None, version):
+    """Derive the keys of one direction from `initial_secret`; the label is b"client in" or b"server in"."""
+    keys.set_secret(INITIAL_CIPHER_SUITE, _expanded(False, secret, PyBytes_AS_STRING(label), INITIAL_HASH), version)
+    if keys._setup_cb is not NoCallback:
+        keys._setup_cb("tls")
 
 
 cdef class PacketPair:

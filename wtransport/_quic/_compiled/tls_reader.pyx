@@ -9,16 +9,21 @@ from libc.stdint cimport int64_t
 from ..._speedups._compiled.wire cimport read_varint
 from .connection_state cimport ConnectionState
 from .frame_types cimport CRYPTO
+from .packet_keys cimport PacketContext, PacketPair
 
 from aioquic._buffer import BufferReadError
+from aioquic.quic import connection as aioquic_connection
 from aioquic.quic.connection import QuicConnectionError
 from aioquic.quic.events import HandshakeCompleted
 from aioquic.quic.packet import QuicErrorCode
-from aioquic.tls import Alert, State
+from aioquic.tls import Alert, Direction, Epoch, State
 
 cdef enum:
     MAX_MESSAGES = 16 * 1024  # bytes; what is larger is for `hardened_connection` to judge
 
+cdef object _ENCRYPT = Direction.ENCRYPT
+cdef object _ZERO_RTT = Epoch.ZERO_RTT
+cdef object _ONE_RTT = Epoch.ONE_RTT
 cdef object _CLIENT_DONE = State.CLIENT_POST_HANDSHAKE
 cdef object _SERVER_DONE = State.SERVER_POST_HANDSHAKE
 
@@ -82,3 +87,34 @@ cdef class TlsReader(ConnectionState):
         )
         self._logger.info("ALPN negotiated protocol %s", tls.alpn_negotiated)
         return 0
+
+    # Keys that TLS made.
+
+    def _update_traffic_key(self, direction, epoch, cipher_suite, bytes secret not None):
+        """Use the keys of a traffic secret: what our connection and aioquic's do, unless somebody logs them or objects."""
+        cdef PacketContext keys
+        cdef PacketPair pair
+        each = self._cryptos[epoch]
+        if (
+            self._client_certificates is not None or self._configuration.secrets_log_file is not None
+            or self._quic_logger is not None or epoch is _ZERO_RTT or not isinstance(each, PacketPair)
+        ):
+            super()._update_traffic_key(direction, epoch, cipher_suite, secret)
+            return
+        pair = each
+        if self._is_client and not self._version_negotiated_compatible and self._crypto_packet_version is not None:
+            self._version = self._crypto_packet_version
+            self._version_negotiated_compatible = True
+            self._logger.info(
+                "Negotiated protocol version %s", aioquic_connection.pretty_protocol_version(self._version)
+            )
+        schedule = self.tls.key_schedule
+        if epoch is _ONE_RTT and self._exporter is None and schedule is not None:
+            # Now, as the transcript ends with the server's Finished; later it goes on (RFC 8446, 7.1).
+            self._exporter = schedule.algorithm, schedule.derive_secret(b"exp master")
+        keys = pair.send if direction is _ENCRYPT else pair.recv
+        keys.set_secret(cipher_suite, secret, self._version)
+        if epoch is _ONE_RTT:
+            self.forget_keys()
+            if self._is_client and direction is _ENCRYPT and self._cryptos[_ZERO_RTT].send.is_valid():
+                self._cryptos[_ZERO_RTT].send.teardown()  # RFC 9001, 4.9.3

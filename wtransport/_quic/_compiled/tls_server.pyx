@@ -14,6 +14,7 @@ from .tls_wire cimport Writer, begin_vector, end_vector, text, write_bytes, writ
 
 import hmac
 import os
+import sys
 
 from aioquic import tls
 from aioquic._buffer import Buffer, BufferReadError
@@ -55,6 +56,12 @@ cdef object _EXPECT_SERVER_FINISHED = State.CLIENT_EXPECT_FINISHED
 cdef object _EXPECT_CLIENT_HELLO = State.SERVER_EXPECT_CLIENT_HELLO
 cdef object _EXPECT_CLIENT_FINISHED = State.SERVER_EXPECT_FINISHED
 cdef object _DONE = State.SERVER_POST_HANDSHAKE
+cdef dict _ATTRIBUTES = {
+    name: sys.intern("_" + name)
+    for name in (
+        "alpn_protocols", "cadata", "cafile", "capath", "cipher_suites", "max_early_data", "server_name", "verify_mode",
+    )
+}
 cdef object _is_equal = hmac.compare_digest
 cdef object _random = os.urandom
 
@@ -76,6 +83,13 @@ cdef bytes _message(int kind, bytes body):
 
 cdef class TlsMessages(ClientMessages):
     """Messages of either side of a handshake; see the module's docstring."""
+
+    def _take_settings(self, dict settings not None):
+        """Take the arguments of aioquic's context that are not None."""
+        cdef dict values = self.__dict__
+        for name, value in settings.items():
+            if value is not None:
+                values[_ATTRIBUTES[name]] = value
 
     def handle_message(self, bytes input_data not None, output_buf):
         """Take bytes of messages, whole or not, and write the answers into the buffers of their epochs.
