@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from .._speedups import CapsuleParser, decode_varint, encode_capsule, encode_frame, encode_varint
@@ -50,10 +51,13 @@ __all__ = [
     "encode_max_data",
     "encode_max_streams",
     "encode_streams_blocked",
+    "read_whole_close",
 ]
 
 # The application code of WT_CLOSE_SESSION: four bytes, big-endian (draft-16, section 6).
 _CODE_BYTES: Final = 4
+# What that capsule begins with, unless its sender takes more bytes than it needs.
+_CLOSE_TYPE: Final = encode_varint(CLOSE_WEBTRANSPORT_SESSION_TYPE)
 # Value bytes of a capsule that is one varint (RFC 9000, section 16).
 _MAX_VARINT_BYTES: Final = 8
 
@@ -238,6 +242,22 @@ class CapsuleReader:
         self._limits[capsule_type] = limit
 
 
+def read_whole_close(data: bytes) -> CloseRead | None:
+    """Return what a session's first capsule says if it is WT_CLOSE_SESSION, whole and well-formed, and nothing else.
+
+    That is all that most sessions get. None for everything else, which `CapsuleReader` has to look at.
+    """
+    if data[:2] != _CLOSE_TYPE:
+        return None
+    length = decode_varint(data, 2)
+    if length is None or not _CODE_BYTES <= length[0] <= MAX_CLOSE_CAPSULE_BYTES or sum(length) != len(data):
+        return None
+    try:
+        return _read_close(data[length[1] :])
+    except StreamViolation:
+        return None
+
+
 def _malformed(reason: str) -> StreamViolation:
     return StreamViolation(ErrorCodes.H3_MESSAGE_ERROR, reason)
 
@@ -264,6 +284,7 @@ def data_frame(capsule: bytes) -> bytes:
     return encode_frame(H3_FRAME_TYPE_DATA, capsule)
 
 
+@lru_cache(maxsize=64)
 def encode_close(code: int, reason: str) -> bytes:
     """Return WT_CLOSE_SESSION in a DATA frame; FIN must follow it (draft-16, section 6).
 

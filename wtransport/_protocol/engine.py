@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._quic import port as quic
-from .._speedups import PortEvents, StreamPlaces, StreamRegistry, sort_datagrams
+from .._speedups import PortEvents, StreamPlaces, sort_datagrams
 from ..config import ClientConfig, ServerConfig
 from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
@@ -78,7 +78,7 @@ class Engine(PortEvents):
         self.datagrams_to_send: Callable[[float], list[tuple[bytes, quic.NetworkAddress]]] = port.datagrams_to_send
         self._config = config
         self._router: StreamRouter = StreamRouter(self, self._early, readers)
-        self.stream_registry: StreamRegistry = self._router
+        self.stream_registry = self._router
         self.opens_stream = self._router.opens_data_stream
         encoder = FieldEncoder()
         self._sender = FieldSectionSender(port, encoder)
@@ -316,11 +316,12 @@ class Engine(PortEvents):
     def _on_terminated(self, event: quic.Terminated) -> None:
         self.is_closed = True
         self._ending.clear()
-        message = f"the connection was closed by the {'peer' if event.by_peer else 'local end'}"
-        if event.reason:
-            message = f"{message}: {event.reason}"
-        open_sessions = sum(session.is_open for session in self.sessions.values())
-        for session in list(self.sessions.values()):
+        sessions = list(self.sessions.values())
+        open_sessions = sum([session.is_open for session in sessions])
+        for session in sessions:
+            message = f"the connection was closed by the {'peer' if event.by_peer else 'local end'}"
+            if event.reason:
+                message = f"{message}: {event.reason}"
             if self.is_client and session.state is SessionState.CONNECTING:
                 self.emit(events.SessionRejected(session, None, message))
             error = SessionError(message, error_code=event.error_code, session_state=session.state)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .._quic.port import QuicPort
-    from .._speedups import StreamPlaces, StreamRegistry
+    from .._speedups import StreamPlaces
     from .deadlines import Deadlines
     from .early import EarlyStream
     from .events import EngineEvent
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .profiles import Profile
     from .qpack import FieldDecoder
     from .readers import StreamReader
+    from .routing import StreamRouter
     from .session import SessionCore
     from .stream import StreamCore
     from .traffic import TrafficStats
@@ -41,7 +42,7 @@ class EngineHost(Protocol):
     streams: dict[int, StreamCore]
     places: StreamPlaces
     """Which streams of the peer count as open."""
-    stream_registry: StreamRegistry
+    stream_registry: StreamRouter
     idle_actions: IdleActions
     deadlines: Deadlines
     traffic: TrafficStats

@@ -163,8 +163,7 @@ class MessageReader:
         """
         if data:
             yield from self._read(data)
-        if end_stream and self._state is not _State.ENDED:
-            self._finish()
+        if end_stream and self.end():
             yield MessageEnded()
 
     def _read(self, data: bytes) -> Iterator[MessageItem]:
@@ -220,7 +219,14 @@ class MessageReader:
             )
         self.idle_frames += 1
 
-    def _finish(self) -> None:
+    def end(self) -> bool:
+        """Take the end of the stream; False when it was taken already.
+
+        Raises:
+            ConnectionViolation, StreamViolation: as `feed`.
+        """
+        if self._state is _State.ENDED:
+            return False
         if self._frames is not None and not self._frames.at_boundary:
             raise ConnectionViolation(ErrorCodes.H3_FRAME_ERROR, "stream ends inside a frame")
         if self._state is _State.INITIAL:
@@ -230,3 +236,4 @@ class MessageReader:
         if self._content_length:
             raise StreamViolation(ErrorCodes.H3_MESSAGE_ERROR, "content is shorter than content-length")
         self._state = _State.ENDED
+        return True

@@ -52,8 +52,11 @@ class ConnectReader(StreamReader):
             if not end_stream:
                 return
             data = b""
-        for item in message.feed(data, end_stream):
-            self._on_item(item)
+        if data:
+            for item in message.feed(data, False):
+                self._on_item(item)
+        if end_stream and message.end() and self.session is not None:
+            self.session.on_fin()
         if self._idle_at_close is not None and message.idle_frames > self._idle_at_close:
             raise _data_after_close()
         if message.idle_frames:

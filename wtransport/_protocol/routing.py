@@ -142,6 +142,11 @@ class StreamRouter(StreamRegistry):
         if reset is not None and still_arriving:
             self.readers[stream_id].on_reset(reset.error_code, reset.final_size)
 
+    @property
+    def has_sending(self) -> bool:
+        """Tell whether there are streams that are over but for bytes to send, or were when it was last looked at."""
+        return bool(self._sending)
+
     def on_stopped(self, event: StreamStopped) -> None:
         """Pass on the peer's STOP_SENDING, also to a stream that is over but for what it has to send."""
         stream = self._sending.pop(event.stream_id, None)

@@ -51,10 +51,10 @@ class SessionCore(SessionStreams):
 
     # fmt: off
     __slots__ = (
-        "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_host", "_profile", "_quarter_id",
-        "_wants_datagram_room", "authority", "available_protocols", "close_code", "close_reason", "datagram_sender",
-        "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "path", "protocol",
-        "response_headers", "response_status", "state",
+        "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_has_closed", "_host", "_profile",
+        "_quarter_id", "_wants_datagram_room", "authority", "available_protocols", "close_code", "close_reason",
+        "datagram_sender", "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "path",
+        "protocol", "response_headers", "response_status", "state",
     )
     # fmt: on
 
@@ -108,6 +108,7 @@ class SessionCore(SessionStreams):
         self._profile = profile
         self._capsules: capsules.CapsuleReader | None = None  # most sessions have one capsule, which ends them
         self._early_capsules: bytearray | None = bytearray()
+        self._has_closed = False  # the peer, with its first capsule
         self._fin_received = False
         self._wants_datagram_room = False
         self._datagrams_event: events.DatagramsReceived | None = None  # always the same, once there was one
@@ -117,7 +118,7 @@ class SessionCore(SessionStreams):
     @property
     def has_read_close(self) -> bool:
         """Tell whether the peer's WT_CLOSE_SESSION was read: nothing may follow it."""
-        return self._capsules is not None and self._capsules.has_read_close
+        return self._has_closed or (self._capsules is not None and self._capsules.has_read_close)
 
     def accept(self, headers: Mapping[str, str] | None = None, protocol: str | None = None) -> None:
         """Server: answer the CONNECT with 200.
@@ -253,8 +254,9 @@ class SessionCore(SessionStreams):
                 still_arriving = stream.is_receiving
                 stream.abandon(gone, ErrorCodes.WT_SESSION_GONE)
                 self.stream_finished(stream, still_arriving=still_arriving)
-        # Of streams that were over but for bytes to send, those go out that are in line before the peer is told.
-        self.port.watch_unsent(self.stream_id, 0)
+        if self._host.stream_registry.has_sending:
+            # Of streams that were over but for bytes to send, those go out that are in line before the peer is told.
+            self.port.watch_unsent(self.stream_id, 0)
         self.tally.settle(self, was_open=was_open)
         self.credit.end()
         if self._wants_streams[0] or self._wants_streams[1]:
@@ -280,6 +282,11 @@ class SessionCore(SessionStreams):
             return
         reader = self._capsules
         if reader is None:
+            close = capsules.read_whole_close(data)
+            if close is not None and self.is_open:
+                self._has_closed = True
+                self._on_close(close.code, close.reason)
+                return
             reader = self._capsules = capsules.CapsuleReader(self._profile)
         for item in reader.feed(data):
             if self.is_open:
@@ -315,11 +322,7 @@ class SessionCore(SessionStreams):
     def _on_capsule(self, item: capsules.CapsuleItem) -> None:
         match item:
             case capsules.CloseRead(code, reason):
-                if code in _SESSION_ERRORS:
-                    self.end_error = SessionError(
-                        f"the peer ended the session with code {code:#x}", error_code=code, session_state=self.state
-                    )
-                self._answer_end(None if code in _SESSION_ERRORS else code, reason)
+                self._on_close(code, reason)
             case capsules.DrainRead():
                 self.on_drain()
             case capsules.MaxDataRead(limit):
@@ -336,6 +339,13 @@ class SessionCore(SessionStreams):
                 self.emit(events.SessionBlocked(self, "uni" if unidirectional else "bidi"))
             case capsules.DatagramRead(payload):
                 self.on_datagrams([payload])
+
+    def _on_close(self, code: int, reason: str) -> None:
+        if code in _SESSION_ERRORS:
+            self.end_error = SessionError(
+                f"the peer ended the session with code {code:#x}", error_code=code, session_state=self.state
+            )
+        self._answer_end(None if code in _SESSION_ERRORS else code, reason)
 
     def on_drain(self) -> None:
         """Take the peer's wish to wind down."""

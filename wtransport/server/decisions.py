@@ -28,7 +28,7 @@ def accept_if_undecided(session: WebTransportSession) -> None:
     """Accept a session request unless it was answered already, or is gone."""
     if session.state is SessionState.CONNECTING:
         try:
-            session._accept_now(None, None)
+            session._accept_now(None, None, at_once=True)
         except WebTransportError as error:
             logger.debug("request for %s could not be accepted: %s", session.path, error)
 

@@ -293,7 +293,10 @@ class WebTransportServer(EventEmitter):
             self._stats.connection_errors += 1
 
     def _on_session_request(self, session: WebTransportSession) -> None:
-        session._call_at_end(partial(self._on_session_closed, time.monotonic(), session.connection.remote_address))
+        if self._config.access_log:
+            session._call_at_end(partial(self._on_session_logged, time.monotonic(), session.connection.remote_address))
+        else:
+            session._call_at_end(self._on_session_closed)
         if session.is_closed:
             return  # a handler of the connection's event has decided
         if self._is_closing:
@@ -307,16 +310,18 @@ class WebTransportServer(EventEmitter):
         self.emit_nowait(event_type=EventType.SESSION_REQUEST, data=session._request_payload(), source=session)
         self._session_sink(session)
 
-    def _on_session_closed(self, began: float, address: Address | None, session: WebTransportSession) -> None:
+    def _on_session_closed(self, session: WebTransportSession) -> None:
         self._session_manager.discard(resource_id=session.session_id)
         self._release(event_type=EventType.SESSION_REQUEST, key="session", handle=session)
-        if self._config.access_log:
-            access_logger.info(
-                "%s CONNECT %s: %s, code %s %r after %.3f s",
-                "unknown" if address is None else address[0],
-                session.path,
-                session._core.response_status,
-                session.close_code,
-                session.close_reason,
-                time.monotonic() - began,
-            )
+
+    def _on_session_logged(self, began: float, address: Address | None, session: WebTransportSession) -> None:
+        self._on_session_closed(session)
+        access_logger.info(
+            "%s CONNECT %s: %s, code %s %r after %.3f s",
+            "unknown" if address is None else address[0],
+            session.path,
+            session._core.response_status,
+            session.close_code,
+            session.close_reason,
+            time.monotonic() - began,
+        )

@@ -361,7 +361,8 @@ class _BaseSession(EventSource):
         self._accept_now(None, None)
         return True
 
-    def _accept_now(self, headers: Headers | None, wt_protocol: str | None) -> None:
+    def _accept_now(self, headers: Headers | None, wt_protocol: str | None, *, at_once: bool = False) -> None:
+        """Accept the request; `at_once` if nothing is likely to follow that should share a packet with the answer."""
         core, protocol = self._core, wt_protocol
         if protocol is None and core.available_protocols:
             ours = self._config.wt_available_protocols
@@ -371,6 +372,8 @@ class _BaseSession(EventSource):
         except SessionError as error:
             error.session_id = self._session_id
             raise
+        if at_once:
+            self._connection._protocol.send_now()
         self._on_opened()
 
     def _open_now(self, *, unidirectional: bool) -> StreamCore | None:
