@@ -1,7 +1,7 @@
 """aioquic's connection with streams, limits and datagrams of our own.
 
-Only this file and those of its base classes, `path_mtu_connection`, `authenticated_connection`, `hardened_connection`
-and `recovering_connection`, know aioquic's privates.
+Only this file and those of its base classes, from `negotiating_connection` to `fresh_connection`, know aioquic's
+privates.
 
 aioquic keeps TLS, packet protection, connection ids and paths, and where nothing is compiled loss recovery and
 congestion control. Replaced, because stock aioquic 1.7 scans every stream for every packet, gives credit on receipt
@@ -36,21 +36,13 @@ from aioquic.tls import Epoch
 from . import aioquic_tuning  # noqa: F401 - puts quicker parts into place
 from .client_certificates import ClientCertificates
 from .frame_writer import turn_bytes
-from .limits import PeerLimits, TransportLimits
-from .path_mtu_connection import NO_SEARCH, PathMtuConnection
+from .limits import TransportLimits
+from .negotiating_connection import NegotiatingConnection
+from .path_mtu_connection import NO_SEARCH
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
 from .reset_tokens import ResetTokens
 from .stream_kernels import FrameWriter, StreamTable
-from .transport_parameters import (
-    RESET_STREAM_AT,
-    ack_delay_exponent_of,
-    common_parameters,
-    encode_reset_stream_at,
-    has_reset_stream_at,
-    identifying_parameters,
-    max_udp_payload_size_of,
-    split_parameters,
-)
+from .transport_parameters import RESET_STREAM_AT
 from .violations import TransportViolation
 
 if not aioquic.__version__.startswith("1.7."):
@@ -101,7 +93,7 @@ def _translating(handler: _FrameHandler) -> _FrameHandler:
     return handle
 
 
-class StreamingConnection(PathMtuConnection):
+class StreamingConnection(NegotiatingConnection):
     """A `QuicConnection` that serves streams from a ready queue and credits what was read."""
 
     _FURTHER_FRAMES: ClassVar = {RESET_STREAM_AT: ("_handle_reset_stream_at_frame", "01")}
@@ -241,57 +233,6 @@ class StreamingConnection(PathMtuConnection):
         self._application_keys = self._cryptos[Epoch.ONE_RTT]
         self._application_space = self._spaces[Epoch.ONE_RTT]
         self._application_tls = self._crypto_streams[Epoch.ONE_RTT]
-
-    def _parse_transport_parameters(self, data: bytes, from_session_ticket: bool = False) -> None:
-        super()._parse_transport_parameters(data, from_session_ticket)
-        if self._remote_max_idle_timeout == 0.0:
-            self._remote_max_idle_timeout = None  # "disabled", as if it were absent (RFC 9000, 18.2)
-        try:
-            parameters = split_parameters(data)
-            reset_stream_at = has_reset_stream_at(parameters)
-            self._limit_payload(max_udp_payload_size_of(parameters))
-            self._remote_ack_delay_exponent = self._loss.ack_delay_exponent = ack_delay_exponent_of(parameters)
-        except TransportViolation as exc:
-            raise _translated(exc, QuicFrameType.CRYPTO) from exc
-        self.table.remote = PeerLimits(
-            max_data=self._remote_max_data,
-            max_stream_data_bidi_local=self._remote_max_stream_data_bidi_local,
-            max_stream_data_bidi_remote=self._remote_max_stream_data_bidi_remote,
-            max_stream_data_uni=self._remote_max_stream_data_uni,
-            max_streams_bidi=self._remote_max_streams_bidi,
-            max_streams_uni=self._remote_max_streams_uni,
-            reset_stream_at=reset_stream_at,
-        )
-
-    def _serialize_transport_parameters(self) -> bytes:
-        configuration, limits = self._configuration, self._limits
-        if not self._is_fresh:
-            self._local_max_data.value = limits.connection_window
-            self._local_max_stream_data_bidi_local = limits.stream_window
-            self._local_max_stream_data_bidi_remote = limits.stream_window
-            self._local_max_stream_data_uni = limits.stream_window
-            self._local_max_streams_bidi.value = limits.max_streams_bidi
-            self._local_max_streams_uni.value = limits.max_streams_uni
-            return bytes(super()._serialize_transport_parameters()) + encode_reset_stream_at()
-        common = common_parameters(
-            limits,
-            configuration.idle_timeout,
-            configuration.max_datagram_frame_size,
-            self._local_ack_delay_exponent,
-            self._local_active_connection_id_limit,
-            self._version,
-            tuple(configuration.supported_versions),
-        )
-        source = self._local_initial_source_connection_id
-        if self._is_client:
-            return common + identifying_parameters(source) + encode_reset_stream_at()
-        identifying = identifying_parameters(
-            source,
-            self._original_destination_connection_id,
-            self._retry_source_connection_id,
-            self._host_cids[0].stateless_reset_token,
-        )
-        return common + identifying + encode_reset_stream_at()
 
     # Receiving.
 

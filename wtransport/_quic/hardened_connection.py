@@ -28,7 +28,13 @@ from aioquic.quic.connection import (
     QuicConnectionState,
     QuicReceiveContext,
 )
-from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicErrorCode, QuicFrameType, QuicHeader
+from aioquic.quic.packet import (
+    CONNECTION_ID_MAX_SIZE,
+    STATELESS_RESET_TOKEN_SIZE,
+    QuicErrorCode,
+    QuicFrameType,
+    QuicHeader,
+)
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
@@ -176,13 +182,34 @@ class HardenedConnection(FrugalConnection):
 
     def _handle_new_connection_id_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         start = buf.tell()
-        if buf.pull_uint_var() < buf.pull_uint_var():
+        number, retired = buf.pull_uint_var(), buf.pull_uint_var()
+        if number < retired:
             reason = "more connection ids are retired than were given"
             raise QuicConnectionError(QuicErrorCode.FRAME_ENCODING_ERROR, frame_type, reason)
+        if not retired and not self._peer_retire_prior_to and self._has_room_for_id(number):
+            size = buf.pull_uint8()
+            cid = buf.pull_bytes(size)
+            token = buf.pull_bytes(STATELESS_RESET_TOKEN_SIZE)
+            if 0 < size <= CONNECTION_ID_MAX_SIZE:
+                self._peer_cid_available.append(QuicConnectionId(cid, number, token))
+                self._peer_cid_sequence_numbers.add(number)
+                return
         buf.seek(start)
         super()._handle_new_connection_id_frame(context, frame_type, buf)
         if len(self._peer_cid_sequence_numbers) > MAX_KNOWN_IDS:
             self._forget_ids(frame_type)
+
+    def _has_room_for_id(self, number: int) -> bool:
+        """Tell whether an id of that number is one more, and nothing else comes of it: as in every handshake."""
+        return (
+            number not in self._peer_cid_sequence_numbers
+            and len(self._network_paths) == 1
+            and 1 + len(self._peer_cid_available) < self._local_active_connection_id_limit
+            and len(self._peer_cid_sequence_numbers) < MAX_KNOWN_IDS
+            and not self._retire_connection_ids
+            and self._network_paths[0].peer_cid is None
+            and self._quic_logger is None
+        )
 
     def _forget_ids(self, frame_type: int) -> None:
         """Forget the numbers of ids that are over: as if the peer had retired all that came before those in use."""

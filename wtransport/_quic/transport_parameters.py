@@ -27,7 +27,12 @@ else:
     from ._compiled import tls_blocks as blocks
 
 __all__ = [
+    "INITIAL_SOURCE_CONNECTION_ID",
+    "ORIGINAL_DESTINATION_CONNECTION_ID",
+    "PREFERRED_ADDRESS",
     "RESET_STREAM_AT",
+    "RETRY_SOURCE_CONNECTION_ID",
+    "STATELESS_RESET_TOKEN",
     "ack_delay_exponent_of",
     "common_parameters",
     "encode_reset_stream_at",
@@ -42,12 +47,13 @@ RESET_STREAM_AT = 0x24
 
 _PARAMETERS = (0x1D, 0x17F7586D2CB571)
 
-_ORIGINAL_DESTINATION_CONNECTION_ID = 0x00
-_STATELESS_RESET_TOKEN = 0x02
+ORIGINAL_DESTINATION_CONNECTION_ID = 0x00
+STATELESS_RESET_TOKEN = 0x02
 _MAX_UDP_PAYLOAD_SIZE = 0x03
 _ACK_DELAY_EXPONENT = 0x0A
-_INITIAL_SOURCE_CONNECTION_ID = 0x0F
-_RETRY_SOURCE_CONNECTION_ID = 0x10
+PREFERRED_ADDRESS = 0x0D
+INITIAL_SOURCE_CONNECTION_ID = 0x0F
+RETRY_SOURCE_CONNECTION_ID = 0x10
 
 MAX_COMMON_PARAMETERS = 2048
 """Bytes of what is the same for many connections: a dozen numbers, and the versions that we speak."""
@@ -120,12 +126,12 @@ def identifying_parameters(
         retry_source: server only, the one that a Retry gave; None without a Retry.
         token: server only, what resets the connection of our first id.
     """
-    encoded = b"%c%c%b" % (_INITIAL_SOURCE_CONNECTION_ID, len(initial_source), initial_source)
+    encoded = b"%c%c%b" % (INITIAL_SOURCE_CONNECTION_ID, len(initial_source), initial_source)
     if token:
-        encoded += b"%c%c%b" % (_ORIGINAL_DESTINATION_CONNECTION_ID, len(original_destination), original_destination)
-        encoded += b"%c%c%b" % (_STATELESS_RESET_TOKEN, len(token), token)
+        encoded += b"%c%c%b" % (ORIGINAL_DESTINATION_CONNECTION_ID, len(original_destination), original_destination)
+        encoded += b"%c%c%b" % (STATELESS_RESET_TOKEN, len(token), token)
     if retry_source is not None:
-        encoded += b"%c%c%b" % (_RETRY_SOURCE_CONNECTION_ID, len(retry_source), retry_source)
+        encoded += b"%c%c%b" % (RETRY_SOURCE_CONNECTION_ID, len(retry_source), retry_source)
     return encoded
 
 

@@ -313,7 +313,7 @@ def test_in_every_order_the_reliable_bytes_arrive_once_and_the_reset_follows(ord
 def connected(request, make_pair, monkeypatch) -> PortPair:
     """Return a connected pair that has RESET_STREAM_AT, or whose ends do not announce it."""
     if request.param == "neither":
-        monkeypatch.setattr("wtransport._quic.aioquic_connection.encode_reset_stream_at", bytes)
+        monkeypatch.setattr("wtransport._quic.negotiating_connection.encode_reset_stream_at", bytes)
     pair = make_pair(client_configuration=PATIENT, server_configuration=PATIENT).connect()
     assert {end.port.remote_has_reset_stream_at for end in pair.ends} == {request.param == "both"}
     return pair

@@ -78,6 +78,7 @@ cdef class ConnectionState:
     # When `handle_timer` must be called, or INFINITY.
     cdef double timer_at(self) except -1.0
     cdef double idle_timeout(self) noexcept
+    cdef double _timer_of_handshake(self) except -1.0
 
     cdef bint _take_keys(self) except -1
     cdef int _begin(self) except -1

@@ -7,18 +7,31 @@ aioquic's dictionary: whatever one side assigns, the other sees.
 
 from __future__ import annotations
 
+from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.math cimport INFINITY, fmax, fmin, isinf
+from libc.stdint cimport int64_t
 
 from .frames cimport FrameWriter
 from .packet_keys cimport PacketPair
+from .protection cimport TAG_SIZE
+from .recovery cimport Recovery
 from .sent cimport FRAME_ACK, SentFrame
+from .space cimport PacketSpace
 from .stream_bytes cimport StreamBytesEvents
 
-from aioquic.quic.connection import QuicConnectionState
+from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE
+from aioquic.quic.connection import ACK_FRAME_CAPACITY, QuicConnectionState
 
 KEY_UPDATE_PACKETS = 1 << 22
 """Packets after which keys are updated: half of what AES-GCM may protect with one key (RFC 9001, 6.6)."""
 
+cdef enum:
+    SHORT_OVERHEAD = 3  # bytes of a short header, but for the connection id: type and packet number
+
+cdef int64_t _AMPLIFICATION = 3  # RFC 9000, 8.1
+cdef int64_t _PROBE_SIZE = SMALLEST_MAX_DATAGRAM_SIZE  # one may carry Initial packets
+cdef int64_t _ACK_CAPACITY = ACK_FRAME_CAPACITY
+cdef object _FIRSTFLIGHT = QuicConnectionState.FIRSTFLIGHT
 cdef object _CONNECTED = QuicConnectionState.CONNECTED
 cdef object _TERMINATED = QuicConnectionState.TERMINATED
 
@@ -140,8 +153,38 @@ cdef class ConnectionState:
         if self.is_open() and self.take_path():
             self.loss_at = self.recovery.timer(False)
             return fmin(fmin(self.close_at, self.space.ack_due), fmin(self.loss_at, self.pacing_at))
-        at = None if isinf(self.close_at) else self.get_timer()
-        return INFINITY if at is None else at
+        if isinf(self.close_at) or (self._state is not _CONNECTED and self._state is not _FIRSTFLIGHT):
+            return self.close_at
+        return self._timer_of_handshake()
+
+    cdef double _timer_of_handshake(self) except -1.0:
+        """Do what aioquic's ``get_timer`` does, which is asked where the path in use is being validated."""
+        cdef Recovery loss = self._loss
+        cdef PacketSpace space
+        cdef int64_t size
+        cdef double at = self.close_at
+        cdef bint ack_waits = False, probe_waits = False
+        path = self._network_paths[0] if self._network_paths else None
+        if path is not None and not path.is_validated:
+            if self._handshake_complete or path.validation_deadline is not None:
+                return self.get_timer()
+            # Nothing is armed for which the anti-amplification limit leaves no room (RFC 9002, 6.2.2.1).
+            size = _AMPLIFICATION * <int64_t> path.bytes_received - <int64_t> path.bytes_sent
+            probe_waits = size < _PROBE_SIZE
+            ack_waits = size < SHORT_OVERHEAD + TAG_SIZE + _ACK_CAPACITY + PyBytes_GET_SIZE(self._peer_cid.cid)
+        if not ack_waits:
+            for space in loss._spaces:
+                at = fmin(at, space.ack_due)
+        self.loss_at = loss.timer(probe_waits)
+        return fmin(at, fmin(self.loss_at, self.pacing_at))
+
+    def _idle_timeout(self):
+        """Return how long silence may last (RFC 9000, 10.1), in seconds."""
+        cdef Recovery loss = self._loss
+        cdef double timeout = self._configuration.idle_timeout
+        if self._remote_max_idle_timeout is not None:
+            timeout = fmin(timeout, <double> self._remote_max_idle_timeout)
+        return fmax(timeout, 3 * loss.probe_timeout(loss.max_ack_delay))
 
     # Keys. aioquic owns the secrets, and updates them (RFC 9001, section 6); the key of header protection stays.
 

@@ -40,6 +40,11 @@ cdef class CryptoSender:
 
     def get_frame(self, Py_ssize_t max_size):
         """Return a frame with so many bytes at most; None when there is nothing to send, or no room."""
+        frame = self.take_frame(max_size)
+        return None if frame is None else QuicStreamFrame(frame[1], False, frame[0])
+
+    def take_frame(self, Py_ssize_t max_size):
+        """Return a frame's offset and bytes, so many at most; None when there is nothing to send, or no room."""
         cdef Py_ssize_t start, stop, end
         if max_size <= 0:
             return None
@@ -56,7 +61,7 @@ cdef class CryptoSender:
             if stop == start:
                 return None
             self._next = stop
-        return QuicStreamFrame(self._data[start:stop], False, start)
+        return start, self._data[start:stop]
 
     def on_data_delivery(self, delivery, Py_ssize_t start, Py_ssize_t stop, fin):
         """Take the fate of a frame."""

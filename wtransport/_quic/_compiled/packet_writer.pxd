@@ -1,10 +1,10 @@
 """The sending side of the data path."""
 
-from .packet_reader cimport PacketReader
+from .handshake_writer cimport HandshakeWriter
 from .sent cimport FrameList
 
 
-cdef class PacketWriter(PacketReader):
+cdef class PacketWriter(HandshakeWriter):
     cdef bint may_write(self) except -1
     cdef int write_packets(self, list datagrams, double now) except -1
 

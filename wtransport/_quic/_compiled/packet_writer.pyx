@@ -41,7 +41,7 @@ cdef double _MAX_TURN_BYTES = MAX_TURN_BYTES
 cdef double _TURNS_PER_WINDOW = TURNS_PER_WINDOW
 
 
-cdef class PacketWriter(PacketReader):
+cdef class PacketWriter(HandshakeWriter):
     """What a connection sends; see the module's docstring."""
 
     def datagrams_to_send(self, now):

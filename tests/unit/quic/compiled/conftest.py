@@ -11,6 +11,7 @@ collect_ignore_glob = ["test_*.py"] if _switches.pure_requested() else []
 # These are of connections, which leave their packets to aioquic where that was asked for.
 _OF_CONNECTIONS = [
     "test_handshake_reader.py",
+    "test_handshake_writer.py",
     "test_packet_reader.py",
     "test_packet_writer.py",
     "test_tls_messages.py",
