@@ -75,6 +75,7 @@ class ConnectionDriver(DriverLoop):
         self._deliver = deliver
         self.port.request_flush = self.flush_soon
         self.port.request_prompt_flush = self.flush_promptly
+        self.port.request_flush_at_once = self.flush_at_once
 
     def now(self) -> float:
         """Return the time of the connection's clock, in seconds."""
@@ -237,7 +238,7 @@ class ConnectionDriver(DriverLoop):
         if self._outlet is not None:
             self._outlet.forget(self.flush_soon)
         self._on_finished()
-        self.port.request_flush = self.port.request_prompt_flush = ignore
+        self.port.request_flush = self.port.request_prompt_flush = self.port.request_flush_at_once = ignore
         self.port.clear()
         if self._engine is not None:
             self._engine.clear()

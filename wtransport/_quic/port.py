@@ -184,6 +184,9 @@ class QuicPort(Protocol):
     request_prompt_flush: Callable[[], None] | None
     """Called instead for a datagram and the end of a stream, which others wait for; None: `request_flush` is called."""
 
+    request_flush_at_once: Callable[[], None] | None
+    """Called instead now and then while streams are begun one after the other; None: `request_flush` is called."""
+
     on_cid_issued: Callable[[bytes], None]
     """Called with a connection id by which the peer may address us from now on. Set by a server's demultiplexer."""
 

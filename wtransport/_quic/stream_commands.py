@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StreamCommands"]
 
+STREAMS_PER_FLUSH = 64
+"""Streams of ours after which a flush is asked for at once: who begins many in one turn keeps the peer waiting."""
+
 
 def _ignore(*_: object) -> None:
     """Stand in for a hook that nobody set."""
@@ -35,12 +38,14 @@ class StreamCommands:
         self._least_quiet = least_quiet
         self.request_flush: Callable[[], None] = _ignore
         self.request_prompt_flush: Callable[[], None] | None = None
+        self.request_flush_at_once: Callable[[], None] | None = None
         self.unsent_bytes: Callable[[int], int] = connection.table.unsent_bytes
         self.send_room: Callable[[int], int] = connection.table.send_room
         self._connection = connection
         self._table: StreamTable = connection.table
         self._queue: deque[Any] = connection.events
         self._end_reported = False
+        self._begun = 0  # streams since the last time that a flush was asked for at once
 
     def next_event(self) -> QuicEvent | None:
         """Return the next event, or None."""
@@ -64,7 +69,12 @@ class StreamCommands:
     def send_stream_header(self, stream_id: int, data: bytes) -> None:
         """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
         self._table.write_header(self._table.streams[stream_id], data)
-        self.request_flush()
+        self._begun += 1
+        if self._begun < STREAMS_PER_FLUSH or self.request_flush_at_once is None:
+            self.request_flush()
+        else:
+            self._begun = 0
+            self.request_flush_at_once()
 
     def send_stream(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         """Queue stream bytes; without effect on a stream whose sending side is over. Its end is sent promptly."""

@@ -10,7 +10,7 @@ from port_pair import SERVER_ADDRESS, PortPair, configuration, limits
 
 from wtransport._quic.aioquic_port import AioquicPort
 from wtransport._quic.port import QuicPort
-from wtransport._quic.stream_commands import StreamCommands
+from wtransport._quic.stream_commands import STREAMS_PER_FLUSH, StreamCommands
 
 
 @pytest.fixture
@@ -100,6 +100,18 @@ def test_datagrams_and_ends_of_streams_ask_for_a_prompt_flush(pair: PortPair) ->
     sender.limit = 10
     assert sender.send(b"x")
     assert asked == ["flush", "prompt", "prompt", "prompt"]
+
+
+def test_who_begins_many_streams_in_one_turn_has_them_sent_on_the_way(certificate: Any) -> None:
+    pair = PortPair(tuple(certificate), server_limits=limits(max_streams_uni=2 * STREAMS_PER_FLUSH)).connect()
+    port = pair.client.port
+    asked: list[str] = []
+    port.request_flush = lambda: asked.append("flush")
+    port.request_flush_at_once = lambda: asked.append("at once")
+    for _ in range(2 * STREAMS_PER_FLUSH):
+        stream_id = port.open_stream(unidirectional=True)
+        port.send_stream_header(stream_id, b"x")
+    assert asked == 2 * (["flush"] * (STREAMS_PER_FLUSH - 1) + ["at once"])
 
 
 def test_getters_and_opening_ask_for_none(pair: PortPair) -> None:

@@ -190,6 +190,18 @@ def test_after_a_turn_with_more_than_one_the_first_waits_as_well(rig: Rig) -> No
     assert rig.outlet.sent[3:] == [(b"four", PEER)], "one alone again"
 
 
+def test_what_cannot_wait_goes_at_once_however_much_there_was_in_the_turn(rig: Rig) -> None:
+    queue_promptly(rig, b"one")
+    queue_promptly(rig, b"two")
+    rig.engine.outgoing.append((b"three", PEER))
+    rig.driver.flush_at_once()
+    assert rig.outlet.sent == [(b"one", PEER)]
+    assert rig.asked == [("send", [(b"two", PEER), (b"three", PEER)])]
+    rig.engine.outgoing.append((b"four", PEER))
+    assert rig.loop.turn() == 1
+    assert rig.outlet.sent[1:] == [(b"four", PEER)]
+
+
 def test_the_timer_is_set_at_the_end_of_the_turn_as_ever(rig: Rig) -> None:
     rig.engine.deadline = 1002.0
     queue_promptly(rig, b"one")

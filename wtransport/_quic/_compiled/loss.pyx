@@ -188,11 +188,10 @@ cdef class LossDetection(RoundTrip):
         return consumed
 
     cdef void _set_pace(self) noexcept:
-        """Have the pacer follow the window and the round-trip time."""
+        """Have the pacer follow the window and the round-trip time: the average forgets late what took long here."""
+        cdef double rtt = fmin(self.smoothed_rtt, self.latest_rtt)
         if self.first_sample_at != INFINITY:
-            self.pacer.update(
-                self.congestion.window, self.smoothed_rtt, self.congestion.window < self.congestion.threshold
-            )
+            self.pacer.update(self.congestion.window, rtt, self.congestion.window < self.congestion.threshold)
 
     cdef int acknowledge(self, PacketSpace space, SentPacket* packet) except -1:
         cdef SentFrame* frame

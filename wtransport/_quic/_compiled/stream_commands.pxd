@@ -7,6 +7,7 @@ from .table cimport StreamTable
 cdef class StreamCommands:
     cdef public object request_flush
     cdef public object request_prompt_flush
+    cdef public object request_flush_at_once
     cdef readonly object unsent_bytes
     cdef readonly object send_room
     cdef readonly ConnectionState _connection
@@ -14,5 +15,6 @@ cdef class StreamCommands:
     cdef readonly object _queue
     cdef readonly bint _end_reported
     cdef readonly double _least_quiet
+    cdef int _begun  # streams since the last time that a flush was asked for at once
 
     cdef int ask_promptly(self) except -1

@@ -13,7 +13,9 @@ from .table cimport StreamTable
 
 from aioquic.quic.events import QuicEvent
 
-from ..stream_commands import _ignore
+from ..stream_commands import STREAMS_PER_FLUSH, _ignore
+
+cdef int _STREAMS_PER_FLUSH = STREAMS_PER_FLUSH
 
 
 cdef class StreamCommands:
@@ -22,7 +24,7 @@ cdef class StreamCommands:
     def __init__(self, connection, double least_quiet):
         self._least_quiet = least_quiet
         self.request_flush = _ignore
-        self.request_prompt_flush = None
+        self.request_prompt_flush = self.request_flush_at_once = None
         self._connection = connection
         self._table = connection.table
         self._queue = connection.events
@@ -58,7 +60,12 @@ cdef class StreamCommands:
         cdef QuicStream stream = self._table.streams[stream_id]
         stream.send.write_header(data)
         self._table.line_up(stream)
-        self.request_flush()
+        self._begun += 1
+        if self._begun < _STREAMS_PER_FLUSH or self.request_flush_at_once is None:
+            self.request_flush()
+        else:
+            self._begun = 0
+            self.request_flush_at_once()
 
     def send_stream(self, int64_t stream_id, data, bint end_stream):
         """Queue stream bytes; without effect on a stream whose sending side is over. Its end is sent promptly."""

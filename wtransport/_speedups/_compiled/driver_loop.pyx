@@ -35,20 +35,18 @@ cdef class DriverLoop:
 
     def flush_promptly(self):
         """Like `flush_soon`, but send at once what the program gives first in a turn; see the twin."""
-        cdef object engine = self._engine, outlet = self._outlet
         self.ask_flush()
         if self.is_prompt:
             self.has_more = True
             return
         self.is_prompt = True
-        if self.had_more or self._delivering or engine is None or outlet is None or not self._ready_reported:
-            return
-        if outlet.is_paused or engine.is_closed:
-            return
-        try:
-            self.send_due(engine, outlet, self._clock())
-        except Exception as exc:
-            self._fail(exc)
+        if not self.had_more:
+            self.send_at_once()
+
+    def flush_at_once(self):
+        """Like `flush_soon`, but send what there is already now; see the twin."""
+        self.ask_flush()
+        self.send_at_once()
 
     def datagrams_received(self, datagrams):
         """Take a batch of datagrams from a socket of the connection's own."""
@@ -193,6 +191,18 @@ cdef class DriverLoop:
                 outlet.send_one(only[0], self._straight_to)
             else:
                 self._send(datagrams, outlet)
+        return 0
+
+    cdef int send_at_once(self) except -1:
+        cdef object engine = self._engine, outlet = self._outlet
+        if self._delivering or engine is None or outlet is None or not self._ready_reported:
+            return 0
+        if outlet.is_paused or engine.is_closed:
+            return 0
+        try:
+            self.send_due(engine, outlet, self._clock())
+        except Exception as exc:
+            self._fail(exc)
         return 0
 
     cdef int ask_flush(self) except -1:

@@ -67,8 +67,17 @@ class DriverLoop:
             self._has_more = True
             return
         self._is_prompt = True
+        if not self._had_more:
+            self._send_at_once()
+
+    def flush_at_once(self) -> None:
+        """Like `flush_soon`, but send what there is already now: much more will follow in this turn."""
+        self.flush_soon()
+        self._send_at_once()
+
+    def _send_at_once(self) -> None:
         engine, outlet = self._engine, self._outlet
-        if self._had_more or self._delivering or engine is None or outlet is None or not self._ready_reported:
+        if self._delivering or engine is None or outlet is None or not self._ready_reported:
             return
         if outlet.is_paused or engine.is_closed:
             return

@@ -376,6 +376,19 @@ def test_packets_are_paced_however_large_they_become(sender: Sender) -> None:
     assert sender.recovery.next_send_time(60.0) is None
 
 
+def test_a_round_trip_that_took_long_here_does_not_slow_packets_after_it(sender: Sender) -> None:
+    sender.send(1.0)
+    sender.take(ack(range(1)), 2.0)  # read a second late, as this end was busy
+    sender.send(2.0)
+    sender.take(ack(range(2)), 2.001)
+    for _ in range(60):
+        sender.recovery.on_paced(2.001)
+    due = sender.recovery.next_send_time(2.001)
+    assert due is not None, "they are paced"
+    assert due < 2.005
+    assert sender.recovery.smoothed_rtt > 0.5
+
+
 def test_packets_that_nobody_acknowledges_are_forgotten(sender: Sender) -> None:
     """Who only receives sends acknowledgements for hours, and gets none."""
     sender.send(*[1.0] * 1000, is_ack_eliciting=False, in_flight=False)
