@@ -19,6 +19,7 @@ class FakePort:
         self.remote_address = None
         self.is_paced = False
         self.connects: list[tuple] = []
+        self.outgoing: list[tuple[bytes, object]] = []
         self.closes: list[tuple[int, str]] = []
         self.on_close = lambda: None
         self.path_changes = 0
@@ -33,6 +34,10 @@ class FakePort:
     def connect(self, addr, now) -> None:
         self.connects.append((addr, now))
         self.request_flush()
+
+    def datagrams_to_send(self, now):
+        outgoing, self.outgoing = self.outgoing, []
+        return outgoing
 
     def close(self, error_code: int, reason: str, *, is_application: bool = True) -> None:
         self.closes.append((error_code, reason))

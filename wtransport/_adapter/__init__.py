@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from .addresses import Endpoint
+from .addresses import Endpoint, is_ipv4
 from .dialer import dial, look_up
 from .listener import Listener, listen
 from .protocol import AdapterProtocol
 from .race import race
 from .rate_limit import LimitLog
 
-__all__ = ["AdapterProtocol", "Endpoint", "LimitLog", "Listener", "dial", "listen", "look_up", "race"]
+__all__ = ["AdapterProtocol", "Endpoint", "LimitLog", "Listener", "dial", "is_ipv4", "listen", "look_up", "race"]

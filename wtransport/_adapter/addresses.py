@@ -73,15 +73,13 @@ def interleave(endpoints: list[Endpoint]) -> list[Endpoint]:
     return [endpoint for turn in rounds for endpoint in turn if endpoint is not None]
 
 
-def ipv4_endpoint(host: str, port: int) -> Endpoint | None:
-    """Return the endpoint of an IPv4 address as it is always written, which needs no look-up; None for all else."""
+def is_ipv4(host: str) -> bool:
+    """Tell whether a host is an IPv4 address as it is always written, which needs no look-up."""
     try:
         socket.inet_pton(socket.AF_INET, host)
     except (OSError, ValueError):
-        return None
-    if not 0 <= port <= 65535:
-        return None  # `resolve` says so
-    return Endpoint(socket.AF_INET, (host, port))
+        return False
+    return True
 
 
 async def resolve(*, host: str, port: int, passive: bool = False) -> list[Endpoint]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 
 from .._quic.factory import create_client_port
 from ..config import ClientConfig
-from .addresses import Endpoint, interleave, ipv4_endpoint, resolve
+from .addresses import Endpoint, interleave, is_ipv4, resolve
 from .protocol import AdapterProtocol
 from .sockets import FORBIDS_FRAGMENTS, connect_socket, open_transport
 
 __all__ = ["dial", "look_up"]
+
+MAX_PORT = 65535
+"""Largest UDP port (RFC 768)."""
 
 MAX_ADDRESSES = 16
 """Addresses of one host that are tried: each silent one costs a socket and a handshake until another one answers."""
@@ -32,9 +36,8 @@ async def look_up(*, host: str, port: int) -> list[Endpoint]:
     Raises:
         OSError: the host is unknown or has no IP address.
     """
-    endpoint = ipv4_endpoint(host, port)
-    if endpoint is not None:
-        return [endpoint]
+    if is_ipv4(host) and 0 <= port <= MAX_PORT:
+        return [Endpoint(socket.AF_INET, (host, port))]
     endpoints = interleave(await resolve(host=host, port=port))
     if not endpoints:
         raise OSError(errno.EHOSTUNREACH, "the host has no IP address")

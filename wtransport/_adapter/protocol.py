@@ -52,6 +52,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         self._peer: NetworkAddress | None = None
         self._other_paths: dict[NetworkAddress, Outlet] = {}
         self._on_send_error: Callable[[OSError], bool] | None = None
+        self._has_begun = False
 
     def __repr__(self) -> str:
         state = "finished" if self._is_finished else "closed" if self._is_closed else "open"
@@ -67,8 +68,29 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         """
         if self._engine is None or self._peer is None:
             raise RuntimeError("connect() needs a bound engine and a connected socket")
-        self.port.connect(self._peer, self._clock())
-        self._flush_now()
+        if self._has_begun:
+            self.flush_soon()
+        else:
+            self._has_begun = True
+            self.port.connect(self._peer, self._clock())
+            self._flush_now()
+
+    def begin(self) -> None:
+        """Client only: send the first packet before there is an engine; `bind` and `connect` must follow in this turn.
+
+        What an engine takes to make is done while the server is at work.
+
+        Raises:
+            RuntimeError: there is no connected socket, or the connection is over.
+        """
+        if self._outlet is None or self._peer is None or self._is_finished:
+            raise RuntimeError("begin() needs a connected socket")
+        self._has_begun = True
+        now = self._clock()
+        self.port.connect(self._peer, now)
+        datagrams = self.port.datagrams_to_send(now)
+        if datagrams:
+            self._send(datagrams, self._outlet)
 
     @property
     def transport(self) -> asyncio.DatagramTransport | None:

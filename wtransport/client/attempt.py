@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from .._adapter import Endpoint, dial, look_up, race
+from .._adapter import Endpoint, dial, is_ipv4, look_up, race
 from ..config import ClientConfig
 from ..connection import TrafficStats, WebTransportConnection
 from ..connection._closing import close_each
@@ -63,13 +63,16 @@ class ConnectAttempt:
             ClientError: the server rejected the session, or the attempt was abandoned.
 
         """
+        scope: asyncio.Timeout | None = None
         try:
+            if time_limit >= self.config.connect_timeout and is_ipv4(self.host):
+                return await self._open()  # the connection has a clock, and nothing before it waits
             async with asyncio.timeout(time_limit) as scope:
                 return await self._open()
         except BaseException as error:
             stage = self.stage
             await self.abandon()
-            if scope.expired() and isinstance(error, builtins.TimeoutError):
+            if (scope is None or scope.expired()) and isinstance(error, builtins.TimeoutError):
                 raise TimeoutError(
                     f"connecting to {self.url} timed out after {time_limit:g} s, waiting for {stage}",
                     timeout_duration=time_limit,
@@ -130,6 +133,11 @@ class ConnectAttempt:
             protocol, transport = await dial(host=self.host, port=self.port, config=self.config, endpoint=endpoint)
         except OSError as error:
             raise self._unreachable(error) from error
+        try:
+            protocol.begin()
+        except BaseException:
+            protocol.close_transport()
+            raise
         connection = WebTransportConnection(config=self.config, protocol=protocol, transport=transport, is_client=True)
         self.connections.append(connection)
         if self.is_abandoned:

@@ -85,6 +85,26 @@ def test_connecting_without_an_engine_or_a_socket_is_refused(loop, port):
         AdapterProtocol(port=port, loop=loop).connect()
 
 
+def test_the_first_packet_can_leave_before_there_is_an_engine(loop, port, engine):
+    port.outgoing, protocol = [(b"hello", PEER)], AdapterProtocol(port=port, loop=loop)
+    protocol.connection_made(transport := FakeTransport(("192.0.2.1", 5000), PEER))
+    protocol.begin()
+    assert transport.sent == [(b"hello", None)]
+    protocol.bind(engine=engine, deliver=lambda event: None)
+    engine.deadline = loop.time() + 1
+    protocol.connect()
+    loop.turn()
+    assert port.connects == [(PEER, loop.time())]
+    assert (transport.sent, engine.names()) == ([(b"hello", None)], ["send"])
+    loop.advance(1)
+    assert engine.names()[1] == "timeout"
+
+
+def test_a_first_packet_without_a_socket_is_refused(loop, port):
+    with pytest.raises(RuntimeError, match="begin"):
+        AdapterProtocol(port=port, loop=loop).begin()
+
+
 def test_a_connected_socket_sends_to_nobody_else(client, engine, loop):
     engine.outgoing = [(b"probe", ("198.51.100.1", 443)), (b"data", PEER)]
     client.flush_soon()
