@@ -192,6 +192,19 @@ async def test_a_certificate_that_is_not_trusted_is_named(certificate):
         assert pair.client.state is ConnectionState.FAILED
 
 
+async def test_several_requests_wait_for_the_handshake_and_one_that_is_cancelled_is_never_sent(certificate):
+    async with connection_pair(certificate) as pair:
+        first, *others = [asyncio.create_task(pair.client.create_session(path=f"/{number}")) for number in range(3)]
+        await asyncio.sleep(0)
+        first.cancel()
+        sessions = await asyncio.gather(*others)
+        assert [session.path for session in sessions] == ["/1", "/2"]
+        assert pair.client.get_all_sessions() == sessions
+        assert [(await pair.requests.get()).path for _ in others] == ["/1", "/2"]
+        for session in sessions:
+            await session.close()
+
+
 async def test_closing_while_connecting_ends_the_attempt(certificate):
     async with connection_pair(certificate) as pair:
         creating = asyncio.create_task(pair.client.create_session(path="/"))

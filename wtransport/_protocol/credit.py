@@ -97,6 +97,10 @@ class SessionCredit(SessionCreditBooks):
         if self._session is not None and self._session.is_open:
             self._session.send_capsule(capsules.encode_max_streams(limit, unidirectional=unidirectional))
 
+    def forget_session(self) -> None:
+        """Let go of a session that never began."""
+        self._session = None
+
     def end(self) -> None:
         """Settle everything: the session is over, and what the program has not read no longer holds credit."""
         self._blocked.clear()

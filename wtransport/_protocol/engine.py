@@ -27,7 +27,7 @@ from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .idleness import IdleActions
 from .incoming import CriticalStreamTypes, OwnCriticalStream, begin_stream, new_stream_reader
-from .parameters import new_session_flow, settings_of
+from .parameters import begin_session_flow, new_session_flow, settings_of
 from .profiles import Profile, announced_sessions, choose_profile
 from .qpack import FieldDecoder, FieldEncoder
 from .readers import StreamReader
@@ -181,18 +181,16 @@ class Engine(PortEvents):
     def open_session(
         self, *, authority: str, path: str, headers: Mapping[str, str], protocols: Sequence[str] = ()
     ) -> SessionCore:
-        """Client: send a CONNECT; `SessionOpened` or `SessionRejected` follows.
-
-        Raises:
-            SessionError: the connection takes no new session now.
-            ValueError, TypeError: see `SessionRequest`, whose arguments these are.
-        """
+        """Client: send a CONNECT made of these, see `SessionRequest` and `open_requested`."""
         self._check_can_request()
-        request = SessionRequest(authority=authority, path=path, headers=headers, protocols=protocols)
-        return self.open_requested(request)
+        return self.open_requested(SessionRequest(authority=authority, path=path, headers=headers, protocols=protocols))
 
-    def open_requested(self, request: SessionRequest) -> SessionCore:
-        """Client: send a CONNECT, as `open_session` does.
+    def prepare(self, request: SessionRequest) -> SessionCore:
+        """Client: make the first session of a connection that is not ready yet, for `open_requested`."""
+        return request.new_session(self, 0)
+
+    def open_requested(self, request: SessionRequest, prepared: SessionCore | None = None) -> SessionCore:
+        """Client: send a CONNECT; `SessionOpened` or `SessionRejected` follows. Returns `prepared` if that will do.
 
         Raises:
             SessionError: the connection takes no new session now.
@@ -201,14 +199,11 @@ class Engine(PortEvents):
         stream_id = self.port.open_stream(unidirectional=False)
         if stream_id is None:
             raise SessionError("the server's limit of streams allows no new session now")
-        session = SessionCore(
-            self,
-            stream_id,
-            authority=request.authority,
-            path=request.path,
-            headers=request.headers,
-            available_protocols=request.protocols,
-        )
+        if prepared is not None and prepared.stream_id == stream_id:
+            session = prepared
+            begin_session_flow(session.flow, enabled=profile.flow_control, remote=self._remote_settings)
+        else:
+            session = request.new_session(self, stream_id)
         self.sessions[stream_id] = session
         self._router.read(stream_id, ResponseReader(self, session))
         self._sender.send_request(stream_id, request.fields(profile))

@@ -14,7 +14,7 @@ from . import limits
 from .flow_control import ReceiveAllowance, SendAllowance, SessionFlow
 from .settings import local_settings
 
-__all__ = ["new_session_flow", "settings_of"]
+__all__ = ["begin_session_flow", "new_session_flow", "settings_of"]
 
 
 def settings_of(config: ClientConfig | ServerConfig, *, is_client: bool) -> Mapping[int, int]:
@@ -57,3 +57,14 @@ def new_session_flow(
         increments=(config.stream_flow_control_increment_bidi, config.stream_flow_control_increment_uni),
     )
     return SessionFlow(send, receive)
+
+
+def begin_session_flow(flow: SessionFlow, *, enabled: bool, remote: Mapping[int, int]) -> None:
+    """Give the flow control of a session that was made before the peer's SETTINGS came what these say."""
+    send = flow.send
+    send.enabled = flow.receive.enabled = enabled
+    send.max_data = remote.get(SETTINGS_WT_INITIAL_MAX_DATA, 0)
+    send.max_streams = [
+        remote.get(SETTINGS_WT_INITIAL_MAX_STREAMS_BIDI, 0),
+        remote.get(SETTINGS_WT_INITIAL_MAX_STREAMS_UNI, 0),
+    ]

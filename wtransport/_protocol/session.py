@@ -51,7 +51,7 @@ class SessionCore(SessionStreams):
 
     # fmt: off
     __slots__ = (
-        "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_has_closed", "_host", "_profile",
+        "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_has_closed", "_host",
         "_quarter_id", "_wants_datagram_room", "authority", "available_protocols", "close_code", "close_reason",
         "datagram_sender", "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "path",
         "protocol", "response_headers", "response_status", "state",
@@ -79,9 +79,6 @@ class SessionCore(SessionStreams):
         available_protocols: list[str],
     ) -> None:
         """Begin a session whose CONNECT was sent or has arrived; `stream_id` is the stream of that."""
-        profile = host.profile
-        if profile is None:
-            raise SessionError("the connection is not ready for sessions")
         flow = host.new_flow()
         credit = SessionCredit(self, host, flow)
         super().__init__(host.stream_registry, stream_id, flow, credit, _stream_headers(stream_id))
@@ -105,7 +102,6 @@ class SessionCore(SessionStreams):
         self._quarter_id = stream_id >> 2
         # Its limit is what fits whatever the peer's connection id and the path; -1 unless the session is open.
         self.datagram_sender = self.port.datagram_sender(encode_varint(self._quarter_id))
-        self._profile = profile
         self._capsules: capsules.CapsuleReader | None = None  # most sessions have one capsule, which ends them
         self._early_capsules: bytearray | None = bytearray()
         self._has_closed = False  # the peer, with its first capsule
@@ -114,6 +110,11 @@ class SessionCore(SessionStreams):
         self._datagrams_event: events.DatagramsReceived | None = None  # always the same, once there was one
 
     # Opening.
+
+    def withdraw(self) -> None:
+        """Let go of a session that was made before its request could be sent, and is not to be."""
+        self.handle = None
+        self.credit.forget_session()
 
     @property
     def has_read_close(self) -> bool:
@@ -287,7 +288,10 @@ class SessionCore(SessionStreams):
                 self._has_closed = True
                 self._on_close(close.code, close.reason)
                 return
-            reader = self._capsules = capsules.CapsuleReader(self._profile)
+            profile = self._host.profile
+            if profile is None:
+                return  # there are no sessions without
+            reader = self._capsules = capsules.CapsuleReader(profile)
         for item in reader.feed(data):
             if self.is_open:
                 self._on_capsule(item)

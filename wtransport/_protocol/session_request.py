@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from . import fields, handshake, subprotocols
+from .host import EngineHost
 from .profiles import Profile
 from .qpack import Fields
+from .session import SessionCore
 
 __all__ = ["SessionRequest"]
 
@@ -44,6 +46,17 @@ class SessionRequest:
         if profile.connect_token == _LIKELY.connect_token and not profile.sends_draft02_header:
             return self._fields
         return self._fields_for(profile)
+
+    def new_session(self, host: EngineHost, stream_id: int) -> SessionCore:
+        """Return the session that this asks for on a stream."""
+        return SessionCore(
+            host,
+            stream_id,
+            authority=self.authority,
+            path=self.path,
+            headers=self.headers,
+            available_protocols=self.protocols,
+        )
 
     def _fields_for(self, profile: Profile) -> Fields:
         return handshake.request_fields(

@@ -260,13 +260,16 @@ class WebTransportConnection(EventSource):
         if is_ready:
             self._request(opening)
         else:
+            if not self._openings:
+                opening.prepared = WebTransportSession._adopt(self, self._engine.prepare(opening.request))
             self._openings.append(opening)
         return await self._answer(opening, config.connect_timeout)
 
     def _request(self, opening: Opening) -> None:
         """Send a session's request: the connection is ready."""
-        core = self._engine.open_requested(opening.request)
-        session = opening.session = WebTransportSession._adopt(self, core)
+        prepared = opening.prepared
+        core = self._engine.open_requested(opening.request, None if prepared is None else prepared._core)
+        session = opening.session = opening.take_prepared(core) or WebTransportSession._adopt(self, core)
         session._decision = opening.future
         self._sessions[core.stream_id] = session
 
@@ -279,6 +282,7 @@ class WebTransportConnection(EventSource):
                 self._give_up(opening.session)
             raise
         finally:
+            opening.withdraw()
             if opening in self._openings:
                 self._openings.remove(opening)
         session = opening.session
@@ -373,12 +377,8 @@ class WebTransportConnection(EventSource):
 
     def _over_error(self) -> exceptions.ConnectionError:
         """Return why nothing can be done with this connection any more."""
-        return over_error(
-            self._end,
-            cause=self._protocol.error,
-            was_established=self.was_established,
-            remote_address=self.remote_address,
-        )
+        cause, remote = self._protocol.error, self.remote_address
+        return over_error(self._end, cause=cause, was_established=self.was_established, remote_address=remote)
 
     def _default_authority(self) -> str:
         address = self.remote_address

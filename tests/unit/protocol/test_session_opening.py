@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from scripted_peer import DRAIN, MakePeer, with_flow_control
 
+from wtransport._protocol.session_request import SessionRequest
 from wtransport.constants import ErrorCodes
 from wtransport.types import SessionState
 
@@ -30,6 +31,35 @@ def test_a_request_waits_for_its_answer(server: MakePeer) -> None:
     assert peer.fields(0) == [(b":status", b"200"), (b"x-answer", b"yes")]
     assert (session.response_status, session.response_headers) == (200, {"x-answer": "yes"})
     assert not peer.port.streams[0].fin
+
+
+def request_of(path: str) -> SessionRequest:
+    return SessionRequest(authority="localhost", path=path, headers={"x-a": "b"}, protocols=["chat"])
+
+
+def test_a_session_can_be_made_before_the_connection_is_ready(client: MakePeer) -> None:
+    peer = client(settings=FLOW)
+    request = request_of("/early")
+    early = peer.engine.prepare(request)
+    assert peer.engine.sessions == {}
+    assert peer.engine.open_requested(request, early) is early
+    assert peer.engine.sessions == {0: early}
+    assert (b":path", b"/early") in peer.fields(0)
+    flow = early.flow
+    assert (flow.local_max_data, flow.local_max_streams_bidi, flow.local_max_streams_uni) == (1000, 4, 4)
+    peer.send(0, peer.response(200))
+    assert early.is_open
+
+
+def test_a_session_made_in_advance_for_another_stream_is_made_anew(client: MakePeer) -> None:
+    peer = client(settings=FLOW)
+    early = peer.engine.prepare(request_of("/early"))
+    first = peer.engine.open_requested(request_of("/first"))
+    later = peer.engine.open_requested(request_of("/later"), early)
+    assert (first.stream_id, later.stream_id) == (0, 4)
+    assert later is not early
+    early.withdraw()
+    assert peer.engine.sessions == {0: first, 4: later}
 
 
 def test_the_draft_02_header_is_answered(server: MakePeer) -> None:
