@@ -223,6 +223,15 @@ class HardenedConnection(FrugalConnection):
                 reason_phrase="the numbers of connection ids do not follow each other",
             )
 
+    def _close_end(self) -> None:
+        if self._quic_logger is not None or self._close_event is None:
+            super()._close_end()
+            return
+        # As aioquic does; but keys and packets, of which there will be no more, go with all else in `clear`.
+        self._close_at = None
+        self._events.append(self._close_event)
+        self._set_state(QuicConnectionState.TERMINATED)
+
     def clear(self) -> None:
         """Let go of what only packets need: the connection is over, and nothing will be sent or received any more.
 

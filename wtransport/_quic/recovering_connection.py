@@ -20,6 +20,7 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
+from aioquic.quic.rangeset import RangeSet
 from aioquic.quic.recovery import QuicPacketRecovery, QuicPacketSpace
 from aioquic.quic.stream import QuicStream, QuicStreamReceiver
 from aioquic.tls import Epoch, ExtensionType
@@ -46,8 +47,6 @@ else:
 DISCARDED_SPACE = PacketSpace()
 """Stands for the packet number spaces of discarded keys, in which no packet is sent or read."""
 DISCARDED_SPACE.discarded = True
-
-_HANDSHAKE_EPOCHS = Epoch.INITIAL, Epoch.HANDSHAKE, Epoch.ONE_RTT
 
 NO_KEYS = InitialCryptoPair()
 """Stands for keys that are not there: of 0-RTT packets, which nobody sends or reads here, and discarded ones."""
@@ -92,13 +91,37 @@ class StockRecoveringConnection(_RecoveringConnection):
             )
 
 
+class MessageReceiver(QuicStreamReceiver):
+    """The receiving half of such a stream, whose attributes are the class's until they change."""
+
+    highest_offset = 0
+    is_finished = False
+    stop_pending = False
+    _buffer_start = 0
+    _final_size: int | None = None
+    _stop_error_code: int | None = None
+    _stream_id: int | None = None
+
+    def __init__(self) -> None:
+        """Begin with nothing received."""
+        self._buffer = bytearray()
+        self._ranges = RangeSet()
+
+
 class MessageStream(QuicStream):
     """A stream of TLS messages, whose sending half is in C."""
 
+    receiver: MessageReceiver  # made when something comes
+
     def __init__(self) -> None:
         """Begin with none."""
-        self.receiver = QuicStreamReceiver(stream_id=None, readable=True)
         self.sender = CryptoSender()
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "receiver":
+            raise AttributeError(name)
+        self.receiver = made = MessageReceiver()
+        return made
 
 
 class CompiledRecoveringConnection(_RecoveringConnection):
@@ -109,8 +132,9 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             self._begin_handshake(peer_cid)
         else:
             super()._initialize(peer_cid)
-        self._spaces = {epoch: PacketSpace(is_application_data=epoch is Epoch.ONE_RTT) for epoch in _HANDSHAKE_EPOCHS}
-        self._loss.spaces = list(self._spaces.values())
+        initial, handshake, application = PacketSpace(), PacketSpace(), PacketSpace(is_application_data=True)
+        self._spaces = {Epoch.INITIAL: initial, Epoch.HANDSHAKE: handshake, Epoch.ONE_RTT: application}
+        self._loss.spaces = [initial, handshake, application]
 
     def _begin_handshake(self, peer_cid: bytes) -> None:
         """Do what aioquic does, without what only its log or a session ticket needs: half of it."""
@@ -145,8 +169,16 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             Epoch.HANDSHAKE: InitialCryptoPair(),
             Epoch.ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),
         }
-        self._crypto_buffers = {epoch: Buffer(capacity=CRYPTO_BUFFER_SIZE) for epoch in _HANDSHAKE_EPOCHS}
-        self._crypto_streams = {epoch: MessageStream() for epoch in _HANDSHAKE_EPOCHS}
+        self._crypto_buffers = {
+            Epoch.INITIAL: Buffer(capacity=CRYPTO_BUFFER_SIZE),
+            Epoch.HANDSHAKE: Buffer(capacity=CRYPTO_BUFFER_SIZE),
+            Epoch.ONE_RTT: Buffer(capacity=CRYPTO_BUFFER_SIZE),
+        }
+        self._crypto_streams = {
+            Epoch.INITIAL: MessageStream(),
+            Epoch.HANDSHAKE: MessageStream(),
+            Epoch.ONE_RTT: MessageStream(),
+        }
 
     def _write_handshake(self, builder: QuicPacketBuilder, epoch: Epoch, now: float) -> None:
         """Write packets of one epoch as aioquic does, but begin none for which there is nothing."""

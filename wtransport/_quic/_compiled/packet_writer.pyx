@@ -16,6 +16,8 @@ from .frame_types cimport PING
 from .protection cimport MAX_NUMBER_SIZE, TAG_SIZE
 from .sent cimport FRAME_ACK, FrameList, frames_free, frames_push
 
+from aioquic.quic.connection import QuicConnectionState
+
 from ..aioquic_connection import RIDE_ROOM, RIDE_TIME
 from ..frame_writer import MAX_TURN_BYTES, TURN_BYTES, TURNS_PER_WINDOW
 from ..port import DatagramsDrained
@@ -33,6 +35,8 @@ cdef enum:
     FAR_NUMBERS = 1 << 15  # packets under way from which two bytes of a number are not enough (RFC 9000, A.2)
     MAX_FILLING = 64  # bytes of padding that make a packet as long as the one before it
 
+cdef object _FIRSTFLIGHT = QuicConnectionState.FIRSTFLIGHT
+cdef object _CONNECTED = QuicConnectionState.CONNECTED
 cdef double _RIDE_TIME = RIDE_TIME
 cdef Py_ssize_t _RIDE_ROOM = RIDE_ROOM
 cdef Py_ssize_t _MAX_BATCH = MAX_BATCH
@@ -48,6 +52,9 @@ cdef class PacketWriter(HandshakeWriter):
         """Return the UDP payloads to send, with their destinations."""
         cdef list datagrams
         if not self._network_paths:
+            return []
+        if self._state is not _CONNECTED and self._state is not _FIRSTFLIGHT and not self._close_pending:
+            self.pacing_at = INFINITY
             return []
         if not self.may_write():
             return super().datagrams_to_send(now)

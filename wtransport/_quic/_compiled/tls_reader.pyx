@@ -1,27 +1,39 @@
 # cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
-"""Bytes of TLS as they arrive: in order, and not too many. All else about CRYPTO frames is aioquic's way."""
+"""Bytes of TLS as they arrive: in order, and not too many. All else about CRYPTO frames is aioquic's way.
+
+And what else of a handshake takes a step or two, by aioquic's names and rules.
+"""
 
 from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.math cimport INFINITY, isinf
 from libc.stdint cimport int64_t
 
 from ..._speedups._compiled.wire cimport read_varint
 from .connection_state cimport ConnectionState
 from .frame_types cimport CRYPTO
 from .packet_keys cimport PacketContext, PacketPair
+from .space cimport PacketSpace
 
 from aioquic._buffer import BufferReadError
 from aioquic.quic import connection as aioquic_connection
 from aioquic.quic.connection import QuicConnectionError
+from aioquic.quic.crypto import NoCallback
 from aioquic.quic.events import HandshakeCompleted
 from aioquic.quic.packet import QuicErrorCode
 from aioquic.tls import Alert, Direction, Epoch, State
 
+from ..violations import TransportViolation
+
 cdef enum:
+    FIN_BIT = 1  # of the type of a STREAM frame
+    LENGTH_BIT = 2
+    OFFSET_BIT = 4
     MAX_MESSAGES = 16 * 1024  # bytes; what is larger is for `hardened_connection` to judge
 
 cdef object _ENCRYPT = Direction.ENCRYPT
+cdef object _INITIAL = Epoch.INITIAL
 cdef object _ZERO_RTT = Epoch.ZERO_RTT
 cdef object _ONE_RTT = Epoch.ONE_RTT
 cdef object _CLIENT_DONE = State.CLIENT_POST_HANDSHAKE
@@ -30,6 +42,46 @@ cdef object _SERVER_DONE = State.SERVER_POST_HANDSHAKE
 
 cdef class TlsReader(ConnectionState):
     """What a connection receives of TLS; see the module's docstring."""
+
+    def take_datagram(self, data, addr, now):
+        """Take one UDP payload; return whether anything in it could be read."""
+        cdef double closes_at = self.close_at
+        cdef double unmoved = INFINITY if isinf(closes_at) else 0.0
+        self.close_at = unmoved  # every valid packet moves it, if only back to where it was
+        self.receive_datagram(data, addr, now)
+        if self.close_at != unmoved:
+            return True
+        self.close_at = closes_at
+        return False
+
+    def _handle_stream_frame(self, context, int frame_type, buf):
+        stream_id = buf.pull_uint_var()
+        offset = buf.pull_uint_var() if frame_type & OFFSET_BIT else 0
+        length = buf.pull_uint_var() if frame_type & LENGTH_BIT else buf.capacity - buf.tell()
+        try:
+            self.table.on_stream_frame(stream_id, offset, buf.pull_bytes(length), frame_type & FIN_BIT != 0)
+        except TransportViolation as exc:
+            raise QuicConnectionError(exc.error_code, frame_type, exc.reason) from exc
+
+    def _push_crypto_data(self):
+        self._push_answers()
+
+    def _set_state(self, state):
+        self._logger.debug("%s -> %s", self._state, state)
+        self._state = state
+
+    def _discard_epoch(self, epoch):
+        cdef PacketSpace space = self._spaces[epoch]
+        if space.discarded:
+            return
+        self._logger.debug("Discarding epoch %s", epoch)
+        self._cryptos[epoch].teardown()
+        if epoch is _INITIAL:
+            for pair in self._cryptos_initial.values():  # which are not to tell of it once more
+                pair.recv._teardown_cb = pair.send._teardown_cb = NoCallback
+                pair.teardown()
+        self._loss.discard_space(space)
+        space.discarded = True
 
     cdef Py_ssize_t take_crypto(self, object context, const unsigned char* data, Py_ssize_t size) except -1:
         """Take a CRYPTO frame; return how many bytes it has behind its type, or 0 when it is left, and nothing changed.
