@@ -116,7 +116,8 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         if engine is not None and not engine.is_closed:
             self.abort(ConnectionAbortedError("the connection was given up"), error_code=ErrorCodes.H3_NO_ERROR)
         elif engine is None or self._owner is None:
-            self._flush_now()
+            if not self._is_closed:
+                self._flush_now()
             self._finish()
 
     # For the dialer.
