@@ -283,6 +283,8 @@ class SessionCore(SessionStreams):
             return
         reader = self._capsules
         if reader is None:
+            if self._has_closed:
+                raise StreamViolation(ErrorCodes.H3_MESSAGE_ERROR, "data after WT_CLOSE_SESSION")
             close = capsules.read_whole_close(data)
             if close is not None and self.is_open:
                 self._has_closed = True
