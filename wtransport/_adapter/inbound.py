@@ -197,7 +197,9 @@ class Inbound:
         connections = self._router.find_all(datagrams)
         connection = connections[0]
         is_of_one = connections.count(connection) == len(connections)
-        if is_of_one and connection is not None and not self.turns and connection.uses(self._outlet):
+        if connection is None and len(datagrams) == 1 and not self.turns:
+            self._meet_stranger(datagrams[0], now)
+        elif is_of_one and connection is not None and not self.turns and connection.uses(self._outlet):
             if len(datagrams) > PIECE:
                 self._serve_alone(connection, datagrams, now)
             elif connection.take(datagrams, now, now + TURN_TIME):
@@ -343,6 +345,18 @@ class Inbound:
             now = clock()
             if now >= slice_end:
                 break
+
+    def _meet_stranger(self, datagram: tuple[bytes, NetworkAddress], now: float) -> None:
+        """Work on the datagram of a stranger that has come alone, while nobody waits."""
+        data, addr = datagram
+        connection = self._router.route(data, addr, self._outlet)
+        if connection is not None:
+            try:
+                connection.receive(data, addr, self._clock())
+            finally:
+                self._meet_again(connection, now + TURN_TIME)
+                if self.turns:
+                    self.run_soon()
 
     def _meet_again(self, connection: AdapterProtocol, slice_end: float) -> None:
         """Deal with a stranger's packet; what is left of it waits in a line of its own."""

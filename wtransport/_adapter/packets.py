@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple, Self
 
-from aioquic._buffer import Buffer
 from aioquic._crypto import CryptoError
 from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.packet import (
+    CONNECTION_ID_MAX_SIZE,
     STATELESS_RESET_TOKEN_SIZE,
     QuicErrorCode,
     QuicFrameType,
@@ -20,11 +20,11 @@ from aioquic.quic.packet import (
     QuicProtocolVersion,
     encode_quic_retry,
     encode_quic_version_negotiation,
-    pull_quic_header,
 )
 from aioquic.quic.packet_builder import QuicPacketBuilder
 
 from .._quic.initial_keys import first_packet_keys
+from .._speedups import decode_varint
 
 LONG_HEADER = 0x80
 """Bit of the first byte (RFC 8999, 5.1)."""
@@ -106,12 +106,17 @@ class InitialPacket(NamedTuple):
     @classmethod
     def read(cls, data: bytes, header: LongHeader) -> Self | None:
         """Read the rest of the header; None when it is malformed. `is_initial` has said yes."""
-        buffer = Buffer(data=data)
-        try:
-            rest = pull_quic_header(buffer)
-        except ValueError:
+        _, destination, source = header
+        if len(destination) > CONNECTION_ID_MAX_SIZE or len(source) > CONNECTION_ID_MAX_SIZE:
             return None
-        return cls(header, rest.token, data[: rest.packet_length], buffer.tell())
+        token_length = decode_varint(data, _LONG_HEADER_START + len(destination) + 1 + len(source))
+        if token_length is None:
+            return None
+        token_end = token_length[0] + token_length[1]
+        length = decode_varint(data, token_end) if token_end < len(data) else None
+        if length is None or length[0] + length[1] > len(data):
+            return None
+        return cls(header, data[token_length[1] : token_end], data[: length[0] + length[1]], length[1])
 
     @property
     def is_authentic(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.packet import QuicProtocolVersion
@@ -140,10 +141,24 @@ def create_server_port(
 
 
 def _configuration(config: ClientConfig | ServerConfig, *, is_client: bool) -> QuicConfiguration:
+    quic = QuicConfiguration.__new__(QuicConfiguration)
+    vars(quic).update(
+        _attributes(
+            tuple(config.alpn_protocols), config.congestion_control_algorithm, config.connection_idle_timeout, is_client
+        )
+    )
+    return quic
+
+
+@lru_cache(maxsize=64)
+def _attributes(
+    alpn_protocols: tuple[str, ...], congestion_control_algorithm: str, idle_timeout: float, is_client: bool
+) -> dict[str, Any]:
+    """Return what a configuration is made of; nobody changes its lists, a client's certificate replaces its own."""
     quic = create_quic_configuration(
-        alpn_protocols=config.alpn_protocols,
-        congestion_control_algorithm=config.congestion_control_algorithm,
-        idle_timeout=config.connection_idle_timeout,
+        alpn_protocols=list(alpn_protocols),
+        congestion_control_algorithm=congestion_control_algorithm,
+        idle_timeout=idle_timeout,
         is_client=is_client,
         max_datagram_size=MAX_DATAGRAM_FRAME_SIZE,
     )
@@ -151,7 +166,7 @@ def _configuration(config: ClientConfig | ServerConfig, *, is_client: bool) -> Q
     quic.cipher_suites = CIPHER_SUITES
     # Keys of every version are derived for every connection; no peer in use speaks version 2 alone.
     quic.supported_versions = [QuicProtocolVersion.VERSION_1]
-    return quic
+    return vars(quic)
 
 
 def _limits(config: ClientConfig | ServerConfig, *, discovers_path_mtu: bool) -> TransportLimits:

@@ -85,6 +85,7 @@ class Desk:
         self.dropped = 0
         self.connections: dict[bytes, Connection] = {}
         self.routed: list[bytes] = []
+        self.newcomer: Connection | None = None  # whom strangers become
         self.cost_of_strangers = 0.003
         self.loop = VirtualLoop()
         self.inbound = Inbound(
@@ -124,6 +125,7 @@ class Desk:
         self.routed.append(data)
         self.now += self.cost_of_strangers
         self.log.append("stranger")
+        return self.newcomer
 
     def datagram_dropped(self) -> None:
         self.dropped += 1
@@ -169,6 +171,29 @@ def test_what_comes_for_several_at_once_is_worked_on_in_turns(desk: Desk) -> Non
     desk.take("one", "who?")
     assert desk.routed
     assert len(one.got) == 3
+
+
+def test_a_stranger_who_comes_alone_while_nobody_waits_is_met_at_once(desk: Desk) -> None:
+    desk.take("who?")
+    assert len(desk.routed) == 1
+    assert not desk.inbound.is_scheduled
+    newcomer = Connection(desk, "new", 0.000_05)
+    newcomer.events_per_datagram = 20
+    desk.newcomer = newcomer
+    desk.cost_of_strangers = 0.0
+    desk.take("new")
+    assert len(newcomer.got) == 1
+    assert 0 < newcomer.events < 20  # what it asks for is more than a turn's work
+    assert desk.inbound.is_scheduled
+    desk.newcomer = None
+    desk.log.clear()
+    desk.take("who?")
+    assert desk.log[0] == "new event"  # somebody waits now, and comes first
+    while desk.inbound.turns:
+        desk.inbound.run()
+    assert not newcomer.events
+    assert len(desk.routed) == 3
+    assert len(desk.inbound) == 0
 
 
 def test_whoever_comes_while_others_wait_stands_behind_them(desk: Desk) -> None:

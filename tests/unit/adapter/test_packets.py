@@ -1,5 +1,7 @@
 """Packets of a server without a connection, judged by aioquic."""
 
+from random import Random
+
 import pytest
 from aioquic.buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
@@ -125,3 +127,34 @@ def test_a_reset_is_smaller_than_its_trigger_and_looks_like_a_packet(size):
     assert reset.endswith(token)
     header = pull_quic_header(Buffer(data=reset), host_cid_length=0)
     assert header.packet_type is QuicPacketType.ONE_RTT
+
+
+def test_a_first_packet_is_read_as_aioquic_reads_it():
+    random = Random(7)
+    _, data = begin()
+    start = 6 + data[5] + 1 + data[6 + data[5]]
+    token = b"\x40\x45" + bytes(69)
+    samples = [data, data[:start] + token + data[start + 1 :]]
+    for sample in list(samples):
+        samples += [sample[:size] for size in (*range(start, start + 80), len(sample) - 1)]
+        for _ in range(300):
+            changed = bytearray(sample)
+            changed[random.randrange(5, start + 80)] = random.randrange(256)
+            samples.append(bytes(changed))
+    for sample in samples:
+        header = read_long_header(sample)
+        if header is None:
+            continue
+        buffer = Buffer(data=sample)
+        try:
+            expected = pull_quic_header(buffer)
+        except ValueError:
+            assert InitialPacket.read(sample, header) is None
+            continue
+        packet = InitialPacket.read(sample, header)
+        assert packet is not None
+        assert (packet.token, len(packet.data), packet.payload_offset) == (
+            expected.token,
+            expected.packet_length,
+            buffer.tell(),
+        )
