@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from aioquic.buffer import Buffer
-from aioquic.quic.connection import QuicConnection
 from draft_kinds import SESSIONS, Kind
 from draft_rules import Outcome
 from engine_pair import EnginePair
@@ -15,6 +14,7 @@ from wtransport._protocol import events
 from wtransport._protocol.engine import Engine
 from wtransport._protocol.violations import ConnectionViolation
 from wtransport._quic import port as quic
+from wtransport._quic.transport_parameters import encode_reset_stream_at
 from wtransport._speedups import encode_varint
 from wtransport.constants import ErrorCodes
 from wtransport.exceptions import SessionError, StreamError
@@ -56,9 +56,10 @@ class DraftEngine(Engine):
 def _restrict_resets(kind: Kind, connection: Any) -> None:
     """Let a connection send and understand no other reset_stream_at transport parameters than its kind."""
     parse, table = connection._parse_transport_parameters, connection.table
+    serialize_all = connection._serialize_transport_parameters
 
     def serialize() -> bytes:
-        parameters: bytes = QuicConnection._serialize_transport_parameters(connection)
+        parameters: bytes = serialize_all().removesuffix(encode_reset_stream_at())
         return parameters + b"".join(encode_varint(identifier) + b"\x00" for identifier in sorted(kind.resets))
 
     def parse_known(data: bytes, from_session_ticket: bool = False) -> None:
