@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from .frame_types cimport PING
+from .packet_keys cimport PacketPair
 from .protection cimport MAX_NUMBER_SIZE, TAG_SIZE
 from .sent cimport FRAME_ACK, FrameList, frames_free, frames_push
 
@@ -72,6 +73,7 @@ cdef class PacketWriter(HandshakeWriter):
 
     cdef bint _is_plain(self) except -1:
         """Whether nothing is due that only aioquic's way writes."""
+        cdef PacketPair keys = self._application_keys
         if (
             self._probe_pending
             or self._connection_ids_due
@@ -82,10 +84,12 @@ cdef class PacketWriter(HandshakeWriter):
             or self._path is not self.path
             or self._max_datagram_size > MAX_PACKET
             or self.challenges
-            or self._application_keys._update_key_requested
+            or keys._update_key_requested
             or not self.crypto_sender.buffer_is_empty
         ):
             return False
+        if len(self._network_paths) == 1:
+            return True
         for path in self._network_paths[1:]:
             if path.remote_challenges or not (path.is_validated or path.local_challenge_sent):
                 return False
