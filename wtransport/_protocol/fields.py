@@ -6,9 +6,9 @@ Also the check of headers that programs pass, so that we never send what a peer 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias, TypeVar
 
 from ..constants import WT_AVAILABLE_PROTOCOLS_HEADER, WT_PROTOCOL_HEADER, ErrorCodes
 from .qpack import may_be_remembered
@@ -110,19 +110,31 @@ def read_request(fields: Sequence[tuple[bytes, bytes]]) -> Request:
     Raises:
         StreamViolation: H3_MESSAGE_ERROR, the request is malformed.
     """
-    lines = tuple(fields)
-    known = _known_requests.get(lines)
-    if known is None:
-        known = parse_request(fields)
-        if may_be_remembered(fields):
-            if len(_known_requests) >= _MAX_KNOWN:
-                _known_requests.clear()
-            _known_requests[lines] = known
-    return known
+    return _parsed_once(_known_requests, fields, parse_request)
 
 
-_known_requests: dict[tuple[tuple[bytes, bytes], ...], Request] = {}
+_Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
+_Parsed = TypeVar("_Parsed")
+
+_known_requests: dict[_Lines, Request] = {}
 _MAX_KNOWN: Final = 64
+
+
+def _parsed_once(
+    known: dict[_Lines, _Parsed],
+    fields: Sequence[tuple[bytes, bytes]],
+    parse: Callable[[Sequence[tuple[bytes, bytes]]], _Parsed],
+) -> _Parsed:
+    """Return what is known of these lines, else what parsing gives, which is known from now on if that may be."""
+    lines = tuple(fields)
+    parsed = known.get(lines)
+    if parsed is None:
+        parsed = parse(fields)
+        if may_be_remembered(fields):
+            if len(known) >= _MAX_KNOWN:
+                known.clear()
+            known[lines] = parsed
+    return parsed
 
 
 def _check_authority(pseudo: Mapping[str, str], headers: Mapping[str, str]) -> None:
@@ -186,19 +198,11 @@ def read_response(fields: Sequence[tuple[bytes, bytes]]) -> tuple[int, dict[str,
     Raises:
         StreamViolation: H3_MESSAGE_ERROR, as there.
     """
-    lines = tuple(fields)
-    known = _known_responses.get(lines)
-    if known is None:
-        known = parse_response(fields)
-        if may_be_remembered(fields):
-            if len(_known_responses) >= _MAX_KNOWN:
-                _known_responses.clear()
-            _known_responses[lines] = known
-    status, headers = known
+    status, headers = _parsed_once(_known_responses, fields, parse_response)
     return status, dict(headers)
 
 
-_known_responses: dict[tuple[tuple[bytes, bytes], ...], tuple[int, dict[str, str]]] = {}
+_known_responses: dict[_Lines, tuple[int, dict[str, str]]] = {}
 
 
 def parse_trailers(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
