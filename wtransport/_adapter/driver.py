@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._protocol.events import ConnectionClosed
+from .._quic.key_agreement import prepare_x25519
 from .._quic.port import NetworkAddress, QuicPort
 from .._speedups import DriverLoop
 from ..constants import ErrorCodes
@@ -177,9 +178,12 @@ class ConnectionDriver(DriverLoop):
 
     def _look_ahead(self, engine: DrivenEngine, now: float) -> None:
         """Take note of how far the connection has come, and arm the timer."""
-        if not self._ready_reported and engine.is_ready:
-            self._ready_reported = True
-            self._on_ready()
+        if not self._ready_reported:
+            if engine.is_ready:
+                self._ready_reported = True
+                self._on_ready()
+            else:
+                prepare_x25519()  # for the next connection, while this one's peer computes
         deadline = engine.deadlines.next()
         if engine.is_closed:
             self._report_closed()

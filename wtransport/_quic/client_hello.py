@@ -20,8 +20,9 @@ from aioquic.tls import (
     ExtensionType,
     Group,
 )
-from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from .key_agreement import take_x25519
 from .key_schedule import KeyScheduleProxy
 
 __all__ = ["HELLO_RETRY_RANDOM", "OneShareContext", "is_address"]
@@ -77,7 +78,7 @@ class OneShareContext(tls.Context):
         self._ec_private_keys = []
         self._x25519_private_key = None
         if group == Group.X25519:
-            self._x25519_private_key = x25519.X25519PrivateKey.generate()
+            self._x25519_private_key = take_x25519()
             self._share = tls.encode_public_key(self._x25519_private_key.public_key())
         else:
             self._ec_private_keys.append(ec.generate_private_key(_CURVES[group]()))

@@ -1,7 +1,14 @@
-"""Keys of X25519, as they are made and read for every handshake."""
+"""Keys of X25519, as they are made and read for every handshake.
+
+To make one takes longer than most of what an end does before its first packet leaves. So a spare one can be made while
+the peer is at work, for the handshake that comes next: one at most for the process, which serves one handshake, and is
+forgotten by the child of a fork, as the parent has it as well.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +21,7 @@ try:
 except ImportError:
     _inner = None
 
-__all__ = ["generate_x25519", "read_x25519"]
+__all__ = ["generate_x25519", "prepare_x25519", "read_x25519", "take_x25519"]
 
 generate_x25519: Callable[[], X25519PrivateKey] = X25519PrivateKey.generate
 """Make a key."""
@@ -36,3 +43,23 @@ def _take_inner(inner: Any) -> None:
 
 
 _take_inner(_inner)
+
+_spare: deque[X25519PrivateKey] = deque(maxlen=1)
+"""Several threads may take from it: taking a key out is one step."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_spare.clear)
+
+
+def take_x25519() -> X25519PrivateKey:
+    """Return a key for one handshake: the spare one, which is nobody else's then, or a new one."""
+    try:
+        return _spare.pop()
+    except IndexError:
+        return generate_x25519()
+
+
+def prepare_x25519() -> None:
+    """Make a spare key if there is none; to be called while an end waits for its peer."""
+    if not _spare:
+        _spare.append(generate_x25519())

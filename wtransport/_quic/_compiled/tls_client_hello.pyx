@@ -17,7 +17,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from aioquic.tls import Direction, Epoch, Group, State
 
 from ..client_hello import HELLO_RETRY_RANDOM, is_address
-from ..key_agreement import generate_x25519, read_x25519
+from ..key_agreement import read_x25519, take_x25519
 from ..key_schedule import KeySchedule, KeyScheduleProxy
 
 cdef enum:
@@ -100,7 +100,7 @@ cdef class ClientHellos:
         if self.session_ticket is not None or not _can_make(self._supported_groups):
             super()._client_send_hello(output_buf)
             return
-        key = generate_x25519()
+        key = take_x25519()
         share = key.public_key().public_bytes_raw()
         message = self._hello(share)
         if message is None:

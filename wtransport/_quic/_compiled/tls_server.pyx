@@ -20,7 +20,7 @@ from aioquic import tls
 from aioquic._buffer import Buffer, BufferReadError
 from aioquic.tls import SERVER_CONTEXT_STRING, AlertDecodeError, Direction, Epoch, State
 
-from ..key_agreement import generate_x25519, read_x25519
+from ..key_agreement import read_x25519, take_x25519
 from ..key_schedule import KeySchedule
 
 cdef enum:
@@ -168,7 +168,7 @@ cdef class TlsMessages(ClientMessages):
         share = share_of(hello.shares, self._supported_groups)
         if suite is None or compression is None or algorithm is None or version is None or share is None:
             return False
-        key = generate_x25519()
+        key = take_x25519()
         try:
             shared = key.exchange(read_x25519(share))
         except ValueError:
