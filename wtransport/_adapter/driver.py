@@ -74,6 +74,7 @@ class ConnectionDriver(DriverLoop):
             raise RuntimeError("the protocol already has an engine")
         self._engine = engine
         self._deliver = deliver
+        engine.send_now = self.send_now
         self.port.request_flush = self.flush_soon
         self.port.request_prompt_flush = self.flush_promptly
         self.port.request_flush_at_once = self.flush_at_once

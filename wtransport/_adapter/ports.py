@@ -31,6 +31,9 @@ class DrivenEngine(Protocol):
     datagrams_to_send: Callable[[float], list[tuple[bytes, NetworkAddress]]]
     """Given the time returns the UDP payloads to send now, with their destinations; may be another one each time."""
 
+    send_now: Callable[[], None]
+    """Set by the driver: sends what there is to send before the engine goes on."""
+
     def receive_datagrams(self, datagrams: Sequence[tuple[bytes, NetworkAddress]], now: float) -> None:
         """Take UDP payloads with their senders' addresses, in the order in which they came."""
 

@@ -25,6 +25,7 @@ from .early import EarlyArrivals, EarlyStream
 from .ending import ConnectionEnding
 from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
+from .host import nobody_sends
 from .idleness import IdleActions
 from .incoming import CriticalStreamTypes, OwnCriticalStream, begin_stream, new_stream_reader
 from .parameters import begin_session_flow, new_session_flow, settings_of
@@ -74,6 +75,7 @@ class Engine(PortEvents):
         self.idle_actions = IdleActions(lambda: self.now)
         self.is_closed = False
         self.emit: Callable[[events.EngineEvent], None] = self.events.append
+        self.send_now: Callable[[], None] = nobody_sends
         self.has_work: Callable[[], bool] = port.has_events
         self.datagrams_to_send: Callable[[float], list[tuple[bytes, quic.NetworkAddress]]] = port.datagrams_to_send
         self._config = config
@@ -118,6 +120,7 @@ class Engine(PortEvents):
         self._router.leave()
         self.idle_actions.stop()
         self.datagrams_to_send = self.port.datagrams_to_send
+        self.send_now = nobody_sends
         self.deadlines.clear()
         del self._critical  # nothing arrives any more
 

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from .stream import StreamCore
     from .traffic import TrafficStats
 
-__all__ = ["EngineHost"]
+__all__ = ["EngineHost", "nobody_sends"]
+
+
+def nobody_sends() -> None:
+    """Stand in for `send_now` while nobody drives the engine."""
 
 
 class EngineHost(Protocol):
@@ -30,6 +34,8 @@ class EngineHost(Protocol):
     port: QuicPort
     is_client: bool
     emit: Callable[[EngineEvent], None]
+    send_now: Callable[[], None]
+    """Sends what there is to send, without waiting for the end of the turn."""
     profile: Profile | None
     """The draft in force; None until the peer's SETTINGS arrived, and when it speaks no WebTransport."""
     has_settings: bool

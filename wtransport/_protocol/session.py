@@ -53,8 +53,8 @@ class SessionCore(SessionStreams):
     __slots__ = (
         "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_has_closed", "_host",
         "_quarter_id", "_wants_datagram_room", "authority", "available_protocols", "close_code", "close_reason",
-        "datagram_sender", "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "path",
-        "protocol", "response_headers", "response_status", "state",
+        "datagram_sender", "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "is_told",
+        "path", "protocol", "response_headers", "response_status", "state",
     )
     # fmt: on
 
@@ -99,6 +99,7 @@ class SessionCore(SessionStreams):
         self.close_reason: str | None = None
         self.ended_by_peer = False
         self.end_error: SessionError | None = None
+        self.is_told = False  # the end was sent to the peer at once
         self._quarter_id = stream_id >> 2
         # Its limit is what fits whatever the peer's connection id and the path; -1 unless the session is open.
         self.datagram_sender = self.port.datagram_sender(encode_varint(self._quarter_id))
@@ -121,12 +122,15 @@ class SessionCore(SessionStreams):
         """Tell whether the peer's WT_CLOSE_SESSION was read: nothing may follow it."""
         return self._has_closed or (self._capsules is not None and self._capsules.has_read_close)
 
-    def accept(self, headers: Mapping[str, str] | None = None, protocol: str | None = None) -> None:
+    def accept(
+        self, headers: Mapping[str, str] | None = None, protocol: str | None = None, *, at_once: bool = False
+    ) -> None:
         """Server: answer the CONNECT with 200.
 
         Args:
             headers: more fields of the response.
             protocol: the subprotocol chosen, one of `available_protocols`; None sends no choice.
+            at_once: send the answer before anything else is done.
 
         Raises:
             SessionError: the request is already answered or gone.
@@ -139,6 +143,10 @@ class SessionCore(SessionStreams):
         self.protocol = protocol
         self.response_status = 200
         self.response_headers = dict(headers or {})
+        if at_once:
+            self._host.send_now()
+            if self.state is SessionState.CLOSED:
+                return  # with the connection, which could not send
         self._enter_open()
 
     def reject(self, status: int, headers: Mapping[str, str] | None = None) -> None:
@@ -205,8 +213,7 @@ class SessionCore(SessionStreams):
             else:
                 self.reject(403)
             return
-        capsule = capsules.encode_close(code, reason)
-        self.port.send_stream(self.stream_id, capsule, True)
+        self._finish_stream(capsules.encode_close(code, reason))
         self._end(code=code, reason=reason, by_peer=False)
 
     def drain(self) -> None:
@@ -237,6 +244,8 @@ class SessionCore(SessionStreams):
             self._end(code=None, reason=error.message, by_peer=by_peer)
 
     def _end(self, *, code: int | None, reason: str, by_peer: bool) -> None:
+        if self.state is SessionState.CLOSED:
+            return  # the connection was lost while the peer was told
         was_open = self.is_open
         self.state = SessionState.CLOSED
         self.is_open = self.datagrams.is_open = False
@@ -322,8 +331,16 @@ class SessionCore(SessionStreams):
         self.abort(ErrorCodes.H3_REQUEST_CANCELLED, error, by_peer=True)
 
     def _answer_end(self, code: int | None, reason: str) -> None:
-        self.port.send_stream(self.stream_id, b"", True)
+        self._finish_stream(b"")
         self._end(code=code, reason=reason, by_peer=True)
+
+    def _finish_stream(self, data: bytes) -> None:
+        """Send the last bytes of the CONNECT stream; now, if nothing is about to follow that could share a packet."""
+        self.port.send_stream(self.stream_id, data, True)
+        host = self._host
+        if not self.streams and len(host.sessions) == 1 and not host.stream_registry.has_sending:
+            self.is_told = True
+            host.send_now()  # the peer waits, and need not until this end has settled everything
 
     def _on_capsule(self, item: capsules.CapsuleItem) -> None:
         match item:

@@ -82,7 +82,8 @@ def _session_draining(_: WebTransportConnection, event: events.SessionDraining) 
 def _session_ended(connection: WebTransportConnection, event: events.SessionEnded) -> None:
     session = event.session.handle
     if session is not None:
-        connection._protocol.send_now()  # the peer need not wait until everybody here has heard of it
+        if not event.session.is_told:
+            connection._protocol.send_now()  # the peer need not wait until everybody here has heard of it
         session._on_ended()
         connection._drop(session)
 

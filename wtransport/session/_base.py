@@ -368,13 +368,12 @@ class _BaseSession(EventSource):
             ours = self._config.wt_available_protocols
             protocol = next((each for each in core.available_protocols if each in ours), None)
         try:
-            core.accept(headers, protocol)
+            core.accept(headers, protocol, at_once=at_once)
         except SessionError as error:
             error.session_id = self._session_id
             raise
-        if at_once:
-            self._connection._protocol.send_now()
-        self._on_opened()
+        if self._closed_at is None:
+            self._on_opened()
 
     def _open_now(self, *, unidirectional: bool) -> StreamCore | None:
         """Open a stream, as nearly always; None when credit lacks, or others wait for it."""

@@ -48,7 +48,7 @@ def test_events_of_a_stream_reach_its_handle(kind, method, is_local):
 def test_events_of_a_session_reach_its_handle(kind):
     method, arguments = SESSION_EVENTS[kind]
     connection, handle = Mock(), Mock()
-    HANDLERS[kind](connection, kind(SimpleNamespace(handle=handle), *arguments))
+    HANDLERS[kind](connection, kind(SimpleNamespace(handle=handle, is_told=False), *arguments))
     getattr(handle, method).assert_called_once_with(*arguments)
     assert connection._drop.called == (kind in OVER)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scripted_peer import CLOSE, DRAIN, MakePeer
+from scripted_peer import CLOSE, DRAIN, MakePeer, ScriptedPeer
 
+from wtransport._protocol.session import SessionCore
 from wtransport.constants import ErrorCodes
 from wtransport.exceptions import SessionError
 from wtransport.types import SessionState
@@ -40,6 +41,56 @@ def test_the_peer_asks_to_drain(engine: MakePeer) -> None:
 
 
 # Ending.
+
+
+def watch_sending(peer: ScriptedPeer, session: SessionCore) -> list[tuple[bool, bool]]:
+    """Return what was so each time that the engine had packets sent at once: the session open, its FIN there."""
+    seen: list[tuple[bool, bool]] = []
+    peer.engine.send_now = lambda: seen.append((session.is_open, peer.has_fin(session.stream_id)))
+    return seen
+
+
+def test_the_last_bytes_leave_before_anything_is_settled(engine: MakePeer) -> None:
+    peer = engine()
+    session = peer.open_session()
+    seen = watch_sending(peer, session)
+    session.close(7, "done")
+    assert seen == [(True, True)]
+    peer.pump()
+    assert peer.take_event("SessionEnded").session.is_told
+
+
+def test_the_answer_to_an_end_leaves_before_anything_is_settled(engine: MakePeer) -> None:
+    peer = engine()
+    session = peer.open_session()
+    seen = watch_sending(peer, session)
+    peer.send_close(0, code=3)
+    assert seen == [(True, True)]
+    peer.pump()
+    assert peer.take_event("SessionEnded").session.is_told
+
+
+def test_an_end_waits_for_the_resets_of_its_streams(engine: MakePeer) -> None:
+    peer = engine()
+    session = peer.open_session()
+    assert session.open_stream(unidirectional=True) is not None
+    seen = watch_sending(peer, session)
+    session.close()
+    assert seen == []
+    peer.pump()
+    assert not peer.take_event("SessionEnded").session.is_told
+
+
+def test_a_connection_lost_while_the_peer_is_told_ends_a_session_once(engine: MakePeer) -> None:
+    peer = engine()
+    session = peer.open_session()
+    peer.names()
+    peer.engine.send_now = peer.close
+    session.close(7)
+    peer.pump()
+    assert session.end_error is not None
+    assert peer.names() == ["SessionEnded", "ConnectionClosed"]
+    peer.assert_nothing_left()
 
 
 def test_closing_sends_code_and_reason_and_the_fin(engine: MakePeer) -> None:

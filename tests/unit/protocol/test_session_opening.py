@@ -288,3 +288,26 @@ def test_capsules_before_the_answer_are_bounded(server: MakePeer) -> None:
     assert peer.closed is None
     peer.answer_ends()
     peer.assert_nothing_left()
+
+
+def test_an_answer_can_leave_before_the_session_is_set_up(server: MakePeer) -> None:
+    peer = server()
+    peer.request()
+    session = peer.take_event("SessionRequested").session
+    statuses: list[tuple[int, bool]] = []
+    peer.engine.send_now = lambda: statuses.append((peer.status(0), session.is_open))
+    session.accept(at_once=True)
+    assert statuses == [(200, False)]
+    assert session.is_open
+
+
+def test_a_connection_lost_while_the_answer_is_sent_opens_nothing(server: MakePeer) -> None:
+    peer = server()
+    peer.request()
+    session = peer.take_event("SessionRequested").session
+    peer.engine.send_now = peer.close
+    session.accept(at_once=True)
+    assert session.state is SessionState.CLOSED
+    assert not session.is_open
+    assert peer.names() == ["SessionEnded", "ConnectionClosed"]
+    peer.assert_nothing_left()
