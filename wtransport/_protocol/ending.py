@@ -16,7 +16,6 @@ class ConnectionEnding:
             begun.
         is_closing: the program closed the connection.
         goaway_received: the peer takes no new sessions.
-        is_closing: the program closed the connection.
     """
 
     __slots__ = ("_end", "_goaway_sent", "_next_request_id", "_port", "deadline", "goaway_received", "is_closing")
@@ -26,7 +25,6 @@ class ConnectionEnding:
         self.deadline: float | None = None
         self.is_closing = False
         self.goaway_received = False
-        self.is_closing = False
         self._end: tuple[int, str] | None = None
         self._goaway_sent: int | None = None
         self._next_request_id = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .._quic import port as quic
@@ -46,6 +47,13 @@ __all__ = ["Engine"]
 class Engine(PortEvents):
     """One end of a connection; see the module's docstring."""
 
+    # On the class as long as it is so: each is made while a peer waits.
+    profile: Profile | None = None
+    has_settings = False
+    is_closed = False
+    _remote_settings: Mapping[int, int] = MappingProxyType({})
+    _control_id: int | None = None
+
     def __init__(self, *, config: ClientConfig | ServerConfig, port: quic.QuicPort, is_client: bool) -> None:
         """Begin on a port whose handshake has not finished."""
         self._early = EarlyArrivals(
@@ -66,14 +74,11 @@ class Engine(PortEvents):
         self.is_client = is_client
         self.is_strict = config.strict
         self.max_datagram_size_configured = config.max_datagram_size
-        self.profile: Profile | None = None
-        self.has_settings = False
         self.streams: dict[int, StreamCore] = {}
         self.decoder = FieldDecoder()
         self.places: StreamPlaces = StreamPlaces(port)
         self.traffic = TrafficStats()
         self.idle_actions = IdleActions(lambda: self.now)
-        self.is_closed = False
         self.emit: Callable[[events.EngineEvent], None] = self.events.append
         self.send_now: Callable[[], None] = nobody_sends
         self.has_work: Callable[[], bool] = port.has_events
@@ -86,8 +91,6 @@ class Engine(PortEvents):
         self._sender = FieldSectionSender(port, encoder)
         self._critical = CriticalStreamTypes(self, self.decoder, encoder)
         self._local_settings = settings_of(config, is_client=is_client)
-        self._remote_settings: Mapping[int, int] = {}
-        self._control_id: int | None = None
         self._ending = ConnectionEnding(port)
         self.deadlines = Deadlines(port, self._router, self._ending)
 

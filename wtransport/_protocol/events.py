@@ -7,7 +7,7 @@ every stream brings are made by a kernel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from .._speedups import StreamSignal
 
@@ -45,8 +45,7 @@ class ConnectionReady:
     """The peer's SETTINGS arrived and a draft is in force: sessions may be opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionClosed:
+class ConnectionClosed(NamedTuple):
     """The connection is over; every session and stream ended before this. `by_peer` tells who began it.
 
     `is_application` tells an HTTP/3 or application code (CONNECTION_CLOSE 0x1d) from a QUIC one (0x1c). `timed_out`

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 from .._quic.port import (
-    QuicPort,
     StreamDiscarded,
     StreamDrained,
     StreamReset,
     StreamRoomRaised,
     StreamStopped,
 )
-from .._speedups import StreamPlaces, StreamRegistry
+from .._speedups import StreamRegistry
 from ..constants import ErrorCodes
 from . import limits
 from .early import EarlyArrivals, EarlyStream
@@ -24,22 +24,24 @@ from .readers import DiscardingReader, StreamReader
 from .requests import ConnectReader
 from .session import SessionCore
 from .stream import StreamCore
-from .traffic import TrafficStats
 from .violations import ConnectionViolation
 
 __all__ = ["StreamRouter"]
 
 
-@dataclass(slots=True)
 class _LeftHost:
     """What handles still ask for when the connection is over."""
 
-    port: QuicPort
-    places: StreamPlaces
-    traffic: TrafficStats
-    is_client: bool
-    sessions: dict[int, SessionCore] = field(default_factory=dict)
-    streams: dict[int, StreamCore] = field(default_factory=dict)
+    __slots__ = ("is_client", "places", "port", "traffic")
+
+    sessions: Mapping[int, SessionCore] = MappingProxyType({})
+    streams: Mapping[int, StreamCore] = MappingProxyType({})
+
+    def __init__(self, host: EngineHost) -> None:
+        self.port = host.port
+        self.places = host.places
+        self.traffic = host.traffic
+        self.is_client = host.is_client
 
 
 class StreamRouter(StreamRegistry):
@@ -85,8 +87,7 @@ class StreamRouter(StreamRegistry):
 
     def leave(self) -> None:
         """Let go of the engine, after `clear`: the handles that are left have little to ask for."""
-        host = self._host
-        self._host = cast("EngineHost", _LeftHost(host.port, host.places, host.traffic, host.is_client))
+        self._host = cast("EngineHost", _LeftHost(self._host))
 
     def await_beginning(self, stream_id: int, now: float) -> None:
         """Give a stream that the peer just opened a while to say what for, if its first bytes did not."""

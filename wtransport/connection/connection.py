@@ -59,6 +59,20 @@ class WebTransportConnection(EventSource):
 
     _NAMES = ("connection",)
 
+    on_session_request: Callable[[WebTransportSession], None] | None = None
+    """The server's hook: gets each requested session, which it must accept or reject at some time."""
+    on_established: Callable[[], None] | None = None
+    """Called when the connection is ready for sessions, before its events."""
+    on_end: Callable[[WebTransportConnection, EventType, int], None] | None = None
+    """The hook of the client or server that holds the connection: gets the connection, CONNECTION_CLOSED, LOST or
+    FAILED, and the error code, just before the event of this type."""
+
+    _connection_id: ConnectionId | None = None  # once somebody asked for it, as with the emitter
+    _connected_at: float | None = None
+    _closed_at: float | None = None
+    _end: ConnectionClosed | None = None
+    _was_left = False
+
     def __init__(
         self,
         *,
@@ -71,29 +85,15 @@ class WebTransportConnection(EventSource):
         self._protocol = protocol
         self._transport = transport
         self._is_client = is_client
-        self._connection_id: ConnectionId | None = None  # once somebody asked for it, as with the emitter
-        self._state = ConnectionState.IDLE
+        self._state = ConnectionState.IDLE if is_client else ConnectionState.CONNECTING
         self._events = None
         self._told = []
-        self._connected_at: float | None = None
-        self._closed_at: float | None = None
-        self._end: ConnectionClosed | None = None
-        self._was_left = False
         self._sessions: dict[int, WebTransportSession] = {}
         self._openings: list[Opening] = []  # requests that wait for the connection to be ready
         self._ready_line = WaitLine()
         self._idle_line = WaitLine()
-        self.on_session_request: Callable[[WebTransportSession], None] | None = None
-        """The server's hook: gets each requested session, which it must accept or reject at some time."""
-        self.on_established: Callable[[], None] | None = None
-        """Called when the connection is ready for sessions, before its events."""
-        self.on_end: Callable[[WebTransportConnection, EventType, int], None] | None = None
-        """The hook of the client or server that holds the connection: gets the connection, CONNECTION_CLOSED, LOST or
-        FAILED, and the error code, just before the event of this type."""
         self._engine = Engine(config=config, port=protocol.port, is_client=is_client)
         protocol.bind(engine=self._engine, deliver=self._deliver)
-        if not is_client:
-            self._state = ConnectionState.CONNECTING
 
     def __repr__(self) -> str:
         side = "client" if self._is_client else "server"

@@ -307,7 +307,8 @@ class EventEmitter:
             if event.type != event_type or isinstance(event, KeptEvent):
                 continue
             if isinstance(event.data, dict) and event.data.get(key) is handle:
-                data = {name: None if name in _HANDLE_KEYS else value for name, value in event.data.items()}
+                data = dict(event.data)
+                data.update(dict.fromkeys(_HANDLE_KEYS & data.keys()))
                 released = Event._of(event_type, event.timestamp, data, None)
                 released.event_id = event.event_id
                 history[index] = released

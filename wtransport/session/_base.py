@@ -18,7 +18,7 @@ from ..stream._base import _BaseStream
 from ..stream._events import EventSource, HandleEvents
 from ..stream._waiter import WaitLine, timed_out, wake
 from ..types import EventType, Headers, SessionId, SessionState, StreamId
-from ..utils import generate_session_id, get_logger, get_timestamp
+from ..utils import generate_session_id, get_logger
 from ._incoming import IncomingDatagrams, IncomingStreams
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class _BaseSession(EventSource):
         self._headers = headers
         self._events = None
         self._told = []
-        self._created_at = get_timestamp()
+        self._created_at = time()
         self._ready_at: float | None = None
         self._closed_at: float | None = None
         self._at_end: Callable[[Any], None] | None = None
@@ -175,7 +175,7 @@ class _BaseSession(EventSource):
 
     def _on_opened(self) -> None:
         """The session was accepted, by the peer or here."""
-        self._ready_at = now = get_timestamp()
+        self._ready_at = now = time()
         self._emit_once(EventType.SESSION_READY, {"ready_at": now})
         wake(self._decision)
 
@@ -216,18 +216,12 @@ class _BaseSession(EventSource):
 
     def _let_go(self) -> None:
         """Wake whoever waits, and let only the program hold this handle from here on."""
-        self._closed_at = get_timestamp()
+        self._closed_at = time()
         self._core.handle = self._core.datagrams.announce = None
         wake(self._decision)
-        for line in (
-            *self._openers,
-            self._senders,
-            self._closers,
-            self._incoming_bidi.line,
-            self._incoming_uni.line,
-            self._datagrams.line,
-        ):
-            if line.places:  # mostly nobody waits
+        incoming = self._incoming_bidi.line, self._incoming_uni.line, self._datagrams.line
+        if any(lines := (*self._openers, self._senders, self._closers, *incoming)):  # mostly nobody waits
+            for line in lines:
                 line.wake_all()
 
     def _on_credit_raised(self, kind: str) -> None:
@@ -379,7 +373,7 @@ class _BaseSession(EventSource):
         """Open a stream, as nearly always; None when credit lacks, or others wait for it."""
         if self._accepts_on_use:
             self._accept_on_use()
-        if self._openers[unidirectional].places:
+        if self._openers[unidirectional]:
             return None
         try:
             stream: StreamCore | None = self._core.open_stream(unidirectional=unidirectional)
@@ -405,14 +399,14 @@ class _BaseSession(EventSource):
         """Send a datagram that could not be sent at once, waiting for room behind those who wait already."""
         core, line = self._core, self._senders
         try:
-            if not line.places and core.send_datagram(payload):
+            if not line and core.send_datagram(payload):
                 return
             timeout = self._config.write_timeout
             self._send_at_once = _never
             try:
                 sent = await line.until(lambda: core.send_datagram(payload) or None, seconds=timeout)
             finally:
-                if not line.places:
+                if not line:
                     self._send_at_once = core.datagram_sender.send
             if sent is None:
                 raise timed_out("send_datagram", timeout, session_id=self._session_id)

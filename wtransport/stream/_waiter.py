@@ -56,40 +56,34 @@ class _Place:
         self.subject = subject
 
 
-class WaitLine:
-    """Tasks that wait for the same scarce thing, served in the order in which they came.
+class WaitLine(list[_Place]):
+    """Tasks that wait for the same scarce thing, served in the order in which they came: a list of their places.
 
     A newcomer that finds the line empty tries by itself first; one that does not must join it with `until`, or it
     would overtake the others.
     """
 
-    __slots__ = ("places",)
-
-    def __init__(self) -> None:
-        """Create an empty line."""
-        self.places: list[_Place] = []  # a list is a tenth of a deque's size, and most lines stay empty
-
-    def __len__(self) -> int:
-        return len(self.places)
+    # A list and not an object with one: a session has seven of these, and most stay empty.
+    __slots__ = ()
 
     @property
     def futures(self) -> list[asyncio.Future[bool]]:
         """Return the futures that the waiting tasks sleep on, first in line first."""
-        return [place.future for place in self.places if place.future is not None]
+        return [place.future for place in self if place.future is not None]
 
     @property
     def subjects(self) -> list[Any]:
         """Return what the waiting tasks said they wait with, first in line first."""
-        return [place.subject for place in self.places]
+        return [place.subject for place in self]
 
     def wake_first(self) -> None:
         """Let the first in line try again."""
-        if self.places:
-            wake(self.places[0].future)
+        if self:
+            wake(self[0].future)
 
     def wake_all(self) -> None:
         """Let everybody try again, in order: what they wait for is over."""
-        for place in self.places:
+        for place in self:
             wake(place.future)
 
     async def until(
@@ -117,12 +111,12 @@ class WaitLine:
         loop = asyncio.get_running_loop()
         deadline = None if seconds is None else loop.time() + seconds
         place = _Place(subject)
-        self.places.append(place)
+        self.append(place)
         try:
             while True:
                 place.future = loop.create_future()
                 woken = await sleep_on(place.future, None if deadline is None else deadline - loop.time())
-                result = attempt() if woken or place is self.places[0] else None
+                result = attempt() if woken or place is self[0] else None
                 if result is not None:
                     return result
                 if seconds is not None and made_progress is not None and made_progress():
@@ -130,5 +124,5 @@ class WaitLine:
                 elif not woken:
                     return None
         finally:
-            self.places.remove(place)
+            self.remove(place)
             self.wake_first()
