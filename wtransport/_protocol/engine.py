@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from .._members import SESSION_CONNECTING
 from .._quic import port as quic
 from .._speedups import PortEvents, StreamPlaces, sort_datagrams
 from ..config import ClientConfig, ServerConfig
 from ..constants import MAX_VARINT, ErrorCodes
 from ..exceptions import SessionError
-from ..types import SessionState
 from . import control, events, limits
 from .deadlines import Deadlines
 from .early import EarlyArrivals, EarlyStream
@@ -323,7 +323,7 @@ class Engine(PortEvents):
             message = f"the connection was closed by the {'peer' if event.by_peer else 'local end'}"
             if event.reason:
                 message = f"{message}: {event.reason}"
-            if self.is_client and session.state is SessionState.CONNECTING:
+            if self.is_client and session.state is SESSION_CONNECTING:
                 self.emit(events.SessionRejected(session, None, message))
             error = SessionError(message, error_code=event.error_code, session_state=session.state)
             session.on_connection_lost(error, by_peer=event.by_peer)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from .._members import SESSION_CLOSED, SESSION_CONNECTING
 from ..constants import WT_AVAILABLE_PROTOCOLS_HEADER, WT_PROTOCOL_HEADER, ErrorCodes
 from ..exceptions import SessionError
-from ..types import SessionState
 from . import fields, handshake, limits, subprotocols
 from .events import SessionRejected
 from .handshake import ResponseOutcome
@@ -177,7 +177,7 @@ class RequestReader(ConnectReader):
 
     def on_reset(self, wire_code: int, final_size: int) -> None:
         """Take the client's reset; one that comes before the answer made work for nothing."""
-        is_answered = self.session is not None and self.session.state is not SessionState.CONNECTING
+        is_answered = self.session is not None and self.session.state is not SESSION_CONNECTING
         super().on_reset(wire_code, final_size)
         if not is_answered:
             self._host.idle_actions.note()
@@ -257,7 +257,7 @@ class ResponseReader(ConnectReader):
 
     def _on_headers(self, section: list[tuple[bytes, bytes]]) -> None:
         session, profile = self.session, self._host.profile
-        if session is None or profile is None or session.state is SessionState.CLOSED:
+        if session is None or profile is None or session.state is SESSION_CLOSED:
             return
         status, headers = fields.read_response(section)
         outcome = handshake.accept_response(status, headers)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from .._members import SESSION_CLOSED, SESSION_CONNECTED, SESSION_CONNECTING, SESSION_DRAINING
 from .._speedups import DatagramInbox, SessionStreams, encode_stream_header, encode_varint, varint_size
 from ..constants import (
     H3_FRAME_TYPE_WEBTRANSPORT_STREAM,
@@ -13,7 +14,6 @@ from ..constants import (
     ErrorCodes,
 )
 from ..exceptions import SessionError, StreamError, datagram_too_large
-from ..types import SessionState
 from . import capsules, events, limits
 from .credit import SessionCredit
 from .traffic import SessionTally
@@ -35,7 +35,7 @@ _SESSION_ERRORS = (ErrorCodes.WT_ALPN_ERROR, ErrorCodes.WT_FLOW_CONTROL_ERROR)
 """Codes of session errors. Drafts 15 and 16 do not say how these travel: some peers reset the CONNECT stream, as
 draft-14 wanted it, others (webtransport-go) put them into WT_CLOSE_SESSION, where they are not the application's."""
 
-OPEN_STATES = (SessionState.CONNECTED, SessionState.DRAINING)
+OPEN_STATES = (SESSION_CONNECTED, SESSION_DRAINING)
 """While streams and datagrams may be used."""
 
 
@@ -92,7 +92,7 @@ class SessionCore(SessionStreams):
         self.protocol: str | None = None
         self.response_status: int | None = None
         self.response_headers: dict[str, str] = {}
-        self.state = SessionState.CONNECTING
+        self.state = SESSION_CONNECTING
         self.tally = SessionTally(host.traffic)
         self.datagrams = DatagramInbox(limits.MAX_QUEUED_DATAGRAMS, limits.MAX_QUEUED_DATAGRAM_BYTES)
         self.close_code: int | None = None
@@ -145,7 +145,7 @@ class SessionCore(SessionStreams):
         self.response_headers = dict(headers or {})
         if at_once:
             self._host.send_now()
-            if self.state is SessionState.CLOSED:
+            if self.state is SESSION_CLOSED:
                 return  # with the connection, which could not send
         self._enter_open()
 
@@ -168,7 +168,7 @@ class SessionCore(SessionStreams):
         self._end(code=None, reason=reason, by_peer=True)
 
     def _check_undecided(self) -> None:
-        if self.is_client or self.state is not SessionState.CONNECTING:
+        if self.is_client or self.state is not SESSION_CONNECTING:
             raise SessionError("the session is not waiting for an answer of ours", session_state=self.state)
 
     def on_accepted(self, status: int, headers: Mapping[str, str], protocol: str | None) -> None:
@@ -180,7 +180,7 @@ class SessionCore(SessionStreams):
         self._enter_open()
 
     def _enter_open(self) -> None:
-        self.state = SessionState.CONNECTED
+        self.state = SESSION_CONNECTED
         self.is_open = self.datagrams.is_open = True
         safe_size = min(self._datagram_room - limits.MAX_CONNECTION_ID, limits.SAFE_DATAGRAM_SIZE)
         self.datagram_sender.limit = safe_size if safe_size > -1 else -1
@@ -205,9 +205,9 @@ class SessionCore(SessionStreams):
         """
         if not 0 <= code <= 0xFFFFFFFF:
             raise ValueError(f"error_code must be from 0 to 2**32-1, not {code}")
-        if self.state is SessionState.CLOSED:
+        if self.state is SESSION_CLOSED:
             return
-        if self.state is SessionState.CONNECTING:
+        if self.state is SESSION_CONNECTING:
             if self.is_client:
                 self.abort(ErrorCodes.H3_REQUEST_CANCELLED, None)
             else:
@@ -223,13 +223,13 @@ class SessionCore(SessionStreams):
             SessionError: the session is not open.
         """
         self._check_open()
-        if self.state is SessionState.CONNECTED:
+        if self.state is SESSION_CONNECTED:
             self.send_capsule(capsules.encode_drain())
-            self.state = SessionState.DRAINING
+            self.state = SESSION_DRAINING
 
     def abort(self, wire_code: int, error: SessionError | None, *, by_peer: bool = False) -> None:
         """End the session abnormally: both directions of the CONNECT stream are reset with an HTTP/3 code."""
-        if self.state is SessionState.CLOSED:
+        if self.state is SESSION_CLOSED:
             return
         self.port.reset_stream(self.stream_id, wire_code)
         self.port.stop_stream(self.stream_id, wire_code)
@@ -239,15 +239,15 @@ class SessionCore(SessionStreams):
 
     def on_connection_lost(self, error: SessionError, *, by_peer: bool) -> None:
         """End the session because the connection is gone."""
-        if self.state is not SessionState.CLOSED:
+        if self.state is not SESSION_CLOSED:
             self.end_error = error
             self._end(code=None, reason=error.message, by_peer=by_peer)
 
     def _end(self, *, code: int | None, reason: str, by_peer: bool) -> None:
-        if self.state is SessionState.CLOSED:
+        if self.state is SESSION_CLOSED:
             return  # the connection was lost while the peer was told
         was_open = self.is_open
-        self.state = SessionState.CLOSED
+        self.state = SESSION_CLOSED
         self.is_open = self.datagrams.is_open = False
         self.is_over = True
         self.datagram_sender.limit = -1
@@ -317,7 +317,7 @@ class SessionCore(SessionStreams):
             StreamViolation: it comes inside a capsule.
         """
         self._fin_received = True
-        if self.state is SessionState.CONNECTING or self.state is SessionState.CLOSED:
+        if self.state is SESSION_CONNECTING or self.state is SESSION_CLOSED:
             return
         if self._capsules is not None:
             self._capsules.finish()
@@ -372,8 +372,8 @@ class SessionCore(SessionStreams):
 
     def on_drain(self) -> None:
         """Take the peer's wish to wind down."""
-        if self.state is SessionState.CONNECTED:
-            self.state = SessionState.DRAINING
+        if self.state is SESSION_CONNECTED:
+            self.state = SESSION_DRAINING
             self.emit(events.SessionDraining(self))
 
     def send_capsule(self, capsule: bytes) -> None:

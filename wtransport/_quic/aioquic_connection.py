@@ -25,18 +25,17 @@ from aioquic.quic.connection import (
     NetworkAddress,
     QuicConnectionError,
     QuicConnectionId,
-    QuicConnectionState,
     QuicNetworkPath,
     QuicReceiveContext,
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, QuicPacketBuilderStop
-from aioquic.tls import Epoch
 
 from . import aioquic_tuning  # noqa: F401 - puts quicker parts into place
 from .client_certificates import ClientCertificates
 from .frame_writer import turn_bytes
 from .limits import TransportLimits
+from .members import ONE_RTT, TERMINATED
 from .negotiating_connection import NegotiatingConnection
 from .path_mtu_connection import NO_SEARCH
 from .port import DatagramsArrived, DatagramsDrained, QuicEvent
@@ -164,7 +163,7 @@ class StreamingConnection(NegotiatingConnection):
     @property
     def is_terminated(self) -> bool:
         """Tell whether the closing or draining period is over."""
-        return self._state is QuicConnectionState.TERMINATED
+        return self._state is TERMINATED
 
     @property
     def is_connected(self) -> bool:
@@ -230,9 +229,9 @@ class StreamingConnection(NegotiatingConnection):
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
         # Looked up once: the hash of an enumeration's member is a Python function, called for every packet otherwise.
-        self._application_keys = self._cryptos[Epoch.ONE_RTT]
-        self._application_space = self._spaces[Epoch.ONE_RTT]
-        self._application_tls = self._crypto_streams[Epoch.ONE_RTT]
+        self._application_keys = self._cryptos[ONE_RTT]
+        self._application_space = self._spaces[ONE_RTT]
+        self._application_tls = self._crypto_streams[ONE_RTT]
 
     # Receiving.
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..exceptions import ConnectionError
 from .client_certificates import ClientCertificates
 from .exporter import exported
+from .members import ONE_RTT
 from .moving_connection import MovingConnection
 
 
@@ -42,12 +43,12 @@ class AuthenticatedConnection(MovingConnection):
             self.tls.get_session_ticket_cb = self.tls.new_session_ticket_cb = None
 
     def _update_traffic_key(self, direction: Direction, epoch: Epoch, cipher_suite: CipherSuite, secret: bytes) -> None:
-        if epoch is Epoch.ONE_RTT and self._exporter is None:
+        if epoch is ONE_RTT and self._exporter is None:
             # Now, as the transcript ends with the server's Finished; later it goes on (RFC 8446, 7.1).
             schedule = self.tls.key_schedule
             if schedule is not None:
                 self._exporter = cipher_suite_hash(cipher_suite), schedule.derive_secret(b"exp master")
-        if self._client_certificates is not None and epoch is Epoch.ONE_RTT and direction is Direction.DECRYPT:
+        if self._client_certificates is not None and epoch is ONE_RTT and direction is Direction.DECRYPT:
             # The client's Finished is there. Without this key nothing that the client says is read; aioquic has seen
             # only that the client owns the certificate it sent, if any.
             self._client_certificates.check(self.tls._peer_certificate, self.tls._peer_certificate_chain)

@@ -13,6 +13,7 @@ from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder, Qu
 
 from .._speedups import varint_size
 from .flow import ReceiveWindow, StreamLimit
+from .members import ACKED
 from .stream_table import StreamTable
 from .streams import QuicStream
 from .transport_parameters import RESET_STREAM_AT
@@ -273,7 +274,7 @@ class FrameWriter:
     def _on_stream_delivery(
         self, state: QuicDeliveryState, stream: QuicStream, offset: int, data: bytes, fin: bool
     ) -> None:
-        if state is QuicDeliveryState.ACKED:
+        if state is ACKED:
             send = stream.send
             send.on_frame_delivery(True, offset, data, fin)
             if send.is_finished:
@@ -285,8 +286,8 @@ class FrameWriter:
             self._table.enqueue(stream)
 
     def _on_reset_delivery(self, state: QuicDeliveryState, stream: QuicStream) -> None:
-        stream.send.on_reset_delivery(state is QuicDeliveryState.ACKED)
-        if state is QuicDeliveryState.ACKED:
+        stream.send.on_reset_delivery(state is ACKED)
+        if state is ACKED:
             self._table.forget_if_finished(stream)
         else:
             self._table.enqueue(stream)
@@ -294,29 +295,29 @@ class FrameWriter:
     # A lost word of being blocked is repeated only while that is so (RFC 9000, 13.3).
 
     def _on_blocked_delivery(self, state: QuicDeliveryState, limit: int) -> None:
-        if state is not QuicDeliveryState.ACKED:
+        if state is not ACKED:
             self._table.repeat_blocked(limit)
 
     def _on_streams_blocked_delivery(self, state: QuicDeliveryState, unidirectional: int, limit: int) -> None:
-        if state is not QuicDeliveryState.ACKED:
+        if state is not ACKED:
             self._table.repeat_streams_blocked(limit, unidirectional=bool(unidirectional))
 
     def _on_stream_blocked_delivery(self, state: QuicDeliveryState, stream: QuicStream, limit: int) -> None:
-        if state is not QuicDeliveryState.ACKED and stream.send.limit == limit:
+        if state is not ACKED and stream.send.limit == limit:
             stream.send.blocked_at = -1
             self._table.enqueue(stream)
 
     def _on_stop_delivery(self, state: QuicDeliveryState, stream: QuicStream) -> None:
-        if state is not QuicDeliveryState.ACKED:
+        if state is not ACKED:
             stream.receive.stop_pending = True
             self._table.enqueue(stream)
 
     def _on_window_delivery(self, state: QuicDeliveryState, stream: QuicStream) -> None:
-        if state is not QuicDeliveryState.ACKED:
+        if state is not ACKED:
             stream.receive.window.announced = 0
             self._table.enqueue(stream)
 
     def _on_limit_delivery(self, state: QuicDeliveryState, limit: ReceiveWindow | StreamLimit) -> None:
-        if state is not QuicDeliveryState.ACKED:
+        if state is not ACKED:
             limit.announced = 0
             self._table.limits_due = True

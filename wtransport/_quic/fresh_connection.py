@@ -17,8 +17,10 @@ from typing import Any, ClassVar
 
 from aioquic.quic import connection as aioquic_module
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection, QuicConnectionAdapter, QuicConnectionId, QuicConnectionState
+from aioquic.quic.connection import QuicConnection, QuicConnectionAdapter, QuicConnectionId
 from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE
+
+from .members import FIRSTFLIGHT
 
 __all__ = ["FreshConnection"]
 
@@ -175,7 +177,7 @@ class FreshConnection(QuicConnection):
         self._peer_cid_available = []
         self._peer_cid_sequence_numbers = {0}
         self._spaces = {}
-        self._state = QuicConnectionState.FIRSTFLIGHT
+        self._state = FIRSTFLIGHT
         original = original_destination_connection_id or peer_cid
         self._original_destination_connection_id = original
         self._logger = self._LOG(_logger, {"id": original.hex()})

@@ -13,8 +13,8 @@ from typing import Any
 
 from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.stream import QuicStream
-from aioquic.tls import Epoch
 
+from .members import HANDSHAKE, INITIAL, ZERO_RTT
 from .recovering_connection import DISCARDED_SPACE, NO_KEYS, RecoveringConnection
 
 __all__ = ["FrugalConnection"]
@@ -37,9 +37,9 @@ _TLS_ATTRIBUTES = (
 
 _of_tls = itemgetter(*_TLS_ATTRIBUTES)
 
-_NO_SPACES = {Epoch.INITIAL: DISCARDED_SPACE, Epoch.HANDSHAKE: DISCARDED_SPACE}
-_NO_STREAMS = {Epoch.INITIAL: _NO_MESSAGES, Epoch.HANDSHAKE: _NO_MESSAGES}
-_NO_CRYPTOS = {Epoch.INITIAL: NO_KEYS, Epoch.ZERO_RTT: NO_KEYS, Epoch.HANDSHAKE: NO_KEYS}
+_NO_SPACES = {INITIAL: DISCARDED_SPACE, HANDSHAKE: DISCARDED_SPACE}
+_NO_STREAMS = {INITIAL: _NO_MESSAGES, HANDSHAKE: _NO_MESSAGES}
+_NO_CRYPTOS = {INITIAL: NO_KEYS, ZERO_RTT: NO_KEYS, HANDSHAKE: NO_KEYS}
 
 
 class _ShortQueue(list[bytes]):
@@ -57,10 +57,10 @@ class FrugalConnection(RecoveringConnection):
 
     def _confirm_handshake(self) -> None:
         super()._confirm_handshake()
-        self._discard_epoch(Epoch.INITIAL)
+        self._discard_epoch(INITIAL)
         spaces = self._loss.spaces
-        spaces.remove(self._spaces[Epoch.INITIAL])
-        spaces.remove(self._spaces[Epoch.HANDSHAKE])
+        spaces.remove(self._spaces[INITIAL])
+        spaces.remove(self._spaces[HANDSHAKE])
         self._spaces.update(_NO_SPACES)
         self._crypto_streams.update(_NO_STREAMS)
         self._cryptos.update(_NO_CRYPTOS)

@@ -25,7 +25,6 @@ from aioquic.quic.connection import (
     QuicConnectionAdapter,
     QuicConnectionError,
     QuicConnectionId,
-    QuicConnectionState,
     QuicReceiveContext,
 )
 from aioquic.quic.packet import (
@@ -36,9 +35,9 @@ from aioquic.quic.packet import (
     QuicHeader,
 )
 from aioquic.quic.packet_builder import QuicPacketBuilder
-from aioquic.tls import Epoch
 
 from .frugal_connection import FrugalConnection
+from .members import CLOSING, HANDSHAKE, TERMINATED
 from .reset_tokens import ResetTokens
 
 MIN_STATELESS_RESET = 21
@@ -144,7 +143,7 @@ class HardenedConnection(FrugalConnection):
         end = buf.pull_uint_var() + buf.pull_uint_var()
         buf.seek(start)
         receiver = self._crypto_streams[context.epoch].receiver
-        may_be_certificates = context.epoch is Epoch.HANDSHAKE
+        may_be_certificates = context.epoch is HANDSHAKE
         limit = MAX_CERTIFICATE_BYTES if may_be_certificates else MAX_HANDSHAKE_BYTES
         if (
             end - receiver.starting_offset() + len(self.tls._receive_buffer) > limit
@@ -230,14 +229,14 @@ class HardenedConnection(FrugalConnection):
         # As aioquic does; but keys and packets, of which there will be no more, go with all else in `clear`.
         self._close_at = None
         self._events.append(self._close_event)
-        self._set_state(QuicConnectionState.TERMINATED)
+        self._set_state(TERMINATED)
 
     def clear(self) -> None:
         """Let go of what only packets need: the connection is over, and nothing will be sent or received any more.
 
         Most of it refers to the connection, so that it would wait for the garbage collector.
         """
-        self._state = QuicConnectionState.TERMINATED
+        self._state = TERMINATED
         self._close_at = None
         self._close_pending = False
         self._QuicConnection__frame_handlers = {}
@@ -291,7 +290,7 @@ class HardenedConnection(FrugalConnection):
 
     @property
     def _is_closing(self) -> bool:
-        return self._state is QuicConnectionState.CLOSING
+        return self._state is CLOSING
 
     def _receive_while_closing(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Have the close said again at the first packet, the second, the fourth and so on (RFC 9000, 10.2.1)."""

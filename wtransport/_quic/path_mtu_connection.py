@@ -15,9 +15,9 @@ from typing import Any
 from aioquic.quic.connection import NetworkAddress, QuicNetworkPath
 from aioquic.quic.packet import QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
-from aioquic.tls import Epoch
 
 from .authenticated_connection import AuthenticatedConnection
+from .members import ACKED, ONE_RTT
 from .path_mtu import BASE_UDP_PAYLOAD, BlackHoleDetector, PathMtu
 
 IPV6_EXTRA = 20
@@ -138,7 +138,7 @@ class PathMtuConnection(AuthenticatedConnection):
             spin_bit=self._spin_bit,
             version=version,
         )
-        builder.start_packet(QuicPacketType.ONE_RTT, self._cryptos[Epoch.ONE_RTT])
+        builder.start_packet(QuicPacketType.ONE_RTT, self._cryptos[ONE_RTT])
         buf = builder.start_frame(
             QuicFrameType.PING, handler=self._on_probe_delivery, handler_args=(path_mtu, path, size)
         )
@@ -152,7 +152,7 @@ class PathMtuConnection(AuthenticatedConnection):
         return self._flush_builder(builder=builder, network_path=path, peer_cid=self._peer_cid.cid, now=now)
 
     def _on_probe_delivery(self, state: QuicDeliveryState, path_mtu: PathMtu, path: QuicNetworkPath, size: int) -> None:
-        if state is not QuicDeliveryState.ACKED:
+        if state is not ACKED:
             path_mtu.on_probe_lost(size, path.bytes_sent)
             return
         before = path_mtu.size

@@ -28,6 +28,7 @@ from aioquic.tls import Epoch, ExtensionType
 from .backend import IS_COMPILED
 from .fresh_connection import FreshConnection
 from .initial_keys import InitialCryptoPair
+from .members import ACKED, HANDSHAKE, INITIAL, ONE_RTT, ZERO_RTT
 from .stock_recovery import StockRecovery
 from .tls_context import HandshakeContext
 from .violations import TransportViolation
@@ -133,7 +134,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
         else:
             super()._initialize(peer_cid)
         initial, handshake, application = PacketSpace(), PacketSpace(), PacketSpace(is_application_data=True)
-        self._spaces = {Epoch.INITIAL: initial, Epoch.HANDSHAKE: handshake, Epoch.ONE_RTT: application}
+        self._spaces = {INITIAL: initial, HANDSHAKE: handshake, ONE_RTT: application}
         self._loss.spaces = [initial, handshake, application]
 
     def _begin_handshake(self, peer_cid: bytes) -> None:
@@ -164,20 +165,20 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             pair.setup_initial(peer_cid, self._is_client, version)
         updated, retired = partial(self._log_key_updated, "1rtt"), partial(self._log_key_retired, "1rtt")
         self._cryptos = {
-            Epoch.INITIAL: self._cryptos_initial[self._version or configuration.supported_versions[0]],
-            Epoch.ZERO_RTT: NO_KEYS,
-            Epoch.HANDSHAKE: InitialCryptoPair(),
-            Epoch.ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),
+            INITIAL: self._cryptos_initial[self._version or configuration.supported_versions[0]],
+            ZERO_RTT: NO_KEYS,
+            HANDSHAKE: InitialCryptoPair(),
+            ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),
         }
         self._crypto_buffers = {
-            Epoch.INITIAL: Buffer(capacity=CRYPTO_BUFFER_SIZE),
-            Epoch.HANDSHAKE: Buffer(capacity=CRYPTO_BUFFER_SIZE),
-            Epoch.ONE_RTT: Buffer(capacity=CRYPTO_BUFFER_SIZE),
+            INITIAL: Buffer(capacity=CRYPTO_BUFFER_SIZE),
+            HANDSHAKE: Buffer(capacity=CRYPTO_BUFFER_SIZE),
+            ONE_RTT: Buffer(capacity=CRYPTO_BUFFER_SIZE),
         }
         self._crypto_streams = {
-            Epoch.INITIAL: MessageStream(),
-            Epoch.HANDSHAKE: MessageStream(),
-            Epoch.ONE_RTT: MessageStream(),
+            INITIAL: MessageStream(),
+            HANDSHAKE: MessageStream(),
+            ONE_RTT: MessageStream(),
         }
 
     def _write_handshake(self, builder: QuicPacketBuilder, epoch: Epoch, now: float) -> None:
@@ -187,7 +188,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             return
         space: Any = self._spaces[epoch]
         stream = self._crypto_streams[epoch]
-        is_initial = epoch is Epoch.INITIAL
+        is_initial = epoch is INITIAL
         has_ack, has_data = space.ack_at is not None, not stream.sender.buffer_is_empty
         while has_ack or has_data or self._probe_pending:
             builder.start_packet(QuicPacketType.INITIAL if is_initial else QuicPacketType.HANDSHAKE, keys)
@@ -198,7 +199,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             if (
                 self._probe_pending
                 and not self._handshake_complete
-                and not (is_initial and self._cryptos[Epoch.HANDSHAKE].send.is_valid())
+                and not (is_initial and self._cryptos[HANDSHAKE].send.is_valid())
             ):
                 self._write_ping_frame(builder, comment="probe")
                 self._probe_pending = False
@@ -210,14 +211,14 @@ class CompiledRecoveringConnection(_RecoveringConnection):
         self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False
     ) -> tuple[bool, bool]:
         received: tuple[bool, bool] = super()._payload_received(context, plain, crypto_frame_required)
-        if received[0] and context.epoch is Epoch.ONE_RTT:
-            space: Any = self._spaces[Epoch.ONE_RTT]
+        if received[0] and context.epoch is ONE_RTT:
+            space: Any = self._spaces[ONE_RTT]
             space.note_ack_eliciting(context.time)
         return received
 
     def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         loss: Any = self._loss
-        if not loss.peer_completed_address_validation and context.epoch in (Epoch.HANDSHAKE, Epoch.ONE_RTT):
+        if not loss.peer_completed_address_validation and context.epoch in (HANDSHAKE, ONE_RTT):
             loss.peer_completed_address_validation = True
         start = buf.tell()
         try:
@@ -248,7 +249,7 @@ class CompiledRecoveringConnection(_RecoveringConnection):
             self._write_ping_frame(builder, comment="ACK-of-ACK trigger")
 
     def _on_ack_delivery(self, delivery: QuicDeliveryState, space: Any, highest_acked: int) -> None:
-        if delivery is QuicDeliveryState.ACKED:
+        if delivery is ACKED:
             space.ack_queue.subtract(0, highest_acked + 1)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from .. import exceptions
 from .._adapter import AdapterProtocol
 from .._config_validation import normalized_origin
+from .._members import CONNECTION_CLOSED, CONNECTION_CLOSING, CONNECTION_CONNECTED, SESSION_CLOSED
 from .._protocol.engine import Engine
 from .._protocol.events import ConnectionClosed
 from .._protocol.session import SessionCore
@@ -24,7 +25,7 @@ from ..constants import ErrorCodes
 from ..session import WebTransportSession
 from ..stream._events import EventSource
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
-from ..types import Address, ConnectionId, ConnectionState, EventType, Headers, SessionState
+from ..types import Address, ConnectionId, ConnectionState, EventType, Headers
 from ..utils import get_logger, get_timestamp, random_uuid
 from ._dispatch import HANDLERS
 from ._ending import over_error
@@ -38,7 +39,7 @@ ConnectionDiagnostics.__module__ = __name__  # where 0.9 programs see it, wherev
 MAX_ERROR_CODE = 2**62 - 1
 """Largest code of a CONNECTION_CLOSE frame: it is a QUIC varint (RFC 9000, 19.19)."""
 
-_OVER = frozenset({ConnectionState.CLOSED, ConnectionState.FAILED})
+_OVER = frozenset({CONNECTION_CLOSED, ConnectionState.FAILED})
 _FORBIDDEN = 403  # the status for a page that may not connect (draft-16, 3.2)
 _NOBODY_THERE = 404  # the status for a request on a connection whose program takes none
 
@@ -126,17 +127,17 @@ class WebTransportConnection(EventSource):
     @property
     def is_connected(self) -> bool:
         """Tell whether the state is CONNECTED: sessions can be opened."""
-        return self._state is ConnectionState.CONNECTED
+        return self._state is CONNECTION_CONNECTED
 
     @property
     def is_closing(self) -> bool:
         """Tell whether the state is CLOSING."""
-        return self._state is ConnectionState.CLOSING
+        return self._state is CONNECTION_CLOSING
 
     @property
     def is_closed(self) -> bool:
         """Tell whether the state is CLOSED."""
-        return self._state is ConnectionState.CLOSED
+        return self._state is CONNECTION_CLOSED
 
     @property
     def was_established(self) -> bool:
@@ -320,7 +321,7 @@ class WebTransportConnection(EventSource):
             raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
         protocol = self._protocol
         if self._state not in _OVER:
-            self._state = ConnectionState.CLOSING
+            self._state = CONNECTION_CLOSING
             self._engine.close(error_code, reason)
             try:
                 if not await protocol.wait_closed(self._config.close_timeout):
@@ -331,7 +332,7 @@ class WebTransportConnection(EventSource):
                     self._on_closed(ConnectionClosed(error_code, reason, False, True))
         else:
             protocol.close_transport()
-        self._state = ConnectionState.CLOSED
+        self._state = CONNECTION_CLOSED
         if self._is_client:
             await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
@@ -340,7 +341,7 @@ class WebTransportConnection(EventSource):
 
         Those that are still open after `close_timeout` seconds end with the connection.
         """
-        if self._state in (ConnectionState.CONNECTED, ConnectionState.DRAINING):
+        if self._state in (CONNECTION_CONNECTED, ConnectionState.DRAINING):
             self._state = ConnectionState.DRAINING
             self._engine.shutdown()
             if self._sessions:
@@ -371,7 +372,7 @@ class WebTransportConnection(EventSource):
             raise timed_out("waiting for the QUIC handshake and the server's SETTINGS", seconds)
 
     def _ready_or_raise(self) -> bool | None:
-        if self._state in _OVER or self._state is ConnectionState.CLOSING:
+        if self._state in _OVER or self._state is CONNECTION_CLOSING:
             raise self._over_error()
         return None if self._connected_at is None else True
 
@@ -409,12 +410,12 @@ class WebTransportConnection(EventSource):
         if self._connected_at is not None or self._state in _OVER:
             return
         self._connected_at = get_timestamp()
-        if self._state is not ConnectionState.CLOSING:
-            self._state = ConnectionState.CONNECTED
+        if self._state is not CONNECTION_CLOSING:
+            self._state = CONNECTION_CONNECTED
         if self.on_established is not None:
             self.on_established()
         openings, self._openings = self._openings, []
-        if self._state is ConnectionState.CONNECTED:
+        if self._state is CONNECTION_CONNECTED:
             for opening in openings:
                 try:
                     self._request(opening)
@@ -425,19 +426,19 @@ class WebTransportConnection(EventSource):
         self._ready_line.wake_all()
 
     def _on_goaway(self) -> None:
-        if self._state is ConnectionState.CONNECTED:
+        if self._state is CONNECTION_CONNECTED:
             self._state = ConnectionState.DRAINING
 
     def _on_closed(self, event: ConnectionClosed) -> None:
         """Take note of the end: tell the sessions that the engine did not, then the program."""
         if self._closed_at is not None:
             return
-        was_closing = self._state is ConnectionState.CLOSING
+        was_closing = self._state is CONNECTION_CLOSING
         self._closed_at = get_timestamp()
         self._end = event
         self._was_left = event.timed_out and not event.open_sessions
         has_failed = self._connected_at is None and not was_closing
-        self._state = ConnectionState.FAILED if has_failed else ConnectionState.CLOSED
+        self._state = ConnectionState.FAILED if has_failed else CONNECTION_CLOSED
         for session in list(self._sessions.values()):
             session._on_ended()
             self._drop(session)
@@ -462,7 +463,7 @@ class WebTransportConnection(EventSource):
         self._emit_once(event_type, facts)
 
     def _on_session_requested(self, core: SessionCore) -> None:
-        if core.state is SessionState.CLOSED:
+        if core.state is SESSION_CLOSED:
             return  # it ended before anybody could hear of it
         if not self._is_origin_allowed(core.headers.get("origin")):
             _logger.info(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from .._members import SESSION_CONNECTING
 from ..exceptions import WebTransportError
 from ..session import WebTransportSession
-from ..types import SessionState
 from ..utils import get_logger
 
 __all__ = ["accept_if_undecided", "accept_soon", "reject_if_undecided"]
@@ -26,7 +26,7 @@ def accept_soon(session: WebTransportSession) -> None:
 
 def accept_if_undecided(session: WebTransportSession) -> None:
     """Accept a session request unless it was answered already, or is gone."""
-    if session.state is SessionState.CONNECTING:
+    if session.state is SESSION_CONNECTING:
         try:
             session._accept_now(None, None, at_once=True)
         except WebTransportError as error:
@@ -35,7 +35,7 @@ def accept_if_undecided(session: WebTransportSession) -> None:
 
 def reject_if_undecided(session: WebTransportSession, *, status_code: int) -> None:
     """Reject a session request with an HTTP status unless it was answered already, or is gone."""
-    if session.state is SessionState.CONNECTING:
+    if session.state is SESSION_CONNECTING:
         try:
             session._core.reject(status_code)
         except WebTransportError as error:

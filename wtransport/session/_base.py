@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from time import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from .._members import ON_DATAGRAM_RECEIVED, ON_STREAM_OPENED, SESSION_CONNECTING
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
 from ..stream._base import _BaseStream
 from ..stream._events import EventSource, HandleEvents
 from ..stream._waiter import WaitLine, timed_out, wake
-from ..types import EventType, Headers, SessionId, SessionState, StreamId
+from ..types import EventType, Headers, SessionId, StreamId
 from ..utils import generate_session_id, get_logger
 from ._incoming import IncomingDatagrams, IncomingStreams
 
@@ -263,13 +264,13 @@ class _BaseSession(EventSource):
         else:
             stream, incoming = WebTransportStream._adopt(session, core), self._incoming_bidi
         events = self._events
-        is_heard = events is not None and events.has_listeners(event_type=EventType.STREAM_OPENED)
+        is_heard = events is not None and events.has_listeners(event_type=ON_STREAM_OPENED)
         waits = incoming.is_pulled or self._incoming_bidi.kept or self._incoming_uni.kept or not is_heard
         if not waits or self._keep(incoming, stream, is_heard=is_heard):
             core.take()
             if events is not None:
                 data = stream._opened_payload()
-                events.emit_nowait(event_type=EventType.STREAM_OPENED, data=data, source=self)
+                events.emit_nowait(event_type=ON_STREAM_OPENED, data=data, source=self)
 
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""
@@ -278,7 +279,7 @@ class _BaseSession(EventSource):
         if announce is None:
             # What comes after the one event that a `wait_for` waited for is kept for its next call.
             announce = self.events._emitting_each(
-                event_type=EventType.DATAGRAM_RECEIVED,
+                event_type=ON_DATAGRAM_RECEIVED,
                 inbox=self._datagrams,
                 key="data",
                 shared={"session": self, "session_id": self._session_id},
@@ -302,9 +303,9 @@ class _BaseSession(EventSource):
 
     def _on_listener(self, event_type: str | None) -> None:
         """Somebody begins to listen."""
-        if event_type is None or event_type == EventType.STREAM_OPENED:
+        if event_type is None or event_type == ON_STREAM_OPENED:
             self._schedule_delivery()
-        if (event_type is None or event_type == EventType.DATAGRAM_RECEIVED) and self._core.datagrams:
+        if (event_type is None or event_type == ON_DATAGRAM_RECEIVED) and self._core.datagrams:
             asyncio.get_running_loop().call_soon(self._on_datagrams)
 
     def _keep(self, incoming: IncomingStreams[Any], stream: _BaseStream, *, is_heard: bool) -> bool:
@@ -340,7 +341,7 @@ class _BaseSession(EventSource):
         """
         self._is_delivery_scheduled = False
         incoming = self._oldest_kept()
-        if incoming is not None and self.events.has_listeners(event_type=EventType.STREAM_OPENED):
+        if incoming is not None and self.events.has_listeners(event_type=ON_STREAM_OPENED):
             stream = incoming.take()
             if stream is not None:
                 self._announce(stream)
@@ -350,7 +351,7 @@ class _BaseSession(EventSource):
 
     def _accept_on_use(self) -> bool:
         """Server: accept the request because its handler uses the session already; True when that was done."""
-        if not self._accepts_on_use or self._core.state is not SessionState.CONNECTING:
+        if not self._accepts_on_use or self._core.state is not SESSION_CONNECTING:
             return False
         self._accept_now(None, None)
         return True
@@ -464,8 +465,8 @@ class _BaseSession(EventSource):
     def _announce(self, stream: WebTransportStream | WebTransportReceiveStream | WebTransportSendStream) -> None:
         """Emit STREAM_OPENED to whoever listens, on the session and on the stream."""
         events = self._events
-        if events is not None and events.has_listeners(event_type=EventType.STREAM_OPENED):
-            events.emit_nowait(event_type=EventType.STREAM_OPENED, data=stream._opened_payload(), source=self)
+        if events is not None and events.has_listeners(event_type=ON_STREAM_OPENED):
+            events.emit_nowait(event_type=ON_STREAM_OPENED, data=stream._opened_payload(), source=self)
         if stream._events is not None:
             stream._on_announced()
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from .._members import SESSION_CLOSED
 from .._protocol import exporter
 from ..exceptions import SessionError
 from ..stream import WebTransportReceiveStream, WebTransportSendStream, WebTransportStream
@@ -77,7 +78,7 @@ class WebTransportSession(_BaseSession):
     @property
     def is_closed(self) -> bool:
         """Tell whether the session is over, or was refused."""
-        return self._core.state is SessionState.CLOSED
+        return self._core.state is SESSION_CLOSED
 
     @property
     def wt_available_protocols(self) -> list[str]:
