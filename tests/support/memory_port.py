@@ -118,6 +118,9 @@ class MemoryPort:
     def has_events(self) -> bool:
         return bool(self.events)
 
+    def has_room(self) -> bool:
+        return not self.events
+
     def next_event(self) -> quic.QuicEvent | None:
         return self.events.popleft() if self.events else None
 

@@ -287,12 +287,13 @@ class Inbound:
                 self.run_soon()
 
     def _serve(self, connection: AdapterProtocol, now: float, slice_end: float) -> None:
-        if connection in self._backlogs:
+        waiting = self._queues.get(connection)
+        # Packets first, as their acknowledgements leave with this turn, but not while the peer can have ever more wait.
+        if connection in self._backlogs and (waiting is None or not connection.has_room):
             self._deal_with(connection, slice_end)
             now = self._clock()
             if connection in self._backlogs or now >= slice_end:
                 return
-        waiting = self._queues.get(connection)
         if waiting is not None:
             try:
                 self._receive(connection, waiting, now, slice_end)

@@ -138,6 +138,11 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         """Tell whether packets go through this outlet."""
         return self._outlet is outlet
 
+    @property
+    def has_room(self) -> bool:
+        """Tell whether more may be received before what was received is dealt with: its events are few."""
+        return self.port.has_room()
+
     def receive_elsewhere(self, data: bytes, addr: NetworkAddress, now: float, outlet: Outlet) -> None:
         """Take one datagram that came in by another socket than the connection's own (migration)."""
         paths = self._other_paths

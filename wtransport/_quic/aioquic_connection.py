@@ -67,6 +67,9 @@ make both ends work for nothing: writing and reading it takes a fifth of a packe
 MAX_EVENT_DATAGRAMS = 64
 """Datagrams in one event: a packet holds some hundred empty ones, and what is done with an event is done in one go."""
 
+MAX_WAITING_EVENTS = 512
+"""Events that may wait when more packets are received; what they hold is bounded by flow control, but for datagrams."""
+
 RIDE_ROOM = 128
 """Bytes that the congestion window must leave for an acknowledgement to go before it is due: with less, the data that
 it should ride along with would hardly fit beside it, and a packet of its own for each one received is a waste."""
@@ -138,6 +141,10 @@ class StreamingConnection(NegotiatingConnection):
     def has_events(self) -> bool:
         """Tell whether there are events, or the connection ends."""
         return bool(self._queue) or self._close_event is not None
+
+    def has_room(self) -> bool:
+        """Tell whether more may be received before the events of what was received are taken."""
+        return self._arrived is None and len(self._queue) < MAX_WAITING_EVENTS
 
     def pop_event(self) -> QuicEvent | aioquic_events.QuicEvent | None:
         """Return the next event, ours or aioquic's, or None."""

@@ -87,6 +87,7 @@ class AioquicPort(StreamCommands):
         self.datagrams_to_send: Callable[[float], list[tuple[bytes, NetworkAddress]]]
         self.datagrams_to_send = self._connection.datagrams_to_send
         self.has_events: Callable[[], bool] = self._connection.has_events
+        self.has_room: Callable[[], bool] = self._connection.has_room
         self._keep_alive_interval = keep_alive_interval
         self._asked_at = -inf  # when the last PING for its sake was sent
         self._bytes_received = 0  # of streams, by then

@@ -208,6 +208,9 @@ class QuicPort(Protocol):
     has_events: Callable[[], bool]
     """Tells whether `next_event` may have one; False once there is none, until more is received, sent or due."""
 
+    has_room: Callable[[], bool]
+    """Tells whether more may be received although `next_event` has some: so few that they are bounded, no datagrams."""
+
     send_room: Callable[[int], int]
     """Given a stream's id returns how many bytes the peer's credit for it allows beyond those sent and queued."""
 

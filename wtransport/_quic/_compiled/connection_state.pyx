@@ -22,6 +22,8 @@ from .stream_bytes cimport StreamBytesEvents
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE
 from aioquic.quic.connection import ACK_FRAME_CAPACITY, QuicConnectionState
 
+from ..aioquic_connection import MAX_WAITING_EVENTS
+
 KEY_UPDATE_PACKETS = 1 << 22
 """Packets after which keys are updated: half of what AES-GCM may protect with one key (RFC 9001, 6.6)."""
 
@@ -31,6 +33,7 @@ cdef enum:
 cdef int64_t _AMPLIFICATION = 3  # RFC 9000, 8.1
 cdef int64_t _PROBE_SIZE = SMALLEST_MAX_DATAGRAM_SIZE  # one may carry Initial packets
 cdef int64_t _ACK_CAPACITY = ACK_FRAME_CAPACITY
+cdef Py_ssize_t _MAX_WAITING_EVENTS = MAX_WAITING_EVENTS
 cdef object _FIRSTFLIGHT = QuicConnectionState.FIRSTFLIGHT
 cdef object _CONNECTED = QuicConnectionState.CONNECTED
 cdef object _TERMINATED = QuicConnectionState.TERMINATED
@@ -52,6 +55,10 @@ cdef class ConnectionState:
     def has_events(self):
         """Tell whether there are events, or the connection ends."""
         return len(self._queue) != 0 or self._close_event is not None
+
+    def has_room(self):
+        """Tell whether more may be received before the events of what was received are taken; see the twin."""
+        return self._arrived is None and len(self._queue) < _MAX_WAITING_EVENTS
 
     def pop_event(self):
         """Return the next event, or None; see the twin in ``_quic/aioquic_connection.py``."""

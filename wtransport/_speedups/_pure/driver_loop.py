@@ -118,7 +118,7 @@ class DriverLoop:
             until: when to leave the rest for later; None delivers everything.
 
         Returns:
-            whether anything was left: then this must be called again, before any further datagram is received.
+            whether anything was left: then this must be called again.
         """
         goes_on = self._has_backlog
         try:
