@@ -71,8 +71,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         if self._has_begun:
             self.flush_soon()
         else:
-            self._has_begun = True
-            self.port.connect(self._peer, self._clock())
+            self.begin()
             self._flush_now()
 
     def begin(self) -> None:

@@ -27,6 +27,7 @@ cdef class FrameWriter(StreamWriter):
     cdef Py_ssize_t fill(self, unsigned char* out, Py_ssize_t room, FrameList* frames) except -1
     cdef int on_fate(self, SentFrame* frame, bint acknowledged) except -1
     cdef bint has_frames(self) noexcept
+    cdef void size_turns(self, double window) noexcept
     cdef int push_datagram(self, bytes data) except -1
 
     cdef int _push_to(self, object builder, bint limits) except -1

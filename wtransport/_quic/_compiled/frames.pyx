@@ -5,6 +5,7 @@ from __future__ import annotations
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport fmax, fmin
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
@@ -34,9 +35,12 @@ from .writing cimport ALL, FULL, MIN_STREAM_ROOM, ONE_FIELD, StreamWriter
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilderStop
 
 from ..._speedups._inputs import as_bytes
-from ..frame_writer import TURN_BYTES
+from ..frame_writer import MAX_TURN_BYTES, TURN_BYTES, TURNS_PER_WINDOW
 
 cdef object _ACKED = QuicDeliveryState.ACKED
+cdef double _TURN_BYTES = TURN_BYTES
+cdef double _MAX_TURN_BYTES = MAX_TURN_BYTES
+cdef double _TURNS_PER_WINDOW = TURNS_PER_WINDOW
 
 
 @cython.final
@@ -101,6 +105,10 @@ cdef class FrameWriter(StreamWriter):
             or table.blocked_due[0]
             or table.blocked_due[1]
         )
+
+    cdef void size_turns(self, double window) noexcept:
+        """Let streams take turns that fit a congestion window; see `turn_bytes` of the twin's module."""
+        self.turn_bytes = <Py_ssize_t> fmin(fmax(window / _TURNS_PER_WINDOW, _TURN_BYTES), _MAX_TURN_BYTES)
 
     cdef int push_datagram(self, bytes data) except -1:
         if self.datagrams.ring.count == 0 and self.table.line.count:

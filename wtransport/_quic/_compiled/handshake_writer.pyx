@@ -8,7 +8,7 @@ that is no part of a handshake that goes well: a close, probes, other paths, a l
 from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_GET_SIZE
-from libc.math cimport INFINITY, fmax, fmin, isinf
+from libc.math cimport INFINITY, isinf
 from libc.stdint cimport int64_t
 
 from ..._speedups._compiled.wire cimport varint_length
@@ -30,7 +30,6 @@ from aioquic.quic.packet_builder import QuicPacketBuilderStop
 from aioquic.tls import Epoch
 
 from ..aioquic_connection import RIDE_ROOM, RIDE_TIME
-from ..frame_writer import MAX_TURN_BYTES, TURN_BYTES, TURNS_PER_WINDOW
 from ..path_mtu import BASE_UDP_PAYLOAD
 from ..port import DatagramsDrained
 from .packet_builder import make_builder
@@ -55,9 +54,6 @@ cdef int _ID_CAPACITY = NEW_CONNECTION_ID_FRAME_CAPACITY
 cdef int64_t _BASE_SIZE = BASE_UDP_PAYLOAD
 cdef double _RIDE_TIME = RIDE_TIME
 cdef Py_ssize_t _RIDE_ROOM = RIDE_ROOM
-cdef double _TURN_BYTES = TURN_BYTES
-cdef double _MAX_TURN_BYTES = MAX_TURN_BYTES
-cdef double _TURNS_PER_WINDOW = TURNS_PER_WINDOW
 
 
 cdef class HandshakeWriter(PacketReader):
@@ -173,9 +169,7 @@ cdef class HandshakeWriter(PacketReader):
         cdef bint has_more
         if keys.send.aead is None:
             return 0
-        self._writer.turn_bytes = <Py_ssize_t> fmin(
-            fmax(<double> loss.congestion_window / _TURNS_PER_WINDOW, _TURN_BYTES), _MAX_TURN_BYTES
-        )
+        self._writer.size_turns(loss.congestion.window)
         try:
             while True:
                 due = space.ack_due

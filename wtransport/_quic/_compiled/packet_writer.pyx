@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, fmax, fmin
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -20,7 +20,6 @@ from .sent cimport FRAME_ACK, FrameList, frames_free, frames_push
 from aioquic.quic.connection import QuicConnectionState
 
 from ..aioquic_connection import RIDE_ROOM, RIDE_TIME
-from ..frame_writer import MAX_TURN_BYTES, TURN_BYTES, TURNS_PER_WINDOW
 from ..port import DatagramsDrained
 
 MAX_BATCH = 64
@@ -41,9 +40,6 @@ cdef object _CONNECTED = QuicConnectionState.CONNECTED
 cdef double _RIDE_TIME = RIDE_TIME
 cdef Py_ssize_t _RIDE_ROOM = RIDE_ROOM
 cdef Py_ssize_t _MAX_BATCH = MAX_BATCH
-cdef double _TURN_BYTES = TURN_BYTES
-cdef double _MAX_TURN_BYTES = MAX_TURN_BYTES
-cdef double _TURNS_PER_WINDOW = TURNS_PER_WINDOW
 
 
 cdef class PacketWriter(HandshakeWriter):
@@ -108,9 +104,7 @@ cdef class PacketWriter(HandshakeWriter):
         frames.items = NULL
         frames.count = frames.capacity = 0
         memcpy(packet + 1, PyBytes_AS_STRING(identity), identity_size)
-        self._writer.turn_bytes = <Py_ssize_t> fmin(
-            fmax(self.recovery.congestion.window / _TURNS_PER_WINDOW, _TURN_BYTES), _MAX_TURN_BYTES
-        )
+        self._writer.size_turns(self.recovery.congestion.window)
         try:
             while self.space.ack_due <= now or self._writer.has_frames():
                 if self.space.ack_due > now:

@@ -7,7 +7,10 @@ As in `tls_client_hello`, a message that is anything but what nearly every hands
 from __future__ import annotations
 
 from .tls_client_hello cimport ClientHellos
-from .tls_wire cimport Cursor, is_ascii, is_at_end, over, read_number, read_vector, read_whole_vector, text
+from .tls_wire cimport (
+    ALPN, EARLY_DATA, HEADER_SIZE, Cursor, is_ascii, is_at_end, over, read_number, read_vector, read_whole_vector,
+    text,
+)
 
 import hmac
 import ssl
@@ -17,10 +20,6 @@ from aioquic.tls import SERVER_CONTEXT_STRING, Direction, Epoch, State
 
 from ..certificates_met import load_certificate, signature_check
 
-cdef enum:
-    HEADER_SIZE = 4  # bytes of type and length
-    ALPN = 16
-    EARLY_DATA = 42
 
 cdef object _DECRYPT = Direction.DECRYPT
 cdef object _ENCRYPT = Direction.ENCRYPT

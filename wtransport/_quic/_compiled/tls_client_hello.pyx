@@ -8,8 +8,10 @@ for it are aioquic's, and what is rare. What is taken here, aioquic would take a
 from __future__ import annotations
 
 from .tls_wire cimport (
-    Cursor, Writer, begin_vector, end_vector, is_at_end, over, read_number, read_part, read_vector,
-    read_whole_vector, text, write_bytes, write_number, write_vector,
+    ALPN, CLIENT_HELLO, HEADER_SIZE, KEY_SHARE, P256, P521, PSK_KEY_EXCHANGE_MODES, RANDOM_SIZE, SERVER_NAME,
+    SIGNATURE_ALGORITHMS, SUPPORTED_GROUPS, SUPPORTED_VERSIONS, TLS_1_2, X25519, Cursor, Writer, begin_vector,
+    end_vector, is_at_end, over, read_number, read_part, read_vector, read_whole_vector, text, write_bytes,
+    write_number, write_vector,
 )
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -21,21 +23,7 @@ from ..key_agreement import read_x25519, take_x25519
 from ..key_schedule import KeySchedule, KeyScheduleProxy
 
 cdef enum:
-    HEADER_SIZE = 4  # bytes of type and length
     MAX_HELLO = 4096  # bytes of a ClientHello that is written here
-    RANDOM_SIZE = 32
-    TLS_1_2 = 0x0303
-    X25519 = 0x1D
-    P256 = 0x17
-    P521 = 0x19
-    CLIENT_HELLO = 1
-    SERVER_NAME = 0
-    SUPPORTED_GROUPS = 10
-    SIGNATURE_ALGORITHMS = 13
-    ALPN = 16
-    SUPPORTED_VERSIONS = 43
-    PSK_KEY_EXCHANGE_MODES = 45
-    KEY_SHARE = 51
 
 cdef object _X25519 = Group.X25519
 cdef object _DECRYPT = Direction.DECRYPT

@@ -4,24 +4,10 @@
 from __future__ import annotations
 
 from .tls_wire cimport (
-    Cursor, has_number, is_ascii, is_at_end, over, read_number, read_part, read_vector, read_whole_vector, text,
+    ALPN, EARLY_DATA, HEADER_SIZE, KEY_SHARE, PRE_SHARED_KEY, PSK_KEY_EXCHANGE_MODES, RANDOM_SIZE, SERVER_NAME,
+    SIGNATURE_ALGORITHMS, SUPPORTED_GROUPS, SUPPORTED_VERSIONS, TLS_1_2, X25519, Cursor, has_number, is_ascii,
+    is_at_end, over, read_number, read_part, read_vector, read_whole_vector, text,
 )
-
-cdef enum:
-    HEADER_SIZE = 4  # bytes of type and length
-    RANDOM_SIZE = 32
-    TLS_1_2 = 0x0303
-    X25519 = 0x1D
-    # Extensions.
-    SERVER_NAME = 0
-    SUPPORTED_GROUPS = 10
-    SIGNATURE_ALGORITHMS = 13
-    ALPN = 16
-    PRE_SHARED_KEY = 41
-    EARLY_DATA = 42
-    SUPPORTED_VERSIONS = 43
-    PSK_KEY_EXCHANGE_MODES = 45
-    KEY_SHARE = 51
 
 
 cdef bint _is_list(Cursor* extension, int length_size, int size, Cursor* items) noexcept:

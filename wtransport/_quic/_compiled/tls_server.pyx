@@ -10,7 +10,11 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from .tls_client cimport ClientMessages, finished_message
 from .tls_client_hello_reader cimport Hello, chosen, protocols_of, read_hello, share_of
-from .tls_wire cimport Writer, begin_vector, end_vector, text, write_bytes, write_number, write_vector
+from .tls_wire cimport (
+    ALPN, CERTIFICATE, CERTIFICATE_VERIFY, CLIENT_HELLO, ENCRYPTED_EXTENSIONS, FINISHED, HEADER_SIZE, KEY_SHARE,
+    RANDOM_SIZE, SERVER_HELLO, SUPPORTED_VERSIONS, TLS_1_2, X25519, Writer, begin_vector, end_vector, text,
+    write_bytes, write_number, write_vector,
+)
 
 import hmac
 import os
@@ -24,22 +28,7 @@ from ..key_agreement import read_x25519, take_x25519
 from ..key_schedule import KeySchedule
 
 cdef enum:
-    HEADER_SIZE = 4  # bytes of type and length
     MAX_HELLO = 512  # bytes of a ServerHello
-    RANDOM_SIZE = 32
-    TLS_1_2 = 0x0303
-    X25519 = 0x1D
-    # Messages.
-    CLIENT_HELLO = 1
-    SERVER_HELLO = 2
-    ENCRYPTED_EXTENSIONS = 8
-    CERTIFICATE = 11
-    CERTIFICATE_VERIFY = 15
-    FINISHED = 20
-    # Extensions.
-    ALPN = 16
-    SUPPORTED_VERSIONS = 43
-    KEY_SHARE = 51
 
 cdef object _DECRYPT = Direction.DECRYPT
 cdef object _ENCRYPT = Direction.ENCRYPT

@@ -1,10 +1,39 @@
-"""Numbers and vectors of TLS messages (RFC 8446, section 3), read from and written to memory of the caller.
+"""What TLS messages are made of (RFC 8446, section 3), read from and written to memory of the caller.
 
 What cannot be read leaves its cursor anywhere; what finds no room marks its writer as full, and writes nothing more.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcpy
+
+
+cdef enum:
+    HEADER_SIZE = 4  # bytes of type and length
+    RANDOM_SIZE = 32
+    TLS_1_2 = 0x0303
+    # Groups of key agreement.
+    P256 = 0x17
+    P521 = 0x19
+    X25519 = 0x1D
+
+cdef enum MessageType:
+    CLIENT_HELLO = 1
+    SERVER_HELLO = 2
+    ENCRYPTED_EXTENSIONS = 8
+    CERTIFICATE = 11
+    CERTIFICATE_VERIFY = 15
+    FINISHED = 20
+
+cdef enum ExtensionType:
+    SERVER_NAME = 0
+    SUPPORTED_GROUPS = 10
+    SIGNATURE_ALGORITHMS = 13
+    ALPN = 16
+    PRE_SHARED_KEY = 41
+    EARLY_DATA = 42
+    SUPPORTED_VERSIONS = 43
+    PSK_KEY_EXCHANGE_MODES = 45
+    KEY_SHARE = 51
 
 
 cdef struct Cursor:
