@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from both_loops import on_both_loops
 from loopback import HOST, client_config, no_leftovers, running, server_config, silent_server
 
 from wtransport.client import WebTransportClient
@@ -50,6 +51,18 @@ async def test_a_session_is_opened_on_a_connection_of_its_own(certificate: Any) 
         assert (snapshot.stats.connections_attempted, snapshot.stats.connections_successful) == (2, 2)
         assert 0 < snapshot.stats.min_connect_time <= snapshot.stats.avg_connect_time
         assert snapshot.issues == []
+
+
+@on_both_loops
+async def test_a_connection_s_socket_is_closed_when_closing_returns(certificate: Any) -> None:
+    async with running(app_with(certificate)) as url:
+        for _ in range(5):  # whose sockets have the same number, as one is closed before the next is opened
+            async with WebTransportClient(config=client_config(certificate)) as client:
+                session = await client.connect(url=f"{url}/echo")
+                sock = session.connection._transport.get_extra_info("socket")
+                assert sock.fileno() >= 0
+            assert session.connection.is_closed
+            assert sock.fileno() == -1
 
 
 async def test_the_request_has_path_query_and_headers_but_no_fragment(certificate: Any) -> None:

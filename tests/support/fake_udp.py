@@ -6,6 +6,7 @@ import errno
 import socket
 import sys
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from wtransport._adapter import udp
@@ -100,6 +101,16 @@ class FakeSocket:
         return [name for name, _, _ in self.calls]
 
 
+@dataclass
+class Soon:
+    """A callback of the next turn."""
+
+    callback: Any
+
+    def cancel(self) -> None:
+        self.callback = lambda: None
+
+
 class WatchedLoop:
     """As much of a loop as a transport needs; a test says when the socket is ready."""
 
@@ -121,13 +132,14 @@ class WatchedLoop:
     def remove_writer(self, fd: int) -> None:
         self.writer = None
 
-    def call_soon(self, callback: Any) -> None:
-        self.soon.append(callback)
+    def call_soon(self, callback: Any) -> Soon:
+        self.soon.append(Soon(callback))
+        return self.soon[-1]
 
     def turn(self) -> None:
         soon, self.soon = self.soon, []
-        for callback in soon:
-            callback()
+        for each in soon:
+            each.callback()
 
 
 class Recorder(BatchProtocol):

@@ -233,8 +233,11 @@ class ConnectionDriver(DriverLoop):
         self._closed_waiters.clear()
         self._on_closed()
 
-    def _finish(self) -> None:
-        """Let go of everything: the timer, the handle and the engine; last of all the socket."""
+    def _finish(self, *, at_once: bool = True) -> None:
+        """Let go of everything: the timer, the handle and the engine; last of all the socket.
+
+        What these hold is left to the next turn of the loop if it need not be `at_once`: somebody waits for the end.
+        """
         if self._is_finished:
             return
         self._is_finished = True
@@ -244,11 +247,17 @@ class ConnectionDriver(DriverLoop):
             self._outlet.forget(self.flush_soon)
         self._on_finished()
         self.port.request_flush = self.port.request_prompt_flush = self.port.request_flush_at_once = ignore
-        self.port.clear()
-        if self._engine is not None:
-            self._engine.clear()
-        self._engine = None
+        engine, self._engine = self._engine, None
         self._deliver = ignore
+        if at_once:
+            self._let_go(engine)
+        else:
+            self._loop.call_soon(self._let_go, engine)
+
+    def _let_go(self, engine: DrivenEngine | None) -> None:
+        self.port.clear()
+        if engine is not None:
+            engine.clear()
 
     def _on_ready(self) -> None:
         """Both ends have agreed to speak WebTransport."""

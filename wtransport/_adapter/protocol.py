@@ -16,7 +16,7 @@ from .addresses import to_address
 from .driver import ConnectionDriver
 from .outlet import Outlet
 from .ports import ConnectionOwner
-from .udp_transport import BatchProtocol
+from .udp_transport import BatchProtocol, UdpTransport
 
 __all__ = ["AdapterProtocol"]
 
@@ -106,10 +106,13 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         """Return the ``(host, port)`` of the peer; on a server it follows the peer's migration."""
         return to_address(self._remote())
 
-    def close_transport(self) -> None:
+    def close_transport(self) -> bool:
         """Close a client's socket, without waiting for anything.
 
         A server's connection shares its socket with others; it leaves the listener when its draining period is over.
+
+        Returns:
+            whether there is nothing to wait for; otherwise the loop closes the socket in its next turn.
         """
         engine = self._engine
         if engine is not None and not engine.is_closed:
@@ -117,7 +120,11 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         elif engine is None or self._owner is None:
             if not self._is_closed:
                 self._flush_now()
-            self._finish()
+            self._finish(at_once=False)
+        if self._owner is not None or self._outlet is None:
+            return True
+        transport = self._outlet.transport
+        return isinstance(transport, UdpTransport) and not self._delivering and transport.close_now()
 
     # For the dialer.
 

@@ -75,6 +75,7 @@ class UdpTransport(asyncio.DatagramTransport):
         self._is_connected = peername is not None
         self._is_closing = False
         self._is_over = False
+        self._ending: asyncio.Handle | None = None  # what closes the socket, until it has
         self._is_paused = False
         self._unsent: deque[tuple[list[bytes], NetworkAddress | None]] = deque()
         self._unsent_bytes = 0
@@ -307,9 +308,21 @@ class UdpTransport(asyncio.DatagramTransport):
     def _end(self) -> None:
         self._is_over = True
         self._io.is_held = True
-        self._loop.call_soon(self._close_socket)
+        self._ending = self._loop.call_soon(self._close_socket)
+
+    def close_now(self) -> bool:
+        """As `close`, but not in the next turn of the loop; False, and it is, when datagrams wait for the socket.
+
+        Not to be called while what was read is dealt with.
+        """
+        self.close()
+        if self._ending is not None:
+            self._ending.cancel()
+            self._close_socket()
+        return self._is_over
 
     def _close_socket(self) -> None:
+        self._ending = None
         try:
             self._protocol.connection_lost(None)
         finally:

@@ -327,13 +327,13 @@ class WebTransportConnection(EventSource):
                 if not await protocol.wait_closed(self._config.close_timeout):
                     _logger.warning("%r did not close in time", self)
             finally:
-                protocol.close_transport()
+                is_done = protocol.close_transport()
                 if self._closed_at is None:
                     self._on_closed(ConnectionClosed(error_code, reason, False, True))
         else:
-            protocol.close_transport()
+            is_done = protocol.close_transport()
         self._state = CONNECTION_CLOSED
-        if self._is_client:
+        if not is_done:
             await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
     async def graceful_shutdown(self) -> None:

@@ -368,6 +368,29 @@ def test_closing_waits_for_what_is_unsent_and_reads_no_more(rig):
     assert rig.protocol.log == ["made", "lost"]
 
 
+def test_a_socket_can_be_closed_without_a_turn_of_the_loop(rig):
+    rig.send(b"1")
+    assert rig.transport.close_now()
+    assert rig.sock.closed
+    assert rig.loop.reader is None
+    assert rig.protocol.log == ["made", "lost"]
+    rig.loop.turn()
+    assert rig.transport.close_now()
+    assert rig.protocol.log == ["made", "lost"]
+
+
+def test_a_socket_is_not_closed_before_what_is_unsent_has_left(rig):
+    rig.sock.outcomes.append(FULL)
+    rig.send(b"1", b"2")
+    assert not rig.transport.close_now()
+    assert not rig.sock.closed
+    rig.loop.writer()
+    assert rig.sock.packets == [b"1", b"2"]
+    assert rig.transport.close_now()
+    assert rig.sock.closed
+    assert rig.protocol.log == ["made", "lost"]
+
+
 def test_aborting_forgets_what_is_unsent(rig):
     rig.sock.outcomes.append(FULL)
     rig.send(b"1", b"2")
