@@ -100,6 +100,9 @@ class StreamingConnection(NegotiatingConnection):
 
     _FURTHER_FRAMES: ClassVar = {RESET_STREAM_AT: ("_handle_reset_stream_at_frame", "01")}
 
+    _ack_delay = ACK_DELAY
+    _local_active_connection_id_limit = ACTIVE_CONNECTION_IDS
+
     _arrived: DatagramsArrived | None = None
     """The event in the queue that takes further datagrams."""
     _connection_ids_due = False
@@ -131,8 +134,9 @@ class StreamingConnection(NegotiatingConnection):
         self._stream_bytes = self.table.arrived
         self._writer = FrameWriter(self.table)
         self._max_queued_datagrams = limits.max_queued_datagrams
-        self._local_active_connection_id_limit = ACTIVE_CONNECTION_IDS
-        self._ack_delay = ACK_DELAY
+        if not self._is_fresh:
+            self._local_active_connection_id_limit = ACTIVE_CONNECTION_IDS
+            self._ack_delay = ACK_DELAY
 
     # Asked for each event: no Python function is called.
     close_event = property(attrgetter("_close_event"), doc="Why the connection ends, as soon as that is decided.")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from aioquic.quic import connection as aioquic_module
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection, QuicConnectionAdapter, QuicConnectionId
+from aioquic.quic.connection import QuicConnection, QuicConnectionId
 from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE
 
 from .members import FIRSTFLIGHT
@@ -114,7 +114,7 @@ class FreshConnection(QuicConnection):
     _FURTHER_FRAMES: ClassVar[dict[int, tuple[str, str]]] = {}
     """By type, the handlers' names of frames that aioquic does not know, and the epochs in which they may come."""
 
-    _LOG: ClassVar[type[QuicConnectionAdapter]]
+    _LOG: ClassVar[type[Any]]
     _RECOVERY: ClassVar[type[Any]]
     """What logs and recovers losses is made by."""
 

@@ -6,39 +6,27 @@ Knows aioquic's privates. Which of the two it is, is `backend`'s choice, for the
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aioquic._buffer import Buffer, BufferReadError
 from aioquic.quic import connection as aioquic_module
-from aioquic.quic.connection import (
-    ACK_FRAME_CAPACITY,
-    CRYPTO_BUFFER_SIZE,
-    MAX_EARLY_DATA,
-    QuicConnectionError,
-    QuicReceiveContext,
-)
+from aioquic.quic.connection import ACK_FRAME_CAPACITY, QuicConnectionError, QuicReceiveContext
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
-from aioquic.quic.rangeset import RangeSet
 from aioquic.quic.recovery import QuicPacketRecovery, QuicPacketSpace
-from aioquic.quic.stream import QuicStream, QuicStreamReceiver
-from aioquic.tls import Epoch, ExtensionType
+from aioquic.tls import Epoch
 
 from .backend import IS_COMPILED
 from .fresh_connection import FreshConnection
 from .initial_keys import InitialCryptoPair
-from .members import ACKED, HANDSHAKE, INITIAL, ONE_RTT, ZERO_RTT
+from .members import ACKED, HANDSHAKE, INITIAL, ONE_RTT
 from .stock_recovery import StockRecovery
-from .tls_context import HandshakeContext
 from .violations import TransportViolation
 
 if TYPE_CHECKING:
     Recovery = StockRecovery
     PacketSpace = QuicPacketSpace
-    CryptoSender: Any = None
 elif IS_COMPILED:
-    from ._compiled.crypto_sender import CryptoSender
     from ._compiled.recovery import Recovery
     from ._compiled.space import PacketSpace
 else:
@@ -92,94 +80,14 @@ class StockRecoveringConnection(_RecoveringConnection):
             )
 
 
-class MessageReceiver(QuicStreamReceiver):
-    """The receiving half of such a stream, whose attributes are the class's until they change."""
-
-    highest_offset = 0
-    is_finished = False
-    stop_pending = False
-    _buffer_start = 0
-    _final_size: int | None = None
-    _stop_error_code: int | None = None
-    _stream_id: int | None = None
-
-    def __init__(self) -> None:
-        """Begin with nothing received."""
-        self._buffer = bytearray()
-        self._ranges = RangeSet()
-
-
-class MessageStream(QuicStream):
-    """A stream of TLS messages, whose sending half is in C."""
-
-    receiver: MessageReceiver  # made when something comes
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.sender = CryptoSender()
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "receiver":
-            raise AttributeError(name)
-        self.receiver = made = MessageReceiver()
-        return made
-
-
 class CompiledRecoveringConnection(_RecoveringConnection):
     """A `QuicConnection` over the compiled recovery, which reads and writes acknowledgements by itself."""
 
     def _initialize(self, peer_cid: bytes) -> None:
-        if self._quic_logger is None and self._configuration.session_ticket is None:
-            self._begin_handshake(peer_cid)
-        else:
-            super()._initialize(peer_cid)
+        super()._initialize(peer_cid)
         initial, handshake, application = PacketSpace(), PacketSpace(), PacketSpace(is_application_data=True)
         self._spaces = {INITIAL: initial, HANDSHAKE: handshake, ONE_RTT: application}
         self._loss.spaces = [initial, handshake, application]
-
-    def _begin_handshake(self, peer_cid: bytes) -> None:
-        """Do what aioquic does, without what only its log or a session ticket needs: half of it."""
-        configuration = self._configuration
-        self.tls = context = HandshakeContext(
-            alpn_protocols=configuration.alpn_protocols,
-            cadata=configuration.cadata,
-            cafile=configuration.cafile,
-            capath=configuration.capath,
-            cipher_suites=configuration.cipher_suites,
-            is_client=self._is_client,
-            logger=self._logger,
-            max_early_data=None if self._is_client else MAX_EARLY_DATA,
-            server_name=configuration.server_name,
-            verify_mode=configuration.verify_mode,
-        )
-        context.certificate = configuration.certificate
-        context.certificate_chain = configuration.certificate_chain
-        context.certificate_private_key = configuration.private_key
-        parameters = self._serialize_transport_parameters()
-        context.handshake_extensions = [(ExtensionType.QUIC_TRANSPORT_PARAMETERS, parameters)]
-        context.alpn_cb = self._alpn_handler
-        context.update_traffic_key_cb = self._update_traffic_key
-        self._cryptos_initial = {}
-        for version in configuration.supported_versions:
-            self._cryptos_initial[version] = pair = InitialCryptoPair()
-            pair.setup_initial(peer_cid, self._is_client, version)
-        updated, retired = partial(self._log_key_updated, "1rtt"), partial(self._log_key_retired, "1rtt")
-        self._cryptos = {
-            INITIAL: self._cryptos_initial[self._version or configuration.supported_versions[0]],
-            ZERO_RTT: NO_KEYS,
-            HANDSHAKE: InitialCryptoPair(),
-            ONE_RTT: InitialCryptoPair(updated, retired, updated, retired),
-        }
-        self._crypto_buffers = {
-            INITIAL: Buffer(capacity=CRYPTO_BUFFER_SIZE),
-            HANDSHAKE: Buffer(capacity=CRYPTO_BUFFER_SIZE),
-            ONE_RTT: Buffer(capacity=CRYPTO_BUFFER_SIZE),
-        }
-        self._crypto_streams = {
-            INITIAL: MessageStream(),
-            HANDSHAKE: MessageStream(),
-            ONE_RTT: MessageStream(),
-        }
 
     def _write_handshake(self, builder: QuicPacketBuilder, epoch: Epoch, now: float) -> None:
         """Write packets of one epoch as aioquic does, but begin none for which there is nothing."""

@@ -13,7 +13,6 @@ from aioquic.tls import Alert, AlertDescription, CipherSuite, Epoch, Group
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from wtransport._quic import recovering_connection
 from wtransport._quic.backend import IS_COMPILED
 from wtransport._quic.client_hello import HELLO_RETRY_RANDOM
 from wtransport._quic.key_schedule import KeySchedule, KeyScheduleProxy
@@ -229,7 +228,7 @@ def test_a_connection_with_a_retry(make_pair: Any, monkeypatch: pytest.MonkeyPat
         hellos.append(made.hellos)
         return made
 
-    monkeypatch.setattr(recovering_connection, "HandshakeContext", context)
+    monkeypatch.setattr("wtransport._quic._compiled.connection_setup.HandshakeContext", context)
     pair = make_pair().connect()
     assert pair.is_connected
     assert [len(each) for each in hellos] == [2]

@@ -17,6 +17,8 @@ from ..limits import PeerLimits
 from ..port import StreamDrained, StreamOver
 from ..violations import TransportViolation
 
+cdef object _NOTHING = PeerLimits()
+
 
 cdef class StreamBooks:
     """What is known of all streams, who may open and send how much, and who stands in line to be served."""
@@ -28,7 +30,7 @@ cdef class StreamBooks:
         self.bidi_limit = StreamLimit(limits.max_streams_bidi)
         self.uni_limit = StreamLimit(limits.max_streams_uni)
         self.peer_limits = self.bidi_limit, self.uni_limit
-        self.peer = RemoteLimits(PeerLimits())
+        self.peer = RemoteLimits(_NOTHING)
         self.blocked_at = -1
         self.is_client = is_client
         self.stream_window = limits.stream_window

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from ..aioquic_connection import StreamingConnection
-from .packet_writer import PacketWriter  # type: ignore[import-not-found]
+from .connection_setup import ConnectionSetup  # type: ignore[import-not-found]
+from .debug_log import DebugLog  # type: ignore[import-not-found]
 
 
-class CompiledConnection(PacketWriter, StreamingConnection):  # type: ignore[misc]  # the kernel has no types
+class CompiledConnection(ConnectionSetup, StreamingConnection):  # type: ignore[misc]  # the kernel has no types
     """A `StreamingConnection` whose packets go through the data path wherever that knows all of what is in them."""
+
+    _LOG = DebugLog
 
     # What aioquic calls whenever keys change: at the handshake, at a key update, at the end.
 

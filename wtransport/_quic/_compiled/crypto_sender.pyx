@@ -10,16 +10,14 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from aioquic.quic.packet import QuicStreamFrame
 from aioquic.quic.packet_builder import QuicDeliveryState
+from aioquic.quic.rangeset import RangeSet
+from aioquic.quic.stream import QuicStreamReceiver
 
 cdef object _LOST = QuicDeliveryState.LOST
 
 
 cdef class CryptoSender:
     """CryptoSender()\n--\n\nThe sending half of a stream of TLS messages; see aioquic's sender for its methods."""
-
-    cdef bytes _data
-    cdef Py_ssize_t _next  # everything before was sent once
-    cdef list _lost  # ranges to be sent again, in order; None while there was no loss
 
     def __cinit__(self):
         self._data = b""
@@ -73,3 +71,33 @@ cdef class CryptoSender:
                 self._lost.sort()
         elif self._lost and (start, stop) in self._lost:
             self._lost.remove((start, stop))  # late, not lost
+
+
+cdef class MessageStream:
+    """MessageStream()\n--\n\nA stream of TLS messages; the half that receives is made when something comes."""
+
+    def __cinit__(self):
+        self.sender = CryptoSender()
+
+    @property
+    def receiver(self):
+        """The half that receives."""
+        if self._receiver is None:
+            self._receiver = MessageReceiver()
+        return self._receiver
+
+
+class MessageReceiver(QuicStreamReceiver):
+    """The receiving half of such a stream, whose attributes are the class's until they change."""
+
+    highest_offset = 0
+    is_finished = False
+    stop_pending = False
+    _buffer_start = 0
+    _final_size = None
+    _stop_error_code = None
+    _stream_id = None
+
+    def __init__(self):
+        self._buffer = bytearray()
+        self._ranges = RangeSet()
