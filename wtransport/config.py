@@ -339,17 +339,20 @@ class _Checks:
 
     Attributes:
         keys: the fields whose values cannot change without becoming others, and `rules` the same with what checks them.
-        changing: the other fields, containers and files, with what checks them.
+        changing: the other fields, containers and files, and `changing_rules` the same with what checks them.
+        usual: the defaults of these, where they are valid and no files: what is equal to them need not be looked at.
         good: values of `keys` that passed.
     """
 
-    __slots__ = ("changing", "good", "keys", "rules")
+    __slots__ = ("changing", "changing_rules", "good", "keys", "rules", "usual")
 
     def __init__(self, made_by: Any, kind: str) -> None:
         defaults = _valid_defaults(made_by, kind)
         changing = {*FILES, *_containers(made_by)}
         self.rules = [(key, rule) for key, rule in RULES[kind].items() if key not in changing]
-        self.changing = [(key, rule) for key, rule in RULES[kind].items() if key in changing]
+        self.changing_rules = [(key, rule) for key, rule in RULES[kind].items() if key in changing]
+        self.changing = [key for key, _ in self.changing_rules]
+        self.usual = [defaults.get(key, _NO_DEFAULT) for key in self.changing]
         self.keys = [key for key, _ in self.rules]
         self.good = [defaults.get(key, _NO_DEFAULT) for key in self.keys]
 
@@ -367,7 +370,9 @@ def _check_fields(config: _CommonConfig, kind: str) -> None:
             rule(key, getattr(config, key))  # one that only the class has is its default
         if not any(map(is_, values, repeat(_ABSENT))):
             checks.good = values
-    for key, rule in checks.changing:
+    if list(map(held.get, checks.changing, repeat(_ABSENT))) == checks.usual:
+        return
+    for key, rule in checks.changing_rules:
         value = getattr(config, key)
         if value is not None or key not in FILES:
             rule(key, value)
@@ -378,13 +383,16 @@ def _valid_defaults(kind: Any, rules: str) -> dict[str, Any]:
     """Return the defaults that are valid whenever they are looked at: no paths, and not what a subclass got wrong."""
     valid = {}
     for each in fields(kind):
-        if each.default is MISSING or each.name not in RULES[rules] or (each.name in FILES and each.default):
+        default: Any = each.default
+        if each.default_factory is not MISSING and each.name in _containers(kind):
+            default = _copied(each.default_factory())
+        if default is MISSING or each.name not in RULES[rules] or (each.name in FILES and default):
             continue
         try:
-            RULES[rules][each.name](each.name, each.default)
+            RULES[rules][each.name](each.name, default)
         except ConfigurationError:
             continue
-        valid[each.name] = each.default
+        valid[each.name] = default
     return valid
 
 

@@ -315,6 +315,19 @@ def test_a_default_of_a_subclass_is_checked_like_any_value(tmp_path):
         Private()
 
 
+def test_a_default_list_that_is_shared_and_changes_is_checked():
+    offered = ["chat"]
+
+    @dataclasses.dataclass(kw_only=True)
+    class Chatty(ClientConfig):
+        wt_available_protocols: list[str] = dataclasses.field(default_factory=lambda: offered)
+
+    assert Chatty().wt_available_protocols == ["chat"]
+    offered.append("chat")
+    with pytest.raises(ConfigurationError):
+        Chatty()
+
+
 def test_a_value_that_only_equals_a_default_is_checked():
     with pytest.raises(ConfigurationError):
         ClientConfig(max_retries=float(ClientConfig().max_retries))

@@ -121,6 +121,8 @@ class Delivery(HandlerCaller):
 
     async def close(self) -> None:
         """Cancel what runs in tasks, except for the caller, and wait for its end."""
+        if not self._tasks and not self.handling:
+            return
         current = asyncio.current_task()
         tasks = [task for task in (*self._tasks, *self.handling.values()) if task is not current and not task.done()]
         for task in tasks:
