@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias, TypeVar
 
+from .._remembered import Remembered
 from ..constants import WT_AVAILABLE_PROTOCOLS_HEADER, WT_PROTOCOL_HEADER, ErrorCodes
 from .qpack import may_be_remembered
 from .violations import StreamViolation
@@ -116,12 +117,11 @@ def read_request(fields: Sequence[tuple[bytes, bytes]]) -> Request:
 _Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
 _Parsed = TypeVar("_Parsed")
 
-_known_requests: dict[_Lines, Request] = {}
-_MAX_KNOWN: Final = 64
+_known_requests: Remembered[_Lines, Request] = Remembered()
 
 
 def _parsed_once(
-    known: dict[_Lines, _Parsed],
+    known: Remembered[_Lines, _Parsed],
     fields: Sequence[tuple[bytes, bytes]],
     parse: Callable[[Sequence[tuple[bytes, bytes]]], _Parsed],
 ) -> _Parsed:
@@ -131,9 +131,7 @@ def _parsed_once(
     if parsed is None:
         parsed = parse(fields)
         if may_be_remembered(fields):
-            if len(known) >= _MAX_KNOWN:
-                known.clear()
-            known[lines] = parsed
+            known.remember(lines, parsed)
     return parsed
 
 
@@ -202,7 +200,7 @@ def read_response(fields: Sequence[tuple[bytes, bytes]]) -> tuple[int, dict[str,
     return status, dict(headers)
 
 
-_known_responses: dict[_Lines, tuple[int, dict[str, str]]] = {}
+_known_responses: Remembered[_Lines, tuple[int, dict[str, str]]] = Remembered()
 
 
 def parse_trailers(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
+from .._remembered import Remembered
 from ..constants import (
     SETTINGS_ENABLE_CONNECT_PROTOCOL,
     SETTINGS_ENABLE_WEBTRANSPORT_DRAFT02,
@@ -124,14 +125,13 @@ def choose_profile(
     key = id(local), id(remote), *arguments[2:]
     known = _known.get(key)
     if known is None:
-        if len(_known) >= _MAX_KNOWN:
-            _known.clear()
-        known = _known[key] = _chosen(*arguments), local, remote  # kept, so that no other ones get their ids
+        known = _chosen(*arguments), local, remote  # kept, so that no other ones get their ids
+        _known.remember(key, known)
     return known[0]
 
 
-_known: dict[tuple[object, ...], tuple[Profile | None, Mapping[int, int], Mapping[int, int]]] = {}
-_MAX_KNOWN: Final = 64
+_Known: TypeAlias = tuple[Profile | None, Mapping[int, int], Mapping[int, int]]
+_known: Remembered[tuple[object, ...], _Known] = Remembered()
 
 
 def _chosen(

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import pylsqpack
 
+from .._remembered import Remembered
 from ..constants import ErrorCodes
 from .settings import MAX_FIELD_SECTION_SIZE
 from .violations import ConnectionViolation, StreamViolation
@@ -36,7 +37,6 @@ _CAPACITY_0: Final = b"\x20"
 
 # Without tables a section stands for the same lines whatever came before, and peers of one kind send the same ones.
 # So short ones are remembered; none with fields that tell who somebody is, which are not to outlive their connection.
-_MAX_KNOWN: Final = 64
 _MAX_KNOWN_SIZE: Final = 1024  # as `field_section_size` counts
 _PERSONAL: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
 
@@ -56,7 +56,7 @@ class FieldEncoder:
 
     __slots__ = ("_encoder",)
 
-    _known: ClassVar[dict[tuple[tuple[bytes, bytes], ...], bytes]] = {}
+    _known: ClassVar[Remembered[tuple[tuple[bytes, bytes], ...], bytes]] = Remembered()
 
     def __init__(self) -> None:
         """Begin with a dynamic table of 0 bytes, and leave it so whatever the peer would allow."""
@@ -69,9 +69,7 @@ class FieldEncoder:
         if payload is None:
             _, payload = self._encoder.encode(stream_id, headers)
             if may_be_remembered(lines):
-                if len(self._known) >= _MAX_KNOWN:
-                    self._known.clear()
-                self._known[lines] = payload
+                self._known.remember(lines, payload)
         return payload
 
     def feed_decoder_stream(self, data: bytes) -> None:
@@ -98,7 +96,7 @@ class FieldDecoder:
 
     # One for all connections, as without tables nothing is kept from one section to the next; each has 4 KiB.
     _decoder: ClassVar[pylsqpack.Decoder] = pylsqpack.Decoder(0, 0)
-    _known: ClassVar[dict[bytes, tuple[Fields, int]]] = {}
+    _known: ClassVar[Remembered[bytes, tuple[Fields, int]]] = Remembered()
 
     def __init__(self, *, max_field_section_size: int = MAX_FIELD_SECTION_SIZE) -> None:
         """Begin with the tables empty."""
@@ -116,9 +114,7 @@ class FieldDecoder:
             fields = self._decode(stream_id, payload)
             known = fields, field_section_size(fields)
             if may_be_remembered(fields):
-                if len(self._known) >= _MAX_KNOWN:
-                    self._known.clear()
-                self._known[bytes(payload)] = known
+                self._known.remember(bytes(payload), known)
         fields, size = known
         if size > self._max_field_section_size:
             raise StreamViolation(ErrorCodes.H3_EXCESSIVE_LOAD, "field section is too large")

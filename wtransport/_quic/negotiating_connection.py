@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aioquic.quic.connection import QuicConnectionError
 from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE, QuicFrameType
 
+from .._remembered import Remembered
 from .backend import IS_COMPILED
 from .limits import PeerLimits, TransportLimits
 from .path_mtu_connection import PathMtuConnection
@@ -37,9 +38,6 @@ else:
     from ._compiled import tls_blocks as blocks
 
 __all__ = ["NegotiatingConnection"]
-
-MAX_KNOWN = 64
-"""Kinds of peers whose parameters are remembered; with one more all are forgotten."""
 
 MAX_KNOWN_BYTES = 512
 """Bytes of parameters that are remembered; what is usual takes some 120."""
@@ -69,7 +67,7 @@ class _Known(NamedTuple):
     limits: tuple[int, int, int, int, int, int, bool]
 
 
-_known: dict[object, _Known] = {}
+_known: Remembered[object, _Known] = Remembered()
 
 
 class NegotiatingConnection(PathMtuConnection):
@@ -130,9 +128,7 @@ class NegotiatingConnection(PathMtuConnection):
         if known is None:
             known = self._look_at_parameters(data, from_session_ticket=from_session_ticket)
             if key is not None:
-                if len(_known) >= MAX_KNOWN:
-                    _known.clear()
-                _known[key] = known
+                _known.remember(key, known)
         else:
             vars(self).update(known.attributes)
             self._remote_max_idle_timeout = known.idle_timeout

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wtransport._protocol.qpack import FieldDecoder, FieldEncoder, Fields, field_section_size, may_be_remembered
 from wtransport._protocol.violations import ConnectionViolation, StreamViolation
+from wtransport._remembered import MAX_REMEMBERED
 from wtransport.constants import ErrorCodes
 
 REQUEST: Fields = [
@@ -141,8 +142,8 @@ def test_the_sections_remembered_are_bounded() -> None:
     for number in range(300):
         fields = [*REQUEST, (b"x", str(number).encode())]
         assert FieldDecoder().decode(0, FieldEncoder().encode(0, fields)) == fields
-    assert len(FieldDecoder._known) <= 64
-    assert len(FieldEncoder._known) <= 64
+    assert len(FieldDecoder._known) <= MAX_REMEMBERED
+    assert len(FieldEncoder._known) <= MAX_REMEMBERED
 
 
 def test_one_pair_serves_many_streams() -> None:

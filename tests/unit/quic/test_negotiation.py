@@ -7,6 +7,7 @@ from aioquic.quic.connection import QuicConnectionError
 from wtransport._quic import negotiating_connection
 from wtransport._quic.aioquic_port import Connection
 from wtransport._quic.limits import TransportLimits
+from wtransport._remembered import MAX_REMEMBERED, Remembered
 
 CLIENT, SERVER, RETRIED, ORIGINAL = b"client-1", b"server-1", b"retried1", b"original"
 TOKEN = bytes(range(16))
@@ -27,7 +28,7 @@ IDENTIFYING = {
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
-    known = {}
+    known = Remembered()
     monkeypatch.setattr(negotiating_connection, "_known", known)
     return known
 
@@ -115,9 +116,9 @@ def test_another_version_is_another_case(known, is_client):
 
 
 def test_what_strangers_can_have_remembered_is_bounded(known):
-    for number in range(3 * negotiating_connection.MAX_KNOWN):
+    for number in range(3 * MAX_REMEMBERED):
         taken(COMMON + text(0x3F, bytes((number,))) + IDENTIFYING[False], is_client=False)
-        assert 0 < len(known) <= negotiating_connection.MAX_KNOWN
+        assert 0 < len(known) <= MAX_REMEMBERED
     known.clear()
     taken(COMMON + b"\x3f\x44\x00" + bytes(1024) + IDENTIFYING[False], is_client=False)
     assert not known
