@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .path_mtu import BASE_UDP_PAYLOAD
 
@@ -11,9 +12,8 @@ MAX_CLOSE_REASON_BYTES = 256
 a packet of each kind, and all three must fit into one datagram of 1200 bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class TransportLimits:
-    """What one connection grants its peer, and what it keeps to in sending."""
+class TransportLimits(NamedTuple):
+    """What one connection grants its peer, and what it keeps to in sending; looked up by for every connection."""
 
     stream_window: int
     """Bytes of one stream that may be unread."""

@@ -6,6 +6,7 @@ reset tokens. The rest is written once, and what aioquic made of a peer's is rem
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aioquic.quic.connection import QuicConnectionError
@@ -64,7 +65,7 @@ class _Known(NamedTuple):
     idle_timeout: float | None
     max_ack_delay: float
     payload: int
-    limits: tuple[int, int, int, int, int, int, bool]
+    limits: PeerLimits
 
 
 _known: Remembered[object, _Known] = Remembered()
@@ -137,7 +138,7 @@ class NegotiatingConnection(PathMtuConnection):
                 self._peer_cid.stateless_reset_token = token
         self._loss.ack_delay_exponent = self._remote_ack_delay_exponent
         self._limit_payload(known.payload)
-        self.table.remote = PeerLimits(*known.limits)
+        self.table.remote = copy(known.limits)  # where nothing is compiled, MAX_DATA and the like change it
 
     def _look_at_parameters(self, data: bytes, *, from_session_ticket: bool) -> _Known:
         """Have aioquic take the peer's parameters, and look for what it leaves out."""
@@ -156,7 +157,7 @@ class NegotiatingConnection(PathMtuConnection):
             self._remote_max_idle_timeout,
             self._loss.max_ack_delay,
             payload,
-            (
+            PeerLimits(
                 self._remote_max_data,
                 self._remote_max_stream_data_bidi_local,
                 self._remote_max_stream_data_bidi_remote,

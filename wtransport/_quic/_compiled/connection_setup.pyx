@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from .crypto_sender cimport MessageStream
 from .frames cimport FrameWriter
+from .negotiation cimport Negotiation
 from .packet_keys cimport PacketPair
-from .packet_writer cimport PacketWriter
 from .recovery cimport Recovery
 from .space cimport PacketSpace
 from .table cimport StreamTable
@@ -59,7 +59,7 @@ cdef class FrameHandlers(dict):
         return function.__get__(self._connection), epochs
 
 
-cdef class ConnectionSetup(PacketWriter):
+cdef class ConnectionSetup(Negotiation):
     """What a connection begins with; see the module's docstring."""
 
     def __init__(
