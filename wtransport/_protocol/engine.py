@@ -38,7 +38,7 @@ from .routing import StreamRouter
 from .session import SessionCore
 from .session_request import SessionRequest
 from .stream import StreamCore
-from .traffic import TrafficStats
+from .traffic import no_traffic
 from .violations import ConnectionViolation, ProtocolViolation, SessionViolation, StreamViolation
 
 __all__ = ["Engine"]
@@ -77,7 +77,7 @@ class Engine(PortEvents):
         self.streams: dict[int, StreamCore] = {}
         self.decoder = FieldDecoder()
         self.places: StreamPlaces = StreamPlaces(port)
-        self.traffic = TrafficStats()
+        self.traffic = no_traffic()
         self.idle_actions = IdleActions(lambda: self.now)
         self.emit: Callable[[events.EngineEvent], None] = self.events.append
         self.send_now: Callable[[], None] = nobody_sends

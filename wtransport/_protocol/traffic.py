@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .session import SessionCore
 
-__all__ = ["SessionTally", "TrafficStats", "add_traffic", "traffic_of"]
+__all__ = ["SessionTally", "TrafficStats", "add_traffic", "no_traffic", "traffic_of"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)  # without slots: what is zero stands on the class, see `no_traffic`
 class TrafficStats:
     """Totals of one connection since its beginning, or of several; bytes are those of stream data, without headers.
 
@@ -67,7 +67,7 @@ class TrafficStats:
 
     def __add__(self, other: TrafficStats) -> TrafficStats:
         """Return the totals of both."""
-        total = TrafficStats()
+        total = no_traffic()
         total.add(self)
         total.add(other)
         return total
@@ -87,6 +87,11 @@ class TrafficStats:
         """Count datagrams for a session that is over or never came."""
         self.datagrams_received += number
         self.datagrams_dropped += number
+
+
+def no_traffic() -> TrafficStats:
+    """Return figures that are all zero, as every connection begins with them; setting each would take a while."""
+    return TrafficStats.__new__(TrafficStats)
 
 
 _NAMES = tuple(field.name for field in fields(TrafficStats))
@@ -172,7 +177,7 @@ class SessionTally:
 
 def traffic_of(engine: Engine) -> TrafficStats:
     """Return a connection's figures as of now, with those of the sessions that are open."""
-    total = TrafficStats()
+    total = no_traffic()
     add_traffic(engine, total)
     return total
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from copy import copy
+from dataclasses import asdict, fields, replace
 from random import Random
 from typing import Any, TypeAlias
 
@@ -12,7 +14,7 @@ from engine_pair import EnginePair
 from network import CLIENT_ADDRESS, SERVER_ADDRESS, Network
 
 from wtransport._protocol import events, limits
-from wtransport._protocol.traffic import TrafficStats, traffic_of
+from wtransport._protocol.traffic import TrafficStats, no_traffic, traffic_of
 from wtransport.exceptions import SessionError, StreamError
 
 MakePair: TypeAlias = Callable[..., EnginePair]
@@ -20,7 +22,7 @@ MakePair: TypeAlias = Callable[..., EnginePair]
 LARGE = 3_000_000
 """Bytes: more than flow control and the congestion window let go at once."""
 
-NAMES = list(TrafficStats.__slots__)
+NAMES = [each.name for each in fields(TrafficStats)]
 
 
 def books(ends: EnginePair) -> tuple[TrafficStats, TrafficStats]:
@@ -304,6 +306,17 @@ def test_totals_are_added() -> None:
     total = one + one
     total.add(one)
     assert [getattr(total, name) for name in NAMES] == [3 * index for index in range(len(NAMES))]
+
+
+def test_figures_that_nobody_has_counted_are_like_any_others() -> None:
+    none = no_traffic()
+    assert none == TrafficStats()
+    assert repr(none) == repr(TrafficStats())
+    assert asdict(none) == dict.fromkeys(NAMES, 0)
+    assert replace(none, bytes_sent=1) == TrafficStats(bytes_sent=1)
+    none.count_late_datagrams(2)
+    assert copy(none) == TrafficStats(datagrams_received=2, datagrams_dropped=2)
+    assert no_traffic() == TrafficStats()
 
 
 class _Churn:
