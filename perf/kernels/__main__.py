@@ -17,7 +17,7 @@ from timeit import Timer
 from types import ModuleType
 
 from perf.kernels.cases import CASES, Case
-from wtransport._speedups import _compiled, _pure
+from perf.kernels.stage_cases import STAGE_CASES
 
 # A kernel of these groups that is not this many times as fast as its twin misses the bar.
 BAR = {"parsing": 3.0, "queue": 3.0}
@@ -25,7 +25,7 @@ BAR = {"parsing": 3.0, "queue": 3.0}
 # A kernel that gains less than this, in its median case, is not worth its .pyx.
 WORTH = 1.5
 
-# Seconds that one timing should take: long against the clock and the scheduler, short enough for forty cases.
+# Seconds that one timing should take: long against the clock and the scheduler, short enough for sixty cases.
 TIMING = 0.02
 
 
@@ -54,8 +54,8 @@ def _timer(case: Case, twin: ModuleType) -> tuple[Timer, int]:
 
 def measure(case: Case, rounds: int) -> Result:
     """Time one case on both twins, in turn."""
-    pure, pure_number = _timer(case, _pure)
-    compiled, compiled_number = _timer(case, _compiled)
+    pure, pure_number = _timer(case, case.twins[0])
+    compiled, compiled_number = _timer(case, case.twins[1])
     pure_times = []
     compiled_times = []
     for _ in range(rounds):
@@ -88,7 +88,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only cases whose kernel contains this text")
     parser.add_argument("--check", action="store_true", help="fail if a kernel misses its bar")
     options = parser.parse_args()
-    cases = [case for case in CASES if options.only in case.kernel]
+    cases = [case for case in [*CASES, *STAGE_CASES] if options.only in case.kernel]
     if not cases:
         parser.error(f"no kernel contains {options.only!r}")
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from wtransport._speedups import _compiled, _pure
+
 __all__ = ["CASES", "Case"]
 
 # Payload bytes of a small message, of a full packet, of bulk data.
@@ -26,10 +28,11 @@ class Case:
     Attributes:
         kernel: the function or class measured.
         name: what is done with it.
-        group: "parsing", "queue" or "encoding".
+        group: "parsing", "queue", "encoding", "events" or "handshake".
         statement: what is timed; `k` is the twin's module.
         setup: run before, outside the time.
         operations: how many operations one statement does; times are given per operation.
+        twins: the modules to compare, pure and compiled.
         copying: whether copying bytes is most of the work, so that the case is shown and not judged.
     """
 
@@ -40,6 +43,7 @@ class Case:
     setup: str = "pass"
     operations: int = 1
     copying: bool = False
+    twins: tuple[ModuleType, ModuleType] = (_pure, _compiled)
     values: dict[str, Any] = field(default_factory=dict)
 
     def globals(self, twin: ModuleType) -> dict[str, Any]:
