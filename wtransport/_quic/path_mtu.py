@@ -44,6 +44,10 @@ class SearchState(enum.Enum):
     ERROR = "error"
 
 
+_BASE, _COMPLETE = SearchState.BASE, SearchState.COMPLETE
+"""As names: to get at a member by its class takes longer."""
+
+
 class PathMtu:
     """The size in use on a path, and the search for a larger one: the largest first, then by halves."""
 
@@ -58,14 +62,13 @@ class PathMtu:
         """
         self.size = BASE_UDP_PAYLOAD
         """Bytes of the largest packet that is known to pass."""
-        self.state = SearchState.BASE
-        self.check_at = sent + PROBE_BYTES
+        is_over = limit <= BASE_UDP_PAYLOAD
+        self.state = _COMPLETE if is_over else _BASE
+        self.check_at = NEVER if is_over else sent + PROBE_BYTES
         """`next_probe` is to be called once so many bytes were sent on the path."""
-        self._limit = limit
-        self._ceiling = self._candidate = limit
+        self._limit = self._ceiling = self._candidate = limit
         self._losses = 0
         self._probed_at = self._search_at = 0.0
-        self.cap(limit)
 
     def cap(self, limit: int) -> None:
         """Take note that the peer takes no larger packets than this; before the first probe."""

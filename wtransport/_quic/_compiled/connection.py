@@ -21,8 +21,3 @@ class CompiledConnection(ConnectionSetup, StreamingConnection):  # type: ignore[
     def _log_key_retired(self, key_type: str, trigger: str) -> None:
         self.forget_keys()
         super()._log_key_retired(key_type, trigger)
-
-    def clear(self) -> None:
-        """Let go of what only packets need."""
-        super().clear()
-        self.let_go()

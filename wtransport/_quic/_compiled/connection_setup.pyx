@@ -7,11 +7,13 @@ The specification is what the classes do that stand behind this one among the ba
 
 from __future__ import annotations
 
+from libc.stdint cimport int64_t
+
 from .crypto_sender cimport MessageStream
 from .frames cimport FrameWriter
-from .negotiation cimport Negotiation
 from .packet_keys cimport PacketPair
 from .recovery cimport Recovery
+from .releasing cimport Releasing
 from .space cimport PacketSpace
 from .table cimport StreamTable
 
@@ -27,6 +29,7 @@ from aioquic.tls import Epoch, ExtensionType, Group
 
 from .. import fresh_connection
 from ..initial_keys import InitialCryptoPair
+from ..path_mtu import BASE_UDP_PAYLOAD, PathMtu
 from ..path_mtu_connection import NO_SEARCH
 from ..recovering_connection import NO_KEYS
 from ..tls_context import HandshakeContext
@@ -41,6 +44,7 @@ cdef object _PARAMETERS = ExtensionType.QUIC_TRANSPORT_PARAMETERS
 cdef object _X25519 = Group.X25519
 cdef object _P256 = Group.SECP256R1
 cdef object _logger = logging.getLogger("quic")
+cdef int64_t _BASE_SIZE = BASE_UDP_PAYLOAD
 cdef int _BUFFER_SIZE = CRYPTO_BUFFER_SIZE
 
 
@@ -59,7 +63,7 @@ cdef class FrameHandlers(dict):
         return function.__get__(self._connection), epochs
 
 
-cdef class ConnectionSetup(Negotiation):
+cdef class ConnectionSetup(Releasing):
     """What a connection begins with; see the module's docstring."""
 
     def __init__(
@@ -221,3 +225,17 @@ cdef class ConnectionSetup(Negotiation):
 
     def _on_keys_changed(self, trigger):
         self.forget_keys()
+
+    def _take_path(self, path):
+        """Begin to send on a path; on the first one, with packets of the base size."""
+        cdef Recovery loss = self._loss
+        cdef int64_t largest = self._largest_payload
+        host = path.addr[0]
+        if largest <= _BASE_SIZE or self._path_mtus or self._black_hole is not None or ":" in host:
+            super()._take_path(path)
+            return
+        self._path = path
+        self._path_mtu = path_mtu = PathMtu(min(largest, <int64_t> self._peer_limit), sent=path.bytes_sent)
+        self._path_mtus = {host: path_mtu}
+        self._max_datagram_size = _BASE_SIZE
+        loss.set_datagram_size(_BASE_SIZE)

@@ -1,0 +1,7 @@
+"""What a connection lets go of."""
+
+from .negotiation cimport Negotiation
+
+
+cdef class Releasing(Negotiation):
+    pass
