@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 from collections import deque
@@ -61,16 +62,12 @@ class _Session:
 
 
 class _Loop:
-    """Calls what it was asked to when it is told to; timers never fire."""
+    """Takes what is to be called, and forgets it; timers never fire."""
 
-    def __init__(self) -> None:
-        self.soon: list[Callable[[], None]] = []
+    call_soon = functools.partial
 
     def time(self) -> float:
         return 0.0
-
-    def call_soon(self, callback: Callable[[], None], context: Any = None) -> None:
-        self.soon.append(callback)
 
     def call_later(self, delay: float, callback: Callable[[], None], context: Any = None) -> Any:
         return self
@@ -80,11 +77,6 @@ class _Loop:
 
     def cancel(self) -> None:
         """Forget a timer."""
-
-    def run(self) -> None:
-        callbacks, self.soon = self.soon, []
-        for callback in callbacks:
-            callback()
 
 
 class _Engine:
@@ -138,7 +130,7 @@ def make_pump(k: ModuleType) -> tuple[Any, deque[Any]]:
 
 
 def make_driver(k: ModuleType) -> tuple[Any, Callable[[], None], Callable[[Any], None]]:
-    """Return the driver of a connection that answers each packet, what runs its loop, and what adds an event."""
+    """Return the driver of a connection that answers each packet, its flush, and what adds an event."""
     loop = _Loop()
     outlet = _Outlet()
     driver = type("Driver", (k.DriverLoop,), {"uses": lambda self, used: self._outlet is used})(
@@ -149,12 +141,12 @@ def make_driver(k: ModuleType) -> tuple[Any, Callable[[], None], Callable[[Any],
     driver._outlet = outlet
     driver._straight_to = PEER
     driver._ready_reported = True
-    return driver, loop.run, driver._engine.events.append
+    return driver, driver._flush, driver._engine.events.append
 
 
 def make_doorway(k: ModuleType) -> tuple[Any, Callable[[], None], Callable[[Any], None]]:
     """Return the way to such a driver, whose connection id is eight zeros, and the same two."""
-    driver, run, put = make_driver(k)
+    driver, flush, put = make_driver(k)
     doorway = k.Doorway(
         routes={bytes(_ID_SIZE): driver},
         waiting=(),
@@ -165,4 +157,4 @@ def make_doorway(k: ModuleType) -> tuple[Any, Callable[[], None], Callable[[Any]
         on_others=_nothing,
         on_backlog=_nothing,
     )
-    return doorway, run, put
+    return doorway, flush, put
