@@ -28,13 +28,14 @@ class BufferWarning:
     """Says once that the kernel allows too little."""
 
     def __init__(self) -> None:
-        self._was_given = False
+        self.is_settled = False
+        """It was given, or is not needed: a first socket got what it asked for."""
 
     def give(self, too_small: list[tuple[int, int]]) -> None:
-        """Name each option of which too little was granted, with the bytes that were."""
-        if self._was_given:
+        """Name each option of which too little was granted, with the bytes that were; none: all is well."""
+        self.is_settled = True
+        if not too_small:
             return
-        self._was_given = True
         parts = []
         for option, granted in too_small:
             name, limit = _LIMITS[option]
@@ -48,14 +49,20 @@ _WARNING = BufferWarning()
 
 
 def enlarge_buffers(sock: socket.socket, warning: BufferWarning = _WARNING) -> None:
-    """Ask for buffers of `SOCKET_BUFFER_SIZE`, and take what the kernel gives."""
+    """Ask for buffers of `SOCKET_BUFFER_SIZE`, and take what the kernel gives; the first time, see how much."""
+    if warning.is_settled:
+        for option in _LIMITS:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_SIZE)
+            except OSError:
+                _enlarge(sock, option)
+        return
     too_small = [
         (option, granted)
         for option in _LIMITS
         if (granted := _enlarge(sock, option)) is not None and granted < SOCKET_BUFFER_SIZE
     ]
-    if too_small:
-        warning.give(too_small)
+    warning.give(too_small)
 
 
 def _enlarge(sock: socket.socket, option: int) -> int | None:

@@ -45,6 +45,12 @@ def _ignore(*_: object) -> None:
 class AioquicPort(StreamCommands):
     """Implements `QuicPort` with aioquic's TLS, loss recovery and packet protection."""
 
+    on_cid_issued: Callable[[bytes], None] = staticmethod(_ignore)
+    on_cid_retired: Callable[[bytes], None] = staticmethod(_ignore)
+    _asked_at = -inf  # when the last PING to keep the connection alive was sent
+    _bytes_received = 0  # of streams, by then
+    _timed_out = False
+
     def __init__(
         self,
         *,
@@ -79,8 +85,6 @@ class AioquicPort(StreamCommands):
             inf if keep_alive_interval is None else min(keep_alive_interval, QUIET_TIME),
         )
         self.is_client: bool = configuration.is_client
-        self.on_cid_issued: Callable[[bytes], None] = _ignore
-        self.on_cid_retired: Callable[[bytes], None] = _ignore
         # Of the connection itself, as every packet asks for them.
         self.receive_datagrams: Callable[[Sequence[tuple[bytes, NetworkAddress]], float], None]
         self.receive_datagrams = self._connection.take_datagrams
@@ -89,9 +93,6 @@ class AioquicPort(StreamCommands):
         self.has_events: Callable[[], bool] = self._connection.has_events
         self.has_room: Callable[[], bool] = self._connection.has_room
         self._keep_alive_interval = keep_alive_interval
-        self._asked_at = -inf  # when the last PING for its sake was sent
-        self._bytes_received = 0  # of streams, by then
-        self._timed_out = False
 
     # Inputs.
 

@@ -66,3 +66,26 @@ def test_a_system_that_does_not_say_is_believed(caplog):
 
     enlarge_buffers(Silent(1, clamps=True), BufferWarning())
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("clamps", [True, False])
+@pytest.mark.parametrize("limit", [SOCKET_BUFFER_SIZE, SOCKET_BUFFER_SIZE // 4])
+def test_only_the_first_socket_is_asked_what_it_got(monkeypatch, caplog, limit, clamps):
+    monkeypatch.setattr(sys, "platform", "linux" if clamps else "darwin")
+    asked = []
+
+    class Asked(Limited):
+        def getsockopt(self, level, option):
+            asked.append(option)
+            return super().getsockopt(level, option)
+
+    warning = BufferWarning()
+    first, *others = [Asked(limit, clamps=clamps) for _ in range(3)]
+    enlarge_buffers(first, warning)
+    assert asked == list(first.sizes)
+    asked.clear()
+    for sock in others:
+        enlarge_buffers(sock, warning)
+        assert set(sock.sizes.values()) == {limit}
+    assert not asked or not (clamps or limit == SOCKET_BUFFER_SIZE)  # refused, less is asked for as at first
+    assert len(caplog.records) == (limit < SOCKET_BUFFER_SIZE)

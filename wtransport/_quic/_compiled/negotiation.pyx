@@ -22,7 +22,7 @@ from .. import negotiating_connection
 from ..hardened_connection import MAX_HOST_IDS, MAX_KNOWN_IDS
 from ..transport_parameters import (
     INITIAL_SOURCE_CONNECTION_ID, ORIGINAL_DESTINATION_CONNECTION_ID, PREFERRED_ADDRESS, RETRY_SOURCE_CONNECTION_ID,
-    STATELESS_RESET_TOKEN,
+    STATELESS_RESET_TOKEN, common_parameters, encode_reset_stream_at, identifying_parameters,
 )
 from .tls_blocks import split_parameters
 
@@ -62,6 +62,30 @@ cdef class Negotiation(PacketWriter):
         self._version_negotiated_compatible = True
         self._logger.info("Negotiated protocol version %s", aioquic_connection.pretty_protocol_version(self._version))
         return True
+
+    def _serialize_transport_parameters(self):
+        """Return our transport parameters."""
+        configuration = self._configuration
+        if not self._is_fresh:
+            return super()._serialize_transport_parameters()
+        common = common_parameters(
+            self._limits,
+            configuration.idle_timeout,
+            configuration.max_datagram_frame_size,
+            self._local_ack_delay_exponent,
+            self._local_active_connection_id_limit,
+            self._version,
+            tuple(configuration.supported_versions),
+        )
+        source = self._local_initial_source_connection_id
+        if self._is_client:
+            return common + identifying_parameters(source) + encode_reset_stream_at()
+        return common + identifying_parameters(
+            source,
+            self._original_destination_connection_id,
+            self._retry_source_connection_id,
+            self._host_cids[0].stateless_reset_token,
+        ) + encode_reset_stream_at()
 
     def _parse_transport_parameters(self, bytes data not None, from_session_ticket=False):
         """Take the peer's transport parameters."""
