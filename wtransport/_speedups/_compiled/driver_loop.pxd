@@ -8,7 +8,9 @@ cdef class DriverLoop:
     cdef public object _loop
     cdef public object _clock
     cdef public object _context
-    cdef public object _engine
+    cdef object engine
+    # What every packet asks of the engine and of the loop, looked up once; None while there is no engine.
+    cdef object events, has_work, step, receive, call_soon, own_flush
     cdef public object _deliver
     cdef public object _outlet
     cdef public object _straight_to

@@ -26,8 +26,25 @@ cdef class DriverLoop:
         self._clock = clock
         self._context = contextvars.copy_context()
         self._timer = DeadlineTimer(loop=loop, clock=clock, callback=self._on_timeout, context=self._context)
-        self._engine = self._outlet = self._straight_to = None
+        self._outlet = self._straight_to = None
         self._deliver = _ignore
+
+    @property
+    def _engine(self):
+        return self.engine
+
+    @_engine.setter
+    def _engine(self, engine):
+        self.engine = engine
+        if engine is None:
+            self.events = self.has_work = self.step = self.receive = self.call_soon = self.own_flush = None
+        else:
+            self.events = engine.events
+            self.has_work = engine.has_work
+            self.step = engine.step
+            self.receive = engine.receive_datagrams
+            self.call_soon = self._loop.call_soon
+            self.own_flush = self._flush
 
     def flush_soon(self):
         """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
@@ -66,11 +83,11 @@ cdef class DriverLoop:
     def end_batch(self, until=None):
         """Deliver the events of the datagrams received, then schedule the flush; see the twin."""
         self.finish_batch(INFINITY if until is None else until)
-        return self._has_backlog and self._engine is not None
+        return self._has_backlog and self.engine is not None
 
     def _flush(self):
         """Send what there is to send, deliver what that gave, and set the timer."""
-        cdef object engine = self._engine, outlet = self._outlet
+        cdef object engine = self.engine, outlet = self._outlet
         if not self._flush_scheduled:
             return  # somebody could not wait for the end of the turn
         self._flush_scheduled = self._flush_held = self.is_prompt = False
@@ -115,17 +132,17 @@ cdef class DriverLoop:
     cdef bint take_batch(self, object datagrams, double now, double until) except -1:
         self.receive_batch(datagrams, now)
         self.finish_batch(until)
-        return self._has_backlog and self._engine is not None
+        return self._has_backlog and self.engine is not None
 
     cdef int receive_batch(self, object datagrams, double now) except -1:
-        cdef object engine = self._engine
+        cdef object engine = self.engine
         if engine is None:
             return 0
         if not self._flush_scheduled:
             # Held back until the events are out, so that answers written by woken tasks share the flush.
             self._flush_scheduled = self._flush_held = True
         try:
-            engine.receive_datagrams(datagrams, now)
+            self.receive(datagrams, now)
         except Exception as exc:
             self._fail(exc)
         return 0
@@ -145,15 +162,12 @@ cdef class DriverLoop:
         return 0
 
     cdef int deliver(self, double until) except -1:
-        cdef object engine = self._engine, events, deliver, event, has_work
-        if engine is None or self._delivering:
+        cdef object events = self.events, has_work = self.has_work, step = self.step, deliver = self._deliver, event
+        if self.engine is None or self._delivering:
             return 0
         self._has_backlog = False
         self._delivering = True
         try:
-            events = engine.events
-            has_work = engine.has_work
-            deliver = self._deliver
             while True:
                 if events:
                     event = events.popleft()
@@ -161,7 +175,7 @@ cdef class DriverLoop:
                         deliver(event)
                     except Exception as exc:
                         self._report(event, exc)
-                elif not has_work() or not engine.step():
+                elif not has_work() or not step():
                     return 0
                 if until != INFINITY and <double> self._clock() >= until:
                     self._has_backlog = True
@@ -173,7 +187,7 @@ cdef class DriverLoop:
         """Do what a flush is for."""
         cdef object at = self._clock()
         self.send_due(engine, outlet, at)
-        if not self._has_backlog and not self._delivering and (engine.events or engine.has_work()):
+        if not self._has_backlog and not self._delivering and (self.events or self.has_work()):
             self.deliver(INFINITY)
         if not self._ready_reported or engine.is_closed:
             self._look_ahead(engine, at)
@@ -194,7 +208,7 @@ cdef class DriverLoop:
         return 0
 
     cdef int send_at_once(self) except -1:
-        cdef object engine = self._engine, outlet = self._outlet
+        cdef object engine = self.engine, outlet = self._outlet
         if self._delivering or engine is None or outlet is None or not self._ready_reported:
             return 0
         if outlet.is_paused or engine.is_closed:
@@ -212,5 +226,8 @@ cdef class DriverLoop:
         return 0
 
     cdef int schedule(self) except -1:
-        call_with(self._loop.call_soon, self._flush, _CONTEXT, self._context)
+        if self.call_soon is None:
+            call_with(self._loop.call_soon, self._flush, _CONTEXT, self._context)
+        else:
+            call_with(self.call_soon, self.own_flush, _CONTEXT, self._context)
         return 0
