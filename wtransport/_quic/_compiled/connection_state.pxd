@@ -73,6 +73,7 @@ cdef class ConnectionState:
     cdef PacketKeys write_keys
     cdef int key_phase
 
+    cdef object take_event(self)
     cdef bint is_open(self) except -1
     cdef bint take_path(self) except -1
     # When `handle_timer` must be called, or INFINITY.

@@ -62,6 +62,10 @@ cdef class ConnectionState:
 
     def pop_event(self):
         """Return the next event, or None; see the twin in ``_quic/aioquic_connection.py``."""
+        return self.take_event()
+
+    cdef object take_event(self):
+        """`pop_event`."""
         cdef StreamBytesEvents stream_bytes
         if not self._queue:
             return None

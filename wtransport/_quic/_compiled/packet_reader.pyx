@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
+from ..._speedups._compiled.slots cimport PyType_GenericAlloc, PyTypeObject, fill_slot, slot_offset
 from .frame_types cimport (
     ACK,
     ACK_ECN,
@@ -49,6 +50,9 @@ cdef enum Outcome:
     DROPPED = 2  # a duplicate, or not authentic, and nothing has changed
 
 cdef Py_ssize_t _MAX_EVENT_DATAGRAMS = MAX_EVENT_DATAGRAMS
+cdef type _DatagramsArrived = DatagramsArrived
+cdef Py_ssize_t _DATAGRAMS = slot_offset(DatagramsArrived, "datagrams")
+assert _DATAGRAMS
 
 
 cdef class PacketReader(HandshakeReader):
@@ -175,7 +179,8 @@ cdef class PacketReader(HandshakeReader):
             if len(datagrams) < _MAX_EVENT_DATAGRAMS:
                 datagrams.append(data)
                 return 0
-        self._arrived = DatagramsArrived.__new__(DatagramsArrived)  # without a Python call
-        self._arrived.datagrams = [data]
-        self._queue.append(self._arrived)
+        event = PyType_GenericAlloc(<PyTypeObject*> _DatagramsArrived, 0)  # without a call of its constructor
+        fill_slot(event, _DATAGRAMS, [data])
+        self._arrived = event
+        self._queue.append(event)
         return 0

@@ -13,6 +13,7 @@ from .table cimport StreamTable
 
 from aioquic.quic.events import QuicEvent
 
+from ..port import DatagramsArrived, StreamBytes
 from ..stream_commands import STREAMS_PER_FLUSH, _ignore
 
 cdef int _STREAMS_PER_FLUSH = STREAMS_PER_FLUSH
@@ -33,16 +34,17 @@ cdef class StreamCommands:
 
     def next_event(self):
         """Return the next event, or None."""
-        cdef object connection = self._connection, event
+        cdef ConnectionState connection = self._connection
+        cdef object event
         while self._queue:
-            event = connection.pop_event()
+            event = connection.take_event()
             if event is None:
                 break
-            if isinstance(event, QuicEvent):
+            if type(event) is not StreamBytes and type(event) is not DatagramsArrived and isinstance(event, QuicEvent):
                 event = self._translate(event)
             if event is not None and not self._end_reported:
                 return event
-        if not self._end_reported and connection.close_event is not None:
+        if not self._end_reported and connection._close_event is not None:
             self._end_reported = True
             return self._end()
         return None
