@@ -11,6 +11,7 @@ from port_pair import PATIENT, WINDOW, Network, PortPair, limits
 from quic_frames import PacketLoop, StreamFrame
 from quic_twins import current
 
+from wtransport._quic.backend import IS_COMPILED
 from wtransport._quic.limits import PeerLimits
 from wtransport._quic.port import StreamBytes, StreamDiscarded, StreamOver, StreamReset, StreamStopped, Terminated
 from wtransport._quic.violations import TransportViolation
@@ -314,6 +315,8 @@ def connected(request, make_pair, monkeypatch) -> PortPair:
     """Return a connected pair that has RESET_STREAM_AT, or whose ends do not announce it."""
     if request.param == "neither":
         monkeypatch.setattr("wtransport._quic.negotiating_connection.encode_reset_stream_at", bytes)
+        if IS_COMPILED:
+            monkeypatch.setattr("wtransport._quic._compiled.negotiation.encode_reset_stream_at", bytes)
     pair = make_pair(client_configuration=PATIENT, server_configuration=PATIENT).connect()
     assert {end.port.remote_has_reset_stream_at for end in pair.ends} == {request.param == "both"}
     return pair
