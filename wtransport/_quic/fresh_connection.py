@@ -22,7 +22,7 @@ from aioquic.quic.packet import STATELESS_RESET_TOKEN_SIZE
 
 from .members import FIRSTFLIGHT
 
-__all__ = ["FreshConnection"]
+__all__ = ["FreshConnection", "is_made_here"]
 
 _Handler = tuple[Any, Any]
 
@@ -131,16 +131,7 @@ class FreshConnection(QuicConnection):
         retry_source_connection_id: bytes | None = None,
     ) -> None:
         """Take what aioquic's constructor takes, but for callbacks."""
-        is_client = configuration.is_client
-        if (
-            not _IS_KNOWN
-            or is_client is not (original_destination_connection_id is None)
-            or configuration.quic_logger is not None
-            or configuration.quantum_readiness_test
-            or (not is_client and (configuration.certificate is None or configuration.private_key is None))
-            or configuration.token
-            or (is_client and retry_source_connection_id is not None)
-        ):
+        if not is_made_here(configuration, original_destination_connection_id, retry_source_connection_id):
             super().__init__(
                 configuration=configuration,
                 original_destination_connection_id=original_destination_connection_id,
@@ -148,7 +139,7 @@ class FreshConnection(QuicConnection):
             )
             self._is_fresh = False
             self._logger = self._LOG(self._logger.logger, self._logger.extra)
-            if not is_client:
+            if not configuration.is_client:
                 self._host_cids[0].stateless_reset_token = self._new_reset_token(self.host_cid)
         else:
             self._make(configuration, original_destination_connection_id)
@@ -194,6 +185,23 @@ class FreshConnection(QuicConnection):
     def _new_reset_token(self, connection_id: bytes) -> bytes:
         """Return the token of a stateless reset that goes with one of our connection ids."""
         return os.urandom(STATELESS_RESET_TOKEN_SIZE)
+
+
+def is_made_here(
+    configuration: QuicConfiguration,
+    original_destination_connection_id: bytes | None,
+    retry_source_connection_id: bytes | None,
+) -> bool:
+    """Tell whether a connection is as nearly all are; others are made, or refused, by aioquic's constructor."""
+    is_client = configuration.is_client
+    return _IS_KNOWN and not (
+        is_client is not (original_destination_connection_id is None)
+        or configuration.quic_logger is not None
+        or configuration.quantum_readiness_test
+        or (not is_client and (configuration.certificate is None or configuration.private_key is None))
+        or configuration.token
+        or (is_client and retry_source_connection_id is not None)
+    )
 
 
 @cache

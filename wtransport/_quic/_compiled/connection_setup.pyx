@@ -70,15 +70,8 @@ cdef class ConnectionSetup(Releasing):
         self, *, configuration, limits, client_certificates=None, bytes original_destination_connection_id=None,
         bytes retry_source_connection_id=None, reset_tokens=None,
     ):
-        cdef bint is_client = configuration.is_client
-        if (
-            not fresh_connection._IS_KNOWN
-            or is_client != (original_destination_connection_id is None)
-            or configuration.quic_logger is not None
-            or configuration.quantum_readiness_test
-            or (not is_client and (configuration.certificate is None or configuration.private_key is None))
-            or configuration.token
-            or (is_client and retry_source_connection_id is not None)
+        if not fresh_connection.is_made_here(
+            configuration, original_destination_connection_id, retry_source_connection_id
         ):
             super().__init__(
                 configuration=configuration,
