@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aioquic.quic import events as aioquic_events
 
+from .port import StreamStopped
+
 if TYPE_CHECKING:
     from .aioquic_connection import StreamingConnection
     from .port import QuicEvent
@@ -53,6 +55,8 @@ class StreamCommands:
         while self._queue and (event := connection.pop_event()) is not None:
             translated = self._translate(event) if isinstance(event, aioquic_events.QuicEvent) else event
             if translated is not None and not self._end_reported:
+                if isinstance(translated, StreamStopped) and self._table.stop_told(translated.stream_id):
+                    self.request_flush()
                 return translated
         if not self._end_reported and connection.close_event is not None:
             self._end_reported = True

@@ -145,6 +145,15 @@ class StreamTable:
             return False
         return self._free_place(stream_id)
 
+    def stop_told(self, stream_id: int) -> bool:
+        """Take note that a `StreamStopped` was taken, so that its stream may go; True when that is now announced."""
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            return False
+        stream.owes_stop = False
+        self.forget_if_finished(stream)
+        return self.limits_due
+
     def allow_streams(self, count: int, *, unidirectional: bool) -> bool:
         """Let the peer have at least so many streams alive; True when a new limit is now to be announced."""
         due = self.peer_limits[unidirectional].widen(count)
@@ -183,7 +192,7 @@ class StreamTable:
         else:
             self.arrived.report(stream_id, ready, receive.is_finished and not is_reset)
             if stream.early_stop is not None:
-                self._emit(stream.early_stop)
+                self._tell_stop(stream, stream.early_stop)
                 stream.early_stop = None
         if receive.is_finished:
             if is_reset:
@@ -228,7 +237,7 @@ class StreamTable:
             if is_peers and not (receive.next_offset or receive.is_finished or receive.is_stopped):
                 stream.early_stop = event  # nobody up there knows this stream before its first bytes
             else:
-                self._emit(event)
+                self._tell_stop(stream, event)
 
     def on_max_data(self, limit: int) -> None:
         """Take a MAX_DATA frame (RFC 9000, 19.9)."""
@@ -321,7 +330,14 @@ class StreamTable:
         if stream.send.is_finished:
             self._forget(stream)
 
+    def _tell_stop(self, stream: QuicStream, event: StreamStopped) -> None:
+        # If bytes were dropped, `unsent_bytes` goes on to say so until the event was taken, however late that is.
+        stream.owes_stop = event.unsent > 0
+        self._emit(event)
+
     def _forget(self, stream: QuicStream) -> None:
+        if stream.owes_stop:
+            return  # until `stop_told`
         if self.streams.pop(stream.stream_id, None) is None:
             return
         self.waiting_for_max_data.pop(stream, None)

@@ -397,7 +397,7 @@ class ReceiveHalf:
 class QuicStream:
     """One QUIC stream: two halves, and whether it waits to be served by the packet writer."""
 
-    __slots__ = ("early_stop", "is_queued", "is_released", "receive", "send", "stream_id")
+    __slots__ = ("early_stop", "is_queued", "is_released", "owes_stop", "receive", "send", "stream_id")
 
     def __init__(self, stream_id: int, send: SendHalf, receive: ReceiveHalf) -> None:
         self.stream_id = stream_id
@@ -407,6 +407,7 @@ class QuicStream:
         self.is_released = False  # its place is another stream's as soon as it is over
         self.early_stop: StreamStopped | None = None
         """The peer's STOP_SENDING that came before its first bytes, and is told of after them."""
+        self.owes_stop = False  # bytes were dropped that nobody up there has heard of; until then it is known
 
     @property
     def is_finished(self) -> bool:

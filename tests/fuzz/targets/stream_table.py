@@ -115,6 +115,8 @@ class _Play:
             event = self.queue.popleft()
             if event is self.table.arrived.growing:
                 self.table.arrived.complete()
+            if isinstance(event, quic.StreamStopped):
+                self.table.stop_told(event.stream_id)
             self.on_event(event)
 
     def on_event(self, event: quic.QuicEvent) -> None:

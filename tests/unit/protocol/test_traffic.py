@@ -186,6 +186,55 @@ def test_a_stop_that_is_under_way_when_the_session_ends(pair: MakePair) -> None:
     assert ours.tally.bytes_dropped == books(ends)[0].bytes_dropped == unsent
 
 
+def carry_unheard(ends: EnginePair) -> None:
+    """Carry packets both ways for a while, of which the client pulls no events: it is busy."""
+    for _ in range(10):
+        for data, _ in ends.client.datagrams_to_send(ends.now):
+            ends.server.receive_datagram(data, CLIENT_ADDRESS, ends.now)
+        while (event := ends.server.next_event()) is not None:
+            ends.server_events.append(event)
+        for data, _ in ends.server.datagrams_to_send(ends.now):
+            ends.client.receive_datagram(data, SERVER_ADDRESS, ends.now)
+        ends.now += 0.03
+        ends.server.handle_timeout(ends.now)
+
+
+@pytest.mark.parametrize("end_stream", [False, True], ids=["still writing", "has written"])
+@pytest.mark.parametrize("unidirectional", [False, True], ids=["bidi", "uni"])
+@pytest.mark.parametrize("ending", ["session", "connection", "reset", "none"])
+def test_a_busy_end_that_hears_of_a_stop_after_the_stream_was_over(
+    pair: MakePair, ending: str, unidirectional: bool, end_stream: bool
+) -> None:
+    ends = pair(server={"flow_control_window_size": 2 * LARGE})
+    ours, _ = ends.open_session()
+    stream = ours.open_stream(unidirectional=unidirectional)
+    stream.write(b"head")
+    ends.pump()
+    other = ends.take("server", events.StreamOpened).stream
+    if not unidirectional:
+        other.write(b"", end_stream=True)
+    stream.write(bytes(LARGE))
+    carry(ends, "client")
+    unsent = stream.bytes_unsent
+    assert 0 < unsent < LARGE
+    other.stop(3)
+    carry_unheard(ends)
+    if end_stream:
+        stream.write(b"", end_stream=True)
+    match ending:
+        case "session":
+            ours.close()
+        case "connection":
+            ends.client.close()
+        case "reset":
+            stream.reset(4)
+    ends.collect()
+    assert (stream.bytes_sent, stream.bytes_dropped, stream.bytes_unsent) == (LARGE + 4, unsent, 0)
+    ends.pump(1.0)
+    assert_balanced(ends, written=[LARGE + 4, 0], read=[0, 0])
+    assert not ends.client.port._table.streams.get(stream.stream_id)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("unidirectional", [False, True], ids=["bidi", "uni"])
 @pytest.mark.parametrize("is_early", [False, True], ids=["end first", "abort first"])
 @pytest.mark.parametrize("aborter", ["reader", "writer", "nobody"])

@@ -278,6 +278,33 @@ def test_stop_sending_resets_and_is_reported_once() -> None:
     assert list(table.ready) == [stream]
 
 
+@pytest.mark.parametrize("dropped", [0, 70])
+def test_a_stream_of_which_a_stop_dropped_bytes_is_known_until_that_was_told(dropped) -> None:
+    table = make_table()
+    table.on_stream_frame(0, 0, b"x", True)
+    stream = table.streams[0]
+    table.write(stream, bytes(30 + dropped), False)
+    stream.send.next_frame(30, 1000)
+    table.on_stop_sending(0, 66)
+    stream.send.on_reset_delivery(True)
+    table.forget_if_finished(stream)
+    assert table.unsent_bytes(0) == dropped
+    assert (0 in table.streams) == bool(dropped)
+    table.stop_told(0)
+    assert table.unsent_bytes(0) == 0
+    assert not table.streams
+    table.stop_told(0)
+
+
+def test_telling_of_a_stop_lets_nothing_go_that_is_not_over() -> None:
+    table = make_table()
+    table.on_stream_frame(0, 0, b"x", True)
+    table.write(table.streams[0], bytes(70), False)
+    table.on_stop_sending(0, 66)
+    table.stop_told(0)
+    assert table.unsent_bytes(0) == 70
+
+
 def test_stop_sending_that_overtakes_the_first_bytes_is_told_after_them() -> None:
     table = make_table()
     table.on_stop_sending(0, 66)

@@ -139,7 +139,9 @@ cdef class StreamBooks:
         return 0
 
     cdef int forget(self, QuicStream stream) except -1:
-        """Drop a stream's state."""
+        """Drop a stream's state; one that owes a stop is kept until `stop_told`."""
+        if stream.owes_stop:
+            return 0
         if self.streams.pop(stream.stream_id, None) is None:
             return 0
         if self.waiting_for_max_data:

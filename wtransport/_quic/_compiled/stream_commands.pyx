@@ -13,7 +13,7 @@ from .table cimport StreamTable
 
 from aioquic.quic.events import QuicEvent
 
-from ..port import DatagramsArrived, StreamBytes
+from ..port import DatagramsArrived, StreamBytes, StreamStopped
 from ..stream_commands import STREAMS_PER_FLUSH, _ignore
 
 cdef int _STREAMS_PER_FLUSH = STREAMS_PER_FLUSH
@@ -40,8 +40,12 @@ cdef class StreamCommands:
             event = connection.take_event()
             if event is None:
                 break
-            if type(event) is not StreamBytes and type(event) is not DatagramsArrived and isinstance(event, QuicEvent):
-                event = self._translate(event)
+            if type(event) is not StreamBytes and type(event) is not DatagramsArrived:
+                if type(event) is StreamStopped:
+                    if self._table.stop_told(event.stream_id):
+                        self.request_flush()
+                elif isinstance(event, QuicEvent):
+                    event = self._translate(event)
             if event is not None and not self._end_reported:
                 return event
         if not self._end_reported and connection._close_event is not None:

@@ -16,3 +16,4 @@ cdef class QuicStream:
     cdef public bint is_queued
     cdef public bint is_released  # its place is another stream's as soon as it is over
     cdef public object early_stop  # an event, or None
+    cdef public bint owes_stop  # bytes were dropped that nobody up there has heard of; until then it is known

@@ -14,6 +14,7 @@ cdef class StreamTable(StreamBooks):
     cdef int64_t open_next(self, bint unidirectional) except -2  # the id, or -1 when the peer allows no more
     cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1
     cpdef bint release(self, int64_t stream_id) except -1
+    cpdef bint stop_told(self, int64_t stream_id) except -1
 
     # The bytes are copied, once.
     cdef int on_stream(
@@ -28,4 +29,5 @@ cdef class StreamTable(StreamBooks):
     cdef int raise_max_streams(self, int64_t limit, bint unidirectional) except -1
     cpdef int on_stream_data_blocked(self, int64_t stream_id) except -1
 
+    cdef int _tell_stop(self, QuicStream stream, event) except -1
     cdef int _report_reset(self, QuicStream stream) except -1

@@ -111,6 +111,15 @@ cdef class StreamTable(StreamBooks):
             return False
         return self.free_place(stream_id)
 
+    cpdef bint stop_told(self, int64_t stream_id) except -1:
+        """Take note that a `StreamStopped` was taken, so that its stream may go; True when that is now announced."""
+        cdef QuicStream stream = self.streams.get(stream_id)
+        if stream is None:
+            return False
+        stream.owes_stop = False
+        self.forget_if_over(stream)
+        return self.limits_due
+
     def allow_streams(self, int64_t count, *, bint unidirectional):
         """Let the peer have at least so many streams alive; True when a new limit is now to be announced."""
         cdef bint due = self.peer_limits[unidirectional].widen(count)
@@ -168,7 +177,7 @@ cdef class StreamTable(StreamBooks):
         else:
             self.arrived.report(stream_id, ready, receive.is_finished and not is_reset)
             if stream.early_stop is not None:
-                self.emit(stream.early_stop)
+                self._tell_stop(stream, stream.early_stop)
                 stream.early_stop = None
         if receive.is_finished:
             if is_reset:
@@ -223,7 +232,7 @@ cdef class StreamTable(StreamBooks):
             ):
                 stream.early_stop = event  # nobody up there knows this stream before its first bytes
             else:
-                self.emit(event)
+                self._tell_stop(stream, event)
         return 0
 
     cpdef int on_max_data(self, int64_t limit) except -1:
@@ -267,6 +276,12 @@ cdef class StreamTable(StreamBooks):
     cpdef int on_stream_data_blocked(self, int64_t stream_id) except -1:
         """Take a STREAM_DATA_BLOCKED frame (RFC 9000, 19.13): it opens the stream, credit follows reading alone."""
         self.receiving(stream_id)
+        return 0
+
+    cdef int _tell_stop(self, QuicStream stream, event) except -1:
+        # If bytes were dropped, `unsent_bytes` goes on to say so until the event was taken, however late that is.
+        stream.owes_stop = event.unsent > 0
+        self.emit(event)
         return 0
 
     cdef int _report_reset(self, QuicStream stream) except -1:
