@@ -196,8 +196,8 @@ class QuicPort(Protocol):
     unsent_bytes: Callable[[int], int]
     """Given a stream's id returns how many of its bytes were queued and not sent for the first time.
 
-    After a reset these are the bytes that it dropped, for as long as the stream is known: that is until QUIC is done with
-    it, and until a `StreamStopped` that says so was taken.
+    After a reset these are the bytes that it dropped, for as long as the stream is known: until QUIC is done with it,
+    and a `StreamStopped` that says so was taken.
     """
 
     receive_datagrams: Callable[[Sequence[tuple[bytes, NetworkAddress]], float], None]
