@@ -120,8 +120,12 @@ class ConnectionDriver(DriverLoop):
             except Exception:
                 _logger.exception("closing a failed connection failed as well")
             self._flush_now()
-            if not engine.is_closed and not self._delivering:  # the engine is in no state to tell the handle
-                self._hand_over(ConnectionClosed(error_code, reason, False, True))
+            closed = ConnectionClosed(error_code, reason, False, True)
+            if self._delivering:
+                # Who delivers goes on with the engine's events, but may have no time for all, or meet another failure.
+                self._loop.call_soon(self._tell_rest, engine, closed)
+            elif not engine.is_closed:  # the engine is in no state to tell the handle
+                self._hand_over(closed)
         self._finish()
 
     async def wait_closed(self, seconds: float | None = None) -> bool:
@@ -224,6 +228,16 @@ class ConnectionDriver(DriverLoop):
     def _report(self, event: Any, exc: Exception) -> None:
         _logger.error("handling %r failed", event, exc_info=exc)
 
+    def _tell_rest(self, engine: DrivenEngine, closed: ConnectionClosed) -> None:
+        """Deliver what is left after an abort, and the end if the engine was in no state to tell it."""
+        try:
+            while (event := engine.next_event()) is not None:
+                self._hand_over(event)
+        except Exception:
+            _logger.exception("%r failed once more", self)
+        if not engine.is_closed:
+            self._hand_over(closed)
+
     def _report_closed(self) -> None:
         if self._is_closed:
             return
@@ -236,7 +250,8 @@ class ConnectionDriver(DriverLoop):
     def _finish(self, *, at_once: bool = True) -> None:
         """Let go of everything: the timer, the handle and the engine; last of all the socket.
 
-        What these hold is left to the next turn of the loop if it need not be `at_once`: somebody waits for the end.
+        What these hold is left to the next turn of the loop if it need not be `at_once`, as somebody waits for the end,
+        and if events are being delivered: who does that goes on with the engine.
         """
         if self._is_finished:
             return
@@ -248,13 +263,13 @@ class ConnectionDriver(DriverLoop):
         self._on_finished()
         self.port.request_flush = self.port.request_prompt_flush = self.port.request_flush_at_once = ignore
         engine, self._engine = self._engine, None
-        self._deliver = ignore
-        if at_once:
+        if at_once and not self._delivering:
             self._let_go(engine)
         else:
             self._loop.call_soon(self._let_go, engine)
 
     def _let_go(self, engine: DrivenEngine | None) -> None:
+        self._deliver = ignore
         self.port.clear()
         if engine is not None:
             engine.clear()

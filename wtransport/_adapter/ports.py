@@ -50,6 +50,9 @@ class DrivenEngine(Protocol):
     def step(self) -> bool:
         """Do a little of what the received packets ask for, which may give events; False when nothing is left of it."""
 
+    def next_event(self) -> Any:
+        """Return the next event, with as many steps as that takes; None when there is none."""
+
     @property
     def is_ready(self) -> bool:
         """Tell whether both ends can begin sessions."""
