@@ -305,3 +305,17 @@ def test_what_a_subclass_must_say_is_said(kernels: ModuleType) -> None:
     ):
         with pytest.raises(NotImplementedError):
             call()
+
+
+def test_a_driver_that_finished_while_it_sent_has_nothing_left_to_deliver(rig: Rig) -> None:
+    class Ending(FakeEngine):
+        def datagrams_to_send(self, now: float) -> Any:
+            rig.driver._engine = None
+            return super().datagrams_to_send(now)
+
+    rig.driver._engine = engine = Ending(rig.port)
+    engine.events.append("event")
+    rig.driver.flush_soon()
+    rig.loop.run_until_idle()
+    assert rig.asked == []
+    assert rig.delivered == []

@@ -185,9 +185,9 @@ cdef class DriverLoop:
 
     cdef int send_all(self, object engine, object outlet) except -1:
         """Do what a flush is for."""
-        cdef object at = self._clock()
+        cdef object at = self._clock(), events = self.events, has_work = self.has_work
         self.send_due(engine, outlet, at)
-        if not self._has_backlog and not self._delivering and (self.events or self.has_work()):
+        if not self._has_backlog and not self._delivering and (events or has_work()):
             self.deliver(INFINITY)
         if not self._ready_reported or engine.is_closed:
             self._look_ahead(engine, at)
