@@ -37,6 +37,13 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
+def wake_all(waiters: list[asyncio.Future[None]]) -> None:
+    """Wake whoever waits with `ConnectionDriver.wait_among`, and forget them."""
+    for waiter in waiters:
+        _wake(waiter)
+    waiters.clear()
+
+
 class ConnectionDriver(DriverLoop):
     """Drives one connection on an event loop; what happens for every packet is its base's.
 
@@ -129,7 +136,7 @@ class ConnectionDriver(DriverLoop):
         self._finish()
 
     async def wait_closed(self, seconds: float | None = None) -> bool:
-        """Return when the connection is closed and CONNECTION_CLOSE has been handed to the operating system.
+        """Return when the connection is closed and CONNECTION_CLOSE has been handed to the socket's transport.
 
         To be called after the engine was told to close, which can take it some round trips. A client may then close
         its socket (RFC 9000, 10.2); a server's connection drains on its own. Gives up after `CLOSE_WAIT_LIMIT` seconds,
@@ -142,15 +149,20 @@ class ConnectionDriver(DriverLoop):
             self._flush_now()
         if self._is_closed:
             return True
+        await self.wait_among(
+            self._closed_waiters, CLOSE_WAIT_LIMIT if seconds is None else min(seconds, CLOSE_WAIT_LIMIT)
+        )
+        return self._is_closed
+
+    async def wait_among(self, waiters: list[asyncio.Future[None]], seconds: float) -> None:
+        """Wait until these are woken, for so many seconds at most."""
         waiter: asyncio.Future[None] = self._loop.create_future()
-        self._closed_waiters.append(waiter)
-        limit = CLOSE_WAIT_LIMIT if seconds is None else min(seconds, CLOSE_WAIT_LIMIT)
-        timer = self._loop.call_later(limit, _wake, waiter)
+        waiters.append(waiter)
+        timer = self._loop.call_later(seconds, _wake, waiter)
         try:
             await waiter
         finally:
             timer.cancel()
-        return self._is_closed
 
     def send_now(self) -> None:
         """Send what there is to send before the program is told what it is about: the peer waits for it."""
@@ -242,9 +254,7 @@ class ConnectionDriver(DriverLoop):
         if self._is_closed:
             return
         self._is_closed = True
-        for waiter in self._closed_waiters:
-            _wake(waiter)
-        self._closed_waiters.clear()
+        wake_all(self._closed_waiters)
         self._on_closed()
 
     def _finish(self, *, at_once: bool = True) -> None:

@@ -13,7 +13,7 @@ from .._speedups import packets_to
 from ..constants import ErrorCodes
 from ..types import Address
 from .addresses import to_address
-from .driver import ConnectionDriver
+from .driver import ConnectionDriver, wake_all
 from .outlet import Outlet
 from .ports import ConnectionOwner
 from .udp_transport import BatchProtocol, UdpTransport
@@ -53,6 +53,8 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         self._other_paths: dict[NetworkAddress, Outlet] = {}
         self._on_send_error: Callable[[OSError], bool] | None = None
         self._has_begun = False
+        self._is_socket_closed = False
+        self._socket_waiters: list[asyncio.Future[None]] = []
 
     def __repr__(self) -> str:
         state = "finished" if self._is_finished else "closed" if self._is_closed else "open"
@@ -112,7 +114,7 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
         A server's connection shares its socket with others; it leaves the listener when its draining period is over.
 
         Returns:
-            whether there is nothing to wait for; otherwise the loop closes the socket in its next turn.
+            whether there is nothing to wait for, see `wait_socket_closed`.
         """
         engine = self._engine
         if engine is not None and not engine.is_closed:
@@ -121,10 +123,24 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
             if not self._is_closed:
                 self._flush_now()
             self._finish(at_once=False)
-        if self._owner is not None or self._outlet is None:
+        if self._owner is not None or self._outlet is None or self._is_socket_closed:
             return True
         transport = self._outlet.transport
         return isinstance(transport, UdpTransport) and not self._delivering and transport.close_now()
+
+    async def wait_socket_closed(self, seconds: float) -> None:
+        """Return when a client's socket is closed that `close_transport` could not close: it was full, or is in use.
+
+        What it has not taken after so many seconds, or when this is cancelled, is not sent.
+        """
+        if self._is_socket_closed:
+            return
+        try:
+            await self.wait_among(self._socket_waiters, seconds)
+        finally:
+            if not self._is_socket_closed and self._outlet is not None:
+                self._outlet.transport.abort()
+                self.close_transport()
 
     # For the dialer.
 
@@ -197,6 +213,8 @@ class AdapterProtocol(ConnectionDriver, BatchProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the socket is closed."""
+        self._is_socket_closed = True
+        wake_all(self._socket_waiters)
         self.abort(exc or ConnectionAbortedError("the socket was closed"))
 
     def pause_writing(self) -> None:

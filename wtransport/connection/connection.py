@@ -27,6 +27,7 @@ from ..stream._events import EventSource
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
 from ..types import Address, ConnectionId, ConnectionState, EventType, Headers
 from ..utils import get_logger, get_timestamp, random_uuid
+from ._closing import check_close_code
 from ._dispatch import HANDLERS
 from ._ending import over_error
 from ._opening import Opening, merged_headers, refusal
@@ -35,9 +36,6 @@ from .diagnostics import ConnectionDiagnostics
 __all__ = ["ConnectionDiagnostics", "WebTransportConnection"]
 
 ConnectionDiagnostics.__module__ = __name__  # where 0.9 programs see it, wherever the code is kept
-
-MAX_ERROR_CODE = 2**62 - 1
-"""Largest code of a CONNECTION_CLOSE frame: it is a QUIC varint (RFC 9000, 19.19)."""
 
 _OVER = frozenset({CONNECTION_CLOSED, ConnectionState.FAILED})
 _FORBIDDEN = 403  # the status for a page that may not connect (draft-16, 3.2)
@@ -308,7 +306,7 @@ class WebTransportConnection(EventSource):
     async def close(self, *, error_code: int = ErrorCodes.NO_ERROR, reason: str = "Closed by application") -> None:
         """Close the connection; sessions that are left end with it. Closing twice is no error.
 
-        Returns within `close_timeout` seconds.
+        Returns within `close_timeout` seconds, with a client's socket closed and the handlers of these ends begun.
 
         Args:
             error_code: the code for the peer, 0..2**62-1; 0 is sent as H3_NO_ERROR.
@@ -317,9 +315,9 @@ class WebTransportConnection(EventSource):
         Raises:
             ValueError: error_code is out of range.
         """
-        if not 0 <= error_code <= MAX_ERROR_CODE:
-            raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
-        protocol = self._protocol
+        check_close_code(error_code)
+        protocol, told = self._protocol, [self, *self._sessions.values()]
+        began = protocol.now()
         if self._state not in _OVER:
             self._state = CONNECTION_CLOSING
             self._engine.close(error_code, reason)
@@ -334,7 +332,9 @@ class WebTransportConnection(EventSource):
             is_done = protocol.close_transport()
         self._state = CONNECTION_CLOSED
         if not is_done:
-            await asyncio.sleep(0)  # the loop closes the socket in its next turn
+            await protocol.wait_socket_closed(self._config.close_timeout - (protocol.now() - began))
+        elif any(each._is_handling for each in told):
+            await asyncio.sleep(0)  # handlers that are coroutines begin
 
     async def graceful_shutdown(self) -> None:
         """Take no more sessions (GOAWAY), ask those that are left to wind down, wait for them, and close.

@@ -144,6 +144,11 @@ class EventEmitter:
         """
         return partial(self.__delivery.emit_each, event_type, inbox, key, shared, source)
 
+    @property
+    def _is_handling(self) -> bool:
+        """Tell whether handlers that are coroutines run, or are about to."""
+        return bool(self.__delivery.handling)
+
     def _enter_history(self, kept: KeptEvent) -> None:
         """Put an event into the history that happened before there was this emitter."""
         self.__delivery.enter_history(kept)

@@ -117,6 +117,11 @@ class EventSource:
                 events.recall(kept, is_once=event_type is not self._FORGOTTEN)
         return events
 
+    @property
+    def _is_handling(self) -> bool:
+        """Tell whether handlers that are coroutines run, or are about to."""
+        return self._events is not None and self._events._is_handling
+
     def _emit_once(self, event_type: EventType, facts: dict[str, Any]) -> None:
         """Emit an event that cannot happen again; `facts` are its data but for the handle itself."""
         if self._events is None:
