@@ -67,7 +67,7 @@ class TrafficStats:
 
     def __add__(self, other: TrafficStats) -> TrafficStats:
         """Return the totals of both."""
-        total = no_traffic()
+        total = TrafficStats()
         total.add(self)
         total.add(other)
         return total
@@ -90,7 +90,10 @@ class TrafficStats:
 
 
 def no_traffic() -> TrafficStats:
-    """Return figures that are all zero, as every connection begins with them; setting each would take a while."""
+    """Return figures that are all zero, as every connection begins with them; setting each would take a while.
+
+    They are not for programs: what was never counted is on the class only, so that `vars` does not show it.
+    """
     return TrafficStats.__new__(TrafficStats)
 
 
@@ -177,7 +180,7 @@ class SessionTally:
 
 def traffic_of(engine: Engine) -> TrafficStats:
     """Return a connection's figures as of now, with those of the sessions that are open."""
-    total = no_traffic()
+    total = TrafficStats()
     add_traffic(engine, total)
     return total
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import asdict, fields, replace
 from random import Random
 from typing import Any, TypeAlias
@@ -355,6 +356,17 @@ def test_totals_are_added() -> None:
     total = one + one
     total.add(one)
     assert [getattr(total, name) for name in NAMES] == [3 * index for index in range(len(NAMES))]
+
+
+def test_figures_for_programs_are_all_there(pair: MakePair) -> None:
+    ends = pair()
+    figures = traffic_of(ends.client)
+    for each in (figures, figures + figures):
+        assert type(each) is TrafficStats
+        assert vars(each) == asdict(each) == {name: getattr(each, name) for name in NAMES}
+        for same in (copy(each), deepcopy(each), pickle.loads(pickle.dumps(each)), replace(each)):
+            assert same == each
+            assert vars(same) == vars(each)
 
 
 def test_figures_that_nobody_has_counted_are_like_any_others() -> None:
