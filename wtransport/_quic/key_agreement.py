@@ -14,6 +14,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
+from .backend import IS_COMPILED
+
 _inner: Any
 try:
     # What the public functions call after they have imported a module and asked it what it supports.
@@ -60,6 +62,9 @@ def take_x25519() -> X25519PrivateKey:
 
 
 def prepare_x25519() -> None:
-    """Make a spare key if there is none; to be called while an end waits for its peer."""
-    if not _spare:
+    """Make a spare key if there is none, and somebody to take it; to be called while an end waits for its peer.
+
+    Handshakes that are left to aioquic make their keys by themselves.
+    """
+    if IS_COMPILED and not _spare:
         _spare.append(generate_x25519())

@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 
 import pytest
+from engine_pair import EnginePair
+from network import SERVER_ADDRESS
 
+from wtransport._quic import key_agreement
 from wtransport._quic.key_agreement import generate_x25519, prepare_x25519, read_x25519, take_x25519
 
 
 def share(key) -> bytes:
     return key.public_key().public_bytes_raw()
+
+
+@pytest.fixture
+def is_taken(monkeypatch):
+    """Have spare keys made also where nobody takes them."""
+    monkeypatch.setattr("wtransport._quic.key_agreement.IS_COMPILED", True)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +39,7 @@ def test_a_share_of_another_size_is_refused() -> None:
         read_x25519(bytes(31))
 
 
-def test_no_key_is_taken_twice() -> None:
+def test_no_key_is_taken_twice(is_taken) -> None:
     taken = []
     for round_number in range(6):
         if round_number % 3:
@@ -39,7 +48,7 @@ def test_no_key_is_taken_twice() -> None:
     assert len(set(taken)) == len(taken)
 
 
-def test_the_spare_key_is_taken_and_there_is_one_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spare_key_is_taken_and_there_is_one_at_most(is_taken, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
     def generate():
@@ -55,8 +64,21 @@ def test_the_spare_key_is_taken_and_there_is_one_at_most(monkeypatch: pytest.Mon
     assert len(made) == 2
 
 
+@pytest.mark.parametrize("is_client", [False, True])
+def test_a_spare_key_is_made_only_if_the_next_handshake_takes_it(is_client, certificate) -> None:
+    ends = EnginePair(certificate)
+    if is_client:
+        prepare_x25519()
+    ends.client.port.connect(SERVER_ADDRESS, ends.now)
+    if not is_client:
+        prepare_x25519()  # after the client has taken its own
+    ends.pump()
+    assert ends.client.is_ready
+    assert not key_agreement._spare
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-def test_the_child_of_a_fork_has_no_spare_key_of_its_parent() -> None:
+def test_the_child_of_a_fork_has_no_spare_key_of_its_parent(is_taken) -> None:
     prepare_x25519()
     read_end, write_end = os.pipe()
     child = os.fork()
