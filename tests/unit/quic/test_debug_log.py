@@ -47,6 +47,20 @@ def test_a_logger_that_is_switched_off_says_nothing(log, caplog, monkeypatch):
     assert [record.getMessage() for record in caplog.records] == ["[c0ffee] seen"]
 
 
+def test_a_logger_that_does_not_remember_its_answers_is_asked(log, caplog, monkeypatch):
+    def is_enabled(self, level):
+        return level >= self.getEffectiveLevel()
+
+    with caplog.at_level(logging.INFO, logger.name), monkeypatch.context() as patches:
+        patches.delattr(logger, "_cache")
+        patches.setattr(logging.Logger, "isEnabledFor", is_enabled)
+        log.info("seen")
+        log.debug("unseen")
+        assert log.isEnabledFor(logging.INFO)
+        assert not log.isEnabledFor(logging.DEBUG)
+    assert [record.getMessage() for record in caplog.records] == ["[c0ffee] seen"]
+
+
 def test_whatever_is_wrong_here_is_told(log, caplog):
     log.error("%d is wrong", 7)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("ERROR", "[c0ffee] 7 is wrong")]

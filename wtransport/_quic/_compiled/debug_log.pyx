@@ -16,13 +16,15 @@ cdef object _Logger = logging.Logger
 
 
 cdef bint _is_on(logger, level) except -1:
-    """Do what ``Logger.isEnabledFor`` does, which remembers its answers."""
+    """Do what ``Logger.isEnabledFor`` does, which remembers its answers; where they are not to be found it is asked."""
     if type(logger) is _Logger:
         if logger.disabled:
             return False
-        known = logger._cache.get(level)
-        if known is not None:
-            return known
+        answers = getattr(logger, "_cache", None)
+        if type(answers) is dict:
+            known = (<dict> answers).get(level)
+            if known is not None:
+                return known
     return logger.isEnabledFor(level)
 
 
@@ -45,10 +47,7 @@ cdef class DebugLog:
         if _is_on(self.logger, _DEBUG):
             QuicConnectionAdapter(self.logger, self.extra).debug(msg, *args, **kwargs)
 
-    def warning(self, msg, *args, **kwargs):
-        """Log for debugging: every broken packet of a stranger could cause one."""
-        if _is_on(self.logger, _DEBUG):
-            QuicConnectionAdapter(self.logger, self.extra).debug(msg, *args, **kwargs)
+    warning = debug  # every broken packet of a stranger could cause one
 
     def info(self, msg, *args, **kwargs):
         """Log for information."""
