@@ -50,32 +50,28 @@ _WARNING = BufferWarning()
 
 def enlarge_buffers(sock: socket.socket, warning: BufferWarning = _WARNING) -> None:
     """Ask for buffers of `SOCKET_BUFFER_SIZE`, and take what the kernel gives; the first time, see how much."""
-    if warning.is_settled:
-        for option in _LIMITS:
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_SIZE)
-            except OSError:
-                _enlarge(sock, option)
-        return
-    too_small = [
-        (option, granted)
-        for option in _LIMITS
-        if (granted := _enlarge(sock, option)) is not None and granted < SOCKET_BUFFER_SIZE
-    ]
-    warning.give(too_small)
+    for option in _LIMITS:
+        _enlarge(sock, option)
+    if not warning.is_settled:
+        granted = {option: size for option in _LIMITS if (size := _size_of(sock, option)) is not None}
+        warning.give([(option, size) for option, size in granted.items() if size < SOCKET_BUFFER_SIZE])
 
 
-def _enlarge(sock: socket.socket, option: int) -> int | None:
-    """Return the bytes granted, None when the system does not say."""
+def _enlarge(sock: socket.socket, option: int) -> None:
     wanted = SOCKET_BUFFER_SIZE
+    while wanted >= SMALLEST_REQUEST:
+        try:
+            # Linux grants what it can without a word; others refuse what is beyond their limit.
+            sock.setsockopt(socket.SOL_SOCKET, option, wanted)
+        except OSError:
+            wanted //= 2
+        else:
+            return
+
+
+def _size_of(sock: socket.socket, option: int) -> int | None:
+    """Return the bytes granted, None when the system does not say."""
     try:
-        # Linux grants what it can without a word; others refuse what is beyond their limit.
-        while wanted >= SMALLEST_REQUEST:
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, option, wanted)
-                break
-            except OSError:
-                wanted //= 2
         granted = sock.getsockopt(socket.SOL_SOCKET, option)
     except OSError:
         return None
