@@ -52,7 +52,8 @@ cdef enum Outcome:
 cdef Py_ssize_t _MAX_EVENT_DATAGRAMS = MAX_EVENT_DATAGRAMS
 cdef type _DatagramsArrived = DatagramsArrived
 cdef Py_ssize_t _DATAGRAMS = slot_offset(DatagramsArrived, "datagrams")
-assert _DATAGRAMS
+if not _DATAGRAMS:
+    raise ImportError("DatagramsArrived.datagrams is no slot: packet_reader fills it without the constructor")
 
 
 cdef class PacketReader(HandshakeReader):
