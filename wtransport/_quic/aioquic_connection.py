@@ -68,7 +68,8 @@ MAX_EVENT_DATAGRAMS = 64
 """Datagrams in one event: a packet holds some hundred empty ones, and what is done with an event is done in one go."""
 
 MAX_WAITING_EVENTS = 512
-"""Events that may wait when more packets are received; what they hold is bounded by flow control, but for datagrams."""
+"""Events that may wait when more packets are received, so that those of one batch of packets can come on top. What they
+hold is bounded by flow control, but for datagrams, of which none may wait then."""
 
 RIDE_ROOM = 128
 """Bytes that the congestion window must leave for an acknowledgement to go before it is due: with less, the data that
