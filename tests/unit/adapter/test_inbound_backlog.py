@@ -24,6 +24,9 @@ PACKET = 1100
 PACKET_COST = 0.000_02
 """Seconds."""
 
+STRANGER = b"of a stranger"
+"""A packet that is no connection's."""
+
 
 class Busy:
     """A server's port, each of whose events takes its program some time, and the queue in front of it."""
@@ -35,7 +38,7 @@ class Busy:
         self.now = self.pair.now
         self.cost = cost
         self.events: list[Any] = []
-        self.most_events = self.most_datagrams = self.dropped = 0
+        self.most_events = self.most_datagrams = self.dropped = self.strangers = 0
         self.loop = VirtualLoop()
         self.inbound = Inbound(
             self,  # type: ignore[arg-type]
@@ -47,7 +50,11 @@ class Busy:
     # What the queue asks of a listener.
 
     def find_all(self, datagrams: Any) -> list[Any]:
-        return [self] * len(datagrams)
+        return [None if data == STRANGER else self for data, _ in datagrams]
+
+    def route(self, data: bytes, addr: Any, outlet: Any) -> None:
+        assert data == STRANGER
+        self.strangers += 1
 
     def datagram_dropped(self) -> None:
         self.dropped += 1
@@ -137,11 +144,11 @@ def test_acknowledgements_of_a_busy_connection_leave_in_time(make_busy: Any) -> 
 
 def test_a_busy_connection_has_no_longer_turns_for_its_packets(make_busy: Any) -> None:
     busy = make_busy(0.000_2)
-    busy.offer(busy.begin_streams(200))
-    busy.inbound.turns.append(None)  # somebody else waits
+    busy.offer([*busy.begin_streams(200), STRANGER])
     busy.turn()
-    for _ in range(300):
-        busy.offer(busy.begin_streams(1))
+    for number in range(1, 301):
+        assert busy.strangers == number, "who waits beside it is served in every turn"
+        busy.offer([*busy.begin_streams(1), STRANGER])
         began = busy.now
         busy.turn()
         assert busy.now - began < TURN_TIME + SLICE_TIME + busy.cost
