@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from aioquic._buffer import Buffer
+from aioquic.quic.packet import PARAMS, QuicTransportParameters
 from aioquic.tls import CipherSuite
 
 from perf.kernels import stages
@@ -18,6 +19,19 @@ PARAMETERS = bytes.fromhex(
     "0104800075300408ffffffffffffffff05048010000006048010000007048010000008024064090240640a01030b01190e0102"
 )
 """Transport parameters as a client of ours sends them, but for connection ids."""
+
+GIVEN = QuicTransportParameters(
+    max_idle_timeout=30_000,
+    initial_max_data=1 << 20,
+    initial_max_stream_data_bidi_local=1 << 20,
+    initial_max_stream_data_bidi_remote=1 << 20,
+    initial_max_stream_data_uni=1 << 20,
+    initial_max_streams_bidi=100,
+    initial_max_streams_uni=100,
+    max_ack_delay=25,
+    active_connection_id_limit=2,
+    max_datagram_frame_size=65_536,
+)
 
 
 def _twins(pure: ModuleType) -> tuple[ModuleType, ModuleType]:
@@ -89,7 +103,7 @@ def _driver_cases() -> list[Case]:
 
 def _tls_cases() -> list[Case]:
     def of_blocks(name: str, statement: str, setup: str) -> Case:
-        values = {"Buffer": Buffer, "data": PARAMETERS}
+        values = {"Buffer": Buffer, "data": PARAMETERS, "table": PARAMS, "given": vars(GIVEN)}
         return Case("tls_blocks", name, "handshake", statement, setup, twins=_twins(tls_blocks), values=values)
 
     def of_schedule(name: str, statement: str) -> Case:
@@ -99,6 +113,8 @@ def _tls_cases() -> list[Case]:
 
     return [
         of_blocks("split 10 transport parameters", "f(data)", "f = k.split_parameters"),
+        of_blocks("read 10 transport parameters", "f(data, table, {}, None)", "f = k.read_parameters"),
+        of_blocks("write 10 transport parameters", "f(table, given, None)", "f = k.join_parameters"),
         of_blocks(
             "write a block",
             "b.seek(0)\nwith block(b, 2): push(data)",
