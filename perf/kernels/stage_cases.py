@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from aioquic._buffer import Buffer
-from aioquic.quic.packet import PARAMS, QuicTransportParameters
+from aioquic.quic.packet import PARAMS, pull_quic_transport_parameters
 from aioquic.tls import CipherSuite
 
 from perf.kernels import stages
@@ -20,18 +20,8 @@ PARAMETERS = bytes.fromhex(
 )
 """Transport parameters as a client of ours sends them, but for connection ids."""
 
-GIVEN = QuicTransportParameters(
-    max_idle_timeout=30_000,
-    initial_max_data=1 << 20,
-    initial_max_stream_data_bidi_local=1 << 20,
-    initial_max_stream_data_bidi_remote=1 << 20,
-    initial_max_stream_data_uni=1 << 20,
-    initial_max_streams_bidi=100,
-    initial_max_streams_uni=100,
-    max_ack_delay=25,
-    active_connection_id_limit=2,
-    max_datagram_frame_size=65_536,
-)
+GIVEN = vars(pull_quic_transport_parameters(Buffer(data=PARAMETERS)))
+"""The same by their names."""
 
 
 def _twins(pure: ModuleType) -> tuple[ModuleType, ModuleType]:
@@ -103,7 +93,7 @@ def _driver_cases() -> list[Case]:
 
 def _tls_cases() -> list[Case]:
     def of_blocks(name: str, statement: str, setup: str) -> Case:
-        values = {"Buffer": Buffer, "data": PARAMETERS, "table": PARAMS, "given": vars(GIVEN)}
+        values = {"Buffer": Buffer, "data": PARAMETERS, "table": PARAMS, "given": GIVEN}
         return Case("tls_blocks", name, "handshake", statement, setup, twins=_twins(tls_blocks), values=values)
 
     def of_schedule(name: str, statement: str) -> Case:

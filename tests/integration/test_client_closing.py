@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -41,6 +43,19 @@ class Holding(socket.socket):
 async def established(pair: HandlePair) -> None:
     await pair.client.initialize()
     await pair.client.events.wait_for(event_type=EventType.CONNECTION_ESTABLISHED, timeout=WAIT)
+
+
+@contextlib.asynccontextmanager
+async def held(
+    certificate: Any, monkeypatch: pytest.MonkeyPatch, refusals: int, **options: Any
+) -> AsyncIterator[tuple[HandlePair, Any]]:
+    """Give an established pair, and the client's socket, which takes nothing for so many attempts from now on."""
+    monkeypatch.setattr(socket, "socket", Holding)
+    async with connection_pair(certificate, **options) as pair:
+        await established(pair)
+        sock = socket_of(pair)
+        sock.refusals = refusals
+        yield pair, sock
 
 
 def socket_of(pair: HandlePair) -> Any:
@@ -95,11 +110,7 @@ async def test_no_turn_of_the_loop_is_taken_where_nothing_waits_for_one(certific
 async def test_a_full_socket_is_closed_when_it_has_taken_the_last_packet(
     certificate: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "socket", Holding)
-    async with connection_pair(certificate) as pair:
-        await established(pair)
-        sock = socket_of(pair)
-        sock.refusals = 10
+    async with held(certificate, monkeypatch, 10) as (pair, sock):
         await pair.client.close(reason="over")
         assert sock.refusals == 0
         assert sock.fileno() == -1
@@ -111,11 +122,7 @@ async def test_a_full_socket_is_closed_when_it_has_taken_the_last_packet(
 async def test_a_socket_that_stays_full_is_closed_after_the_close_timeout(
     certificate: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "socket", Holding)
-    async with connection_pair(certificate, client={"close_timeout": 0.1}) as pair:
-        await established(pair)
-        sock = socket_of(pair)
-        sock.refusals = -1
+    async with held(certificate, monkeypatch, -1, client={"close_timeout": 0.1}) as (pair, sock):
         await asyncio.wait_for(pair.client.close(), WAIT)
         assert sock.fileno() == -1
         await asyncio.wait_for(pair.client.close(), WAIT)  # nothing is left to wait for
@@ -125,11 +132,7 @@ async def test_a_socket_that_stays_full_is_closed_after_the_close_timeout(
 async def test_two_who_close_at_a_time_wait_for_the_same_full_socket(
     certificate: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "socket", Holding)
-    async with connection_pair(certificate) as pair:
-        await established(pair)
-        sock = socket_of(pair)
-        sock.refusals = -1
+    async with held(certificate, monkeypatch, -1) as (pair, sock):
         first, second = (asyncio.ensure_future(pair.client.close()) for _ in range(2))
         await asyncio.sleep(0)
         assert sock.fileno() >= 0
@@ -142,11 +145,7 @@ async def test_two_who_close_at_a_time_wait_for_the_same_full_socket(
 async def test_who_does_not_wait_for_a_full_socket_leaves_it_closed(
     certificate: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "socket", Holding)
-    async with connection_pair(certificate) as pair:
-        await established(pair)
-        sock = socket_of(pair)
-        sock.refusals = -1
+    async with held(certificate, monkeypatch, -1) as (pair, sock):
         closing = asyncio.ensure_future(pair.client.close())
         await asyncio.sleep(0)
         closing.cancel()

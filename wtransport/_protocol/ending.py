@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from .._quic.port import QuicPort
+from ..constants import MAX_VARINT
 from . import limits
 
-__all__ = ["ConnectionEnding"]
+__all__ = ["ConnectionEnding", "check_close_code"]
+
+
+def check_close_code(error_code: int) -> None:
+    """Raise ValueError for a code that CONNECTION_CLOSE cannot have: it is a varint (RFC 9000, 19.19)."""
+    if not 0 <= error_code <= MAX_VARINT:
+        raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
 
 
 class ConnectionEnding:

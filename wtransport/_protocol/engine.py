@@ -18,12 +18,12 @@ from .._members import SESSION_CONNECTING
 from .._quic import port as quic
 from .._speedups import PortEvents, StreamPlaces, sort_datagrams
 from ..config import ClientConfig, ServerConfig
-from ..constants import MAX_VARINT, ErrorCodes
+from ..constants import ErrorCodes
 from ..exceptions import SessionError
 from . import control, events, limits
 from .deadlines import Deadlines
 from .early import EarlyArrivals, EarlyStream
-from .ending import ConnectionEnding
+from .ending import ConnectionEnding, check_close_code
 from .field_sections import FieldSectionSender
 from .flow_control import SessionFlow
 from .host import nobody_sends
@@ -237,8 +237,7 @@ class Engine(PortEvents):
         Raises:
             ValueError: error_code is not in 0..2**62-1.
         """
-        if not 0 <= error_code <= MAX_VARINT:
-            raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
+        check_close_code(error_code)
         if self.is_closed or self._ending.is_closing:
             return
         self._ending.begin(error_code or int(ErrorCodes.H3_NO_ERROR), reason)

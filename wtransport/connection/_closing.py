@@ -1,4 +1,4 @@
-"""Closing a connection, and many things at a time, so that a cancelled closing still closes all of them."""
+"""Closing many things at a time, so that a cancelled closing still closes all of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,9 @@ from typing import Any
 
 from ..utils import get_logger
 
-__all__ = ["check_close_code", "close_each"]
-
-MAX_ERROR_CODE = 2**62 - 1
-"""Largest code of a CONNECTION_CLOSE frame: it is a QUIC varint (RFC 9000, 19.19)."""
+__all__ = ["close_each"]
 
 _logger = get_logger(name=__name__)
-
-
-def check_close_code(error_code: int) -> None:
-    """Raise ValueError for a code that CONNECTION_CLOSE cannot have."""
-    if not 0 <= error_code <= MAX_ERROR_CODE:
-        raise ValueError(f"error_code must be in 0..2**62-1, not {error_code}")
 
 
 async def close_each(closings: Iterable[Coroutine[Any, Any, object]]) -> None:

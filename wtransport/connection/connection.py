@@ -15,6 +15,7 @@ from .. import exceptions
 from .._adapter import AdapterProtocol
 from .._config_validation import normalized_origin
 from .._members import CONNECTION_CLOSED, CONNECTION_CLOSING, CONNECTION_CONNECTED, SESSION_CLOSED
+from .._protocol.ending import check_close_code
 from .._protocol.engine import Engine
 from .._protocol.events import ConnectionClosed
 from .._protocol.session import SessionCore
@@ -27,7 +28,6 @@ from ..stream._events import EventSource
 from ..stream._waiter import WaitLine, sleep_on, timed_out, wake
 from ..types import Address, ConnectionId, ConnectionState, EventType, Headers
 from ..utils import get_logger, get_timestamp, random_uuid
-from ._closing import check_close_code
 from ._dispatch import HANDLERS
 from ._ending import over_error
 from ._opening import Opening, merged_headers, refusal
