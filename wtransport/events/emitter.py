@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .._speedups import DatagramTap
+from .._speedups import DatagramTap, StreamArrivals
 from ..exceptions import WebTransportError
 from ..types import EventData, EventType, Timeout
 from .delivery import Delivery
@@ -143,6 +143,15 @@ class EventEmitter:
         between it and the handlers.
         """
         return partial(self.__delivery.emit_each, event_type, inbox, key, shared, source)
+
+    def _announcing(self, event_type: EventType, **session: Any) -> StreamArrivals:
+        """Return what emits an event for each stream that a peer opens, as `emit_nowait` does, where that is simple.
+
+        Args:
+            event_type: the type of the events.
+            session: what `StreamArrivals` has to know of the session.
+        """
+        return StreamArrivals(self.__delivery, event_type, **session)
 
     @property
     def _is_handling(self) -> bool:

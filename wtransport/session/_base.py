@@ -31,6 +31,9 @@ __all__ = ["_BaseSession"]
 
 _logger = get_logger(name=__name__)
 
+_HANDLES = tuple((each, each._DIRECTION) for each in (WebTransportStream, WebTransportReceiveStream))
+"""The classes of the streams that a peer opens, bidirectional first, and what events say of their direction."""
+
 S = TypeVar("S", WebTransportStream, WebTransportReceiveStream)
 
 
@@ -218,7 +221,7 @@ class _BaseSession(EventSource):
     def _let_go(self) -> None:
         """Wake whoever waits, and let only the program hold this handle from here on."""
         self._closed_at = time()
-        self._core.handle = self._core.datagrams.announce = None
+        self._core.handle = self._core.arrivals = self._core.datagrams.announce = None
         wake(self._decision)
         incoming = self._incoming_bidi.line, self._incoming_uni.line, self._datagrams.line
         if any(lines := (*self._openers, self._senders, self._closers, *incoming)):  # mostly nobody waits
@@ -271,6 +274,15 @@ class _BaseSession(EventSource):
             if events is not None:
                 data = stream._opened_payload()
                 events.emit_nowait(event_type=ON_STREAM_OPENED, data=data, source=self)
+                self._have_streams_told(events)
+
+    def _have_streams_told(self, events: HandleEvents) -> None:
+        """Let the engine tell handlers of further streams with no call of ours."""
+        if self._core.arrivals is None and self._closed_at is None:
+            incoming = self._incoming_bidi, self._incoming_uni
+            self._core.arrivals = events._announcing(
+                ON_STREAM_OPENED, session=self, session_id=self._session_id, incoming=incoming, handles=_HANDLES
+            )
 
     def _on_datagrams(self) -> None:
         """Datagrams wait in the core's queue."""

@@ -114,7 +114,7 @@ def test_broken_is_loud(copy: Path) -> None:
     for path in extensions(copy / "wtransport"):
         path.unlink()
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
-    for name in ("arguments", "capsules", "chunks", "datagrams", "frames", "records", "varint"):
+    for name in ("arguments", "arrivals", "capsules", "chunks", "datagrams", "frames", "records", "varint"):
         (copy / "wtransport" / "_speedups" / "_compiled" / f"{name}{suffix}").write_bytes(b"no shared library")
     done = run(copy)
     assert done.returncode != 0
@@ -123,7 +123,7 @@ def test_broken_is_loud(copy: Path) -> None:
 
 def test_something_else_missing_is_loud(without_extensions: Path) -> None:
     compiled = without_extensions / "wtransport" / "_speedups" / "_compiled"
-    (compiled / "capsules.py").write_text("import a_module_that_nobody_has\n")
+    (compiled / "arrivals.py").write_text("import a_module_that_nobody_has\n")
     done = run(without_extensions)
     assert done.returncode != 0
     assert "a_module_that_nobody_has" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,15 @@ from kernel_inputs import outcome
 
 SESSION_ID = 8
 OPENED, FINISHED = "opened", "finished"
+KIND = "stream_opened"
 
 
 class Refused(Exception):
     """What a subclass raises."""
+
+
+class Event:
+    __slots__ = ("data", "source", "timestamp", "type")
 
 
 class Port:
@@ -49,6 +55,7 @@ class End:
         log = self.log = []
         self.port = Port(log)
         self.places = kernels.StreamPlaces(self.port)
+        self.events: list[Any] = []  # that wait for the program
         self.emit = lambda event: log.append((event[0], event[1].stream_id))
         self.is_client = is_client
         self.sessions: dict[int, Any] = {}
@@ -102,6 +109,27 @@ class End:
 
     def arrives(self, stream_id: int, data: bytes, end_stream: bool = False) -> bool:
         return self.registry.opens_data_stream(self.kernels.StreamBytes(stream_id, data, end_stream))
+
+    def tells_handlers(self, *, is_simple: bool = True) -> None:
+        """Have streams told to handlers without events, where that is simple."""
+        log = self.log
+
+        class Caller(self.kernels.HandlerCaller):  # type: ignore[name-defined,misc]
+            def _log_refusal(self, error: Exception, event_type: str) -> None:
+                raise error
+
+        class Handle(self.kernels.StreamHandle):  # type: ignore[name-defined,misc]
+            pass
+
+        def told(event: Any) -> None:
+            log.append(("told", event.data["stream_id"], event.data["stream"]._core.buffered))
+
+        caller = Caller({KIND: (self.kernels.Listener(told, 0, False, False),)}, Event, str)
+        caller.history = deque() if is_simple else None
+        kept = SimpleNamespace(is_pulled=False, kept=None)
+        self.session.arrivals = self.kernels.StreamArrivals(
+            caller, KIND, session=self, session_id="s", incoming=(kept, kept), handles=((Handle, "bidi"), (Handle, "uni"))
+        )
 
     def finish(self, stream: Any) -> None:
         stream.receiving_over = stream._sending_over = True
@@ -196,6 +224,48 @@ def test_a_stream_over_the_limit_is_refused(kernels: ModuleType) -> None:
     assert end.arrives(8, b"\x40\x41\x08x")
     assert ("refuse", False) in end.log
     assert (OPENED, 8) not in end.log
+
+
+def told(end: End) -> list[Any]:
+    return [entry for entry in end.log if entry[0] in {OPENED, "told"}]
+
+
+def test_handlers_are_told_of_a_stream_when_its_first_bytes_are_there(kernels: ModuleType) -> None:
+    end = End(kernels, streams=4)
+    end.tells_handlers()
+    assert end.arrives(4, b"\x40\x41\x08hello")
+    assert end.arrives(8, b"\x40\x41\x08", True)
+    assert end.arrives(6, b"\x40\x54\x08one way")
+    assert told(end) == [("told", 4, 5), ("told", 8, 0), ("told", 6, 7)]
+
+
+def test_handlers_are_told_by_an_event_where_it_is_not_simple(kernels: ModuleType) -> None:
+    end = End(kernels)
+    end.tells_handlers(is_simple=False)
+    assert end.arrives(4, b"\x40\x41\x08hello")
+    assert told(end) == [(OPENED, 4)]
+
+
+def test_handlers_are_told_of_nothing_before_the_events_that_wait(kernels: ModuleType) -> None:
+    end = End(kernels)
+    end.tells_handlers()
+    end.events.append("something")
+    assert end.arrives(4, b"\x40\x41\x08hello")
+    assert told(end) == [(OPENED, 4)]
+
+
+def test_a_stream_is_told_before_its_end(kernels: ModuleType) -> None:
+    end = End(kernels)
+    end.tells_handlers()
+    assert end.arrives(6, b"\x40\x54\x08all of it", True)
+    assert [entry for entry in end.log if entry[0] in {OPENED, FINISHED, "told"}] == [(OPENED, 6), (FINISHED, 6)]
+
+
+def test_handlers_are_not_told_of_a_stream_that_is_refused(kernels: ModuleType) -> None:
+    end = End(kernels, streams=0)
+    end.tells_handlers()
+    assert end.arrives(4, b"\x40\x41\x08hello")
+    assert told(end) == []
 
 
 def test_a_stream_that_is_over_is_known_to_nobody(kernels: ModuleType) -> None:

@@ -30,7 +30,7 @@ Twins = tuple[ModuleType, ModuleType]
 
 NAMES = [name for name in _speedups.__all__ if name != "BACKEND"]
 SESSION = SimpleNamespace(flow=SimpleNamespace(send=None, receive=None))
-HOST = SimpleNamespace(emit=None, is_client=True, places=None, port=None, sessions={}, streams={})
+HOST = SimpleNamespace(emit=None, events=None, is_client=True, places=None, port=None, sessions={}, streams={})
 
 
 def _side(kernel: Any) -> Any:
@@ -65,6 +65,14 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
     "SessionCreditBooks": _books,
     "SessionStreams": lambda kernel: kernel(
         _side(kernel).StreamRegistry(HOST, {}, None), 4, SESSION.flow, None, (b"", b"")
+    ),
+    "StreamArrivals": lambda kernel: kernel(
+        _side(kernel).HandlerCaller({}, SimpleNamespace, str),
+        "type",
+        session=None,
+        session_id="",
+        incoming=(None, None),
+        handles=((None, None), (None, None)),
     ),
     "StreamBytes": lambda kernel: kernel(4, b"data", False),
     "StreamHandle": lambda kernel: kernel(),

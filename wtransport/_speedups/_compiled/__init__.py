@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SendCredit,
         SessionCreditBooks,
         SessionStreams,
+        StreamArrivals,
         StreamBytes,
         StreamHandle,
         StreamPlaces,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         varint_size,
     )
 else:
+    from .arrivals import StreamArrivals
     from .capsules import CapsuleParser, encode_capsule
     from .chunks import ChunkQueue
     from .credit import ReceiveCredit, SendCredit
@@ -82,6 +84,7 @@ __all__ = [
     "SendCredit",
     "SessionCreditBooks",
     "SessionStreams",
+    "StreamArrivals",
     "StreamBytes",
     "StreamHandle",
     "StreamPlaces",

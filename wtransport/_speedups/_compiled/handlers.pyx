@@ -30,12 +30,6 @@ cdef object _class_of_slots = None
 cdef class Listener:
     """Listener(handler, order, is_once, is_waiter)\n--\n\nOne registration of a handler, dead once `is_active` is False."""
 
-    cdef public object handler
-    cdef public object order
-    cdef public bint is_once
-    cdef public bint is_waiter
-    cdef public bint is_active
-
     def __init__(self, handler, order, bint is_once, bint is_waiter):
         self.handler = handler
         self.order = order
@@ -47,14 +41,6 @@ cdef class Listener:
 cdef class HandlerCaller:
     """HandlerCaller(routes, event_class, type_class)\n--\n\nMakes the events of one emitter, and calls what its table of routes says."""
 
-    cdef dict _routes
-    cdef type _event_class
-    cdef object _type_class
-    cdef public object history
-    cdef public object queue
-    cdef public dict handling
-    cdef public bint is_closed
-
     def __init__(self, dict routes not None, type event_class not None, type_class):
         self._routes = routes
         self._event_class = event_class
@@ -63,20 +49,15 @@ cdef class HandlerCaller:
 
     def emit(self, event_type, data, source):
         """Make an event, remember it and call its handlers; False when it is not that simple and nothing was done."""
-        cdef PyObject* found
-        cdef tuple route
-        if self.history is None or self.queue is not None or self.is_closed or type(event_type) is not self._type_class:
+        cdef tuple route = self.plain_route(event_type)
+        if route is None:
             return False
-        found = PyDict_GetItemWithError(self._routes, event_type)
-        if found == NULL:
-            return False
-        route = <tuple> <object> found
-        if not route:
-            return False
-        event = self._event(event_type, data, source)
-        self.history.append(event)
-        self.call(event, route)
+        self.emit_on(route, event_type, data, source)
         return True
+
+    def is_plain(self, event_type):
+        """Tell whether `emit` does anything with an event of this type."""
+        return self.plain_route(event_type) is not None
 
     def emit_each(self, event_type, DatagramTap inbox not None, key, dict shared not None, source):
         """Emit an event for each datagram of an inbox while anybody listens; an exception is logged."""
@@ -140,6 +121,19 @@ cdef class HandlerCaller:
 
     def _postpones(self, event):
         raise NotImplementedError
+
+    cdef tuple plain_route(self, event_type):
+        cdef PyObject* found
+        if self.history is None or self.queue is not None or self.is_closed or type(event_type) is not self._type_class:
+            return None
+        found = PyDict_GetItemWithError(self._routes, event_type)
+        return None if found == NULL else <tuple> <object> found or None
+
+    cdef int emit_on(self, tuple route, event_type, data, source) except -1:
+        event = self._event(event_type, data, source)
+        self.history.append(event)
+        self.call(event, route)
+        return 0
 
     cdef object _event(self, event_type, data, source):
         global _class_of_slots

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 
+from .arrivals cimport StreamArrivals
 from .credit cimport ReceiveCredit, SendCredit
 from .data_stream cimport DataStream
 
@@ -23,6 +24,7 @@ cdef class StreamRegistry:
     cdef public StreamPlaces _places
     cdef public object _port
     cdef public object _emit
+    cdef public object _events
     cdef public object _stream_class
     cdef public Py_ssize_t _sending_limit
     cdef public bint _is_client
@@ -50,6 +52,7 @@ cdef class SessionStreams:
     cdef public dict streams
     cdef public tuple _headers
     cdef public list _wants_streams
+    cdef public StreamArrivals arrivals
     cdef public object emit
     cdef public object flow
     cdef public object handle
@@ -60,5 +63,5 @@ cdef class SessionStreams:
     cdef public bint is_over
     cdef public bint tells_ends
 
-    # The stream, or None when the peer may not open it.
+    # The stream, of which nobody was told, or None when the peer may not open it.
     cdef DataStream take_opened(self, int64_t stream_id, int64_t header_size)

@@ -65,6 +65,7 @@ cdef class StreamRegistry:
         self._places = host.places
         self._port = host.port
         self._emit = host.emit
+        self._events = host.events
         self._is_client = host.is_client
         self._stream_class = stream_class
         self._sending = {}
@@ -80,6 +81,7 @@ cdef class StreamRegistry:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef SessionStreams session
         cdef DataStream stream
+        cdef bint is_told_later
         cdef int first, second
         if (stream_id & 1) != self._is_client:
             return False
@@ -95,12 +97,19 @@ cdef class StreamRegistry:
         first += second
         self._places._held.add(event.stream_id)
         stream = session.take_opened(stream_id, first)
+        # Handlers are told last, when the bytes are there, unless the stream's end could be told before that.
+        is_told_later = session.arrivals is not None and not (stream_id & 2 and event.end_stream)
+        if stream is not None and not is_told_later:
+            session.emit(session._OPENED(stream))
         self._port.consume(event.stream_id, first)
         if size > first or event.end_stream:
             if stream is None:
                 self.readers[stream_id].on_data(data[first:], event.end_stream)
             else:
                 stream.take_data(data[first:], event.end_stream)
+        if stream is not None and is_told_later:
+            if self._events or session.arrivals is None or not session.arrivals.tell(stream):
+                session.emit(session._OPENED(stream))
         return True
 
     def new_stream(self, SessionStreams session not None, int64_t stream_id, *, bint is_local, int64_t header_size):
@@ -229,7 +238,10 @@ cdef class SessionStreams:
 
     def on_stream_opened(self, int64_t stream_id, int64_t header_size):
         """Take a stream that the peer opened; None when the peer may not, which ends the session."""
-        return self.take_opened(stream_id, header_size)
+        cdef DataStream stream = self.take_opened(stream_id, header_size)
+        if stream is not None:
+            self.emit(self._OPENED(stream))
+        return stream
 
     def stream_finished(self, DataStream stream not None, *, bint still_arriving=False):
         """Drop a stream whose directions are both over, for us at least."""
@@ -263,5 +275,4 @@ cdef class SessionStreams:
         if not self._receiving.stream_opened(unidirectional):
             self._refuse_stream(unidirectional=unidirectional)
             return None
-        self.emit(self._OPENED(stream))
         return stream

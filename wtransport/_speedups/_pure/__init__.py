@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .arrivals import StreamArrivals
 from .capsules import CapsuleParser, encode_capsule
 from .chunks import ChunkQueue
 from .credit import ReceiveCredit, SendCredit
@@ -37,6 +38,7 @@ __all__ = [
     "SendCredit",
     "SessionCreditBooks",
     "SessionStreams",
+    "StreamArrivals",
     "StreamBytes",
     "StreamHandle",
     "StreamPlaces",

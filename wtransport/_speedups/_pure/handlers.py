@@ -83,20 +83,26 @@ class HandlerCaller:
         Raises:
             RuntimeError: a coroutine handler needs a running event loop.
         """
-        history = self.history
-        if history is None or self.queue is not None or self.is_closed or type(event_type) is not self._type_class:
-            return False
-        route = self._routes.get(event_type)
-        if not route:
+        if not self.is_plain(event_type):
             return False
         event = _new(self._event_class)
         event.type = event_type
         event.timestamp = time()
         event.data = data
         event.source = source
-        history.append(event)
-        self.deliver(event, route)
+        self.history.append(event)  # type: ignore[union-attr]  # there is one
+        self.deliver(event, self._routes[event_type])
         return True
+
+    def is_plain(self, event_type: str) -> bool:
+        """Tell whether `emit` does anything with an event of this type."""
+        return (
+            self.history is not None
+            and self.queue is None
+            and not self.is_closed
+            and type(event_type) is self._type_class
+            and bool(self._routes.get(event_type))
+        )
 
     def emit_each(self, event_type: str, inbox: DatagramTap, key: str, shared: dict[str, Any], source: Any) -> None:
         """Emit an event for each datagram of an inbox while anybody listens; an exception is logged.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from .._constants import STREAM_SIGNALS
+from .arrivals import StreamArrivals
 from .credit import ReceiveCredit, SendCredit
 from .data_stream import DataStream
 from .frames import decode_stream_header
@@ -58,12 +60,12 @@ class StreamRegistry:
     """The data streams of a connection, and the readers of all its streams.
 
     What comes seldom is left to a subclass, ``_end_reading(stream, still_arriving=...)``. The host has ``emit``,
-    ``is_client``, ``places``, ``port``, ``sessions`` and ``streams``.
+    ``events``, ``is_client``, ``places``, ``port``, ``sessions`` and ``streams``.
     """
 
     # fmt: off
     __slots__ = (
-        "_beginnings", "_emit", "_is_client", "_places", "_port", "_sending", "_sending_limit", "_sessions",
+        "_beginnings", "_emit", "_events", "_is_client", "_places", "_port", "_sending", "_sending_limit", "_sessions",
         "_stream_class", "_streams", "_waiting_resets", "readers",
     )
     # fmt: on
@@ -82,6 +84,7 @@ class StreamRegistry:
         self._places: StreamPlaces = host.places
         self._port = host.port
         self._emit: Callable[[Any], None] = host.emit
+        self._events: deque[Any] = host.events
         self._is_client: bool = host.is_client
         self._stream_class = stream_class
         self._sending: dict[int, Any] = {}  # over, but for bytes that were not sent yet
@@ -104,11 +107,19 @@ class StreamRegistry:
         if session is None or not session.is_open:
             return False
         self._places.hold(stream_id)
-        session.on_stream_opened(stream_id, size)
+        stream = session._take_opened(stream_id, size)
+        # Handlers are told last, when the bytes are there, unless the stream's end could be told before that.
+        is_told_later = session.arrivals is not None and not (stream_id & 2 and event.end_stream)
+        if stream is not None and not is_told_later:
+            session.emit(session._OPENED(stream))
         self._port.consume(stream_id, size)
         data = event.data
         if len(data) > size or event.end_stream:
             self.readers[stream_id].on_data(data[size:], event.end_stream)
+        if stream is not None and is_told_later:
+            arrivals = session.arrivals
+            if self._events or arrivals is None or not arrivals.announce(stream):
+                session.emit(session._OPENED(stream))
         return True
 
     def new_stream(self, session: Any, stream_id: int, *, is_local: bool, header_size: int) -> Any:
@@ -200,8 +211,8 @@ class SessionStreams:
 
     # fmt: off
     __slots__ = (
-        "_headers", "_receiving", "_registry", "_sending", "_wants_streams", "credit", "emit", "flow", "handle",
-        "is_open", "is_over", "port", "stream_id", "streams", "tally", "tells_ends",
+        "_headers", "_receiving", "_registry", "_sending", "_wants_streams", "arrivals", "credit", "emit", "flow",
+        "handle", "is_open", "is_over", "port", "stream_id", "streams", "tally", "tells_ends",
     )
     # fmt: on
 
@@ -230,6 +241,7 @@ class SessionStreams:
         self._receiving: ReceiveCredit = flow.receive
         self.credit = credit
         self.streams: dict[int, Any] = {}
+        self.arrivals: StreamArrivals | None = None  # tells handlers of streams, once there are some
         self.is_open = False  # streams and datagrams may be used
         self.is_over = False
         self.handle: Any = None
@@ -262,11 +274,9 @@ class SessionStreams:
 
     def on_stream_opened(self, stream_id: int, header_size: int) -> Any:
         """Take a stream that the peer opened; None when the peer may not, which ends the session."""
-        stream = self._registry.new_stream(self, stream_id, is_local=False, header_size=header_size)
-        if not self._receiving.count_stream(unidirectional=stream_id & 2 != 0):
-            self._refuse_stream(unidirectional=stream_id & 2 != 0)
-            return None
-        self.emit(self._OPENED(stream))
+        stream = self._take_opened(stream_id, header_size)
+        if stream is not None:
+            self.emit(self._OPENED(stream))
         return stream
 
     def stream_finished(self, stream: DataStream, *, still_arriving: bool = False) -> None:
@@ -282,6 +292,13 @@ class SessionStreams:
         handle = stream.handle
         if handle is None or self.tells_ends or not handle._finish_unheard():
             self.emit(self._FINISHED(stream))
+
+    def _take_opened(self, stream_id: int, header_size: int) -> Any:
+        stream = self._registry.new_stream(self, stream_id, is_local=False, header_size=header_size)
+        if self._receiving.count_stream(unidirectional=stream_id & 2 != 0):
+            return stream
+        self._refuse_stream(unidirectional=stream_id & 2 != 0)
+        return None
 
     # What a subclass has to say.
 

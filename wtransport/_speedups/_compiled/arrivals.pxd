@@ -1,0 +1,20 @@
+"""Telling handlers of the streams that a peer opens, for the session that takes them."""
+
+from .data_stream cimport DataStream
+from .handlers cimport HandlerCaller
+
+
+cdef class StreamArrivals:
+    cdef HandlerCaller _caller
+    cdef object _event_type
+    cdef object _session
+    cdef object _session_id
+    cdef object _incoming_bidi
+    cdef object _incoming_uni
+    cdef object _bidi
+    cdef object _bidi_direction
+    cdef object _uni
+    cdef object _uni_direction
+
+    # Whether it was simple enough.
+    cdef bint tell(self, DataStream stream) except -1

@@ -1,0 +1,54 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
+"""Telling handlers of the streams that a peer opens; the specification is the twin in ``_pure/arrivals.py``."""
+
+from __future__ import annotations
+
+from cpython.object cimport PyObject, PyTypeObject
+
+from .data_stream cimport DataStream
+from .handlers cimport HandlerCaller
+from .stream_handle cimport StreamHandle
+
+cdef tuple _NOTHING = ()
+
+
+cdef class StreamArrivals:
+    """StreamArrivals(caller, event_type, *, session, session_id, incoming, handles)\n--\n\nTells of streams without an event of the engine."""
+
+    def __init__(self, HandlerCaller caller not None, event_type, *, session, session_id, tuple incoming not None, tuple handles not None):
+        self._caller = caller
+        self._event_type = event_type
+        self._session = session
+        self._session_id = session_id
+        self._incoming_bidi, self._incoming_uni = incoming
+        (self._bidi, self._bidi_direction), (self._uni, self._uni_direction) = handles
+
+    def announce(self, DataStream stream not None):
+        """Tell of a stream; False, and nothing has happened, when that is not simple."""
+        return self.tell(stream)
+
+    cdef bint tell(self, DataStream stream) except -1:
+        cdef bint is_one_way = stream.stream_id & 2 != 0
+        cdef object incoming = self._incoming_uni if is_one_way else self._incoming_bidi
+        cdef tuple route = self._caller.plain_route(self._event_type)
+        cdef StreamHandle handle
+        if route is None or incoming.is_pulled or self._incoming_bidi.kept or self._incoming_uni.kept:
+            return False
+        handle = new_handle(self._uni if is_one_way else self._bidi)
+        handle.bind_to(self._session, stream)
+        stream._take()
+        data = {
+            "stream": handle,
+            "stream_id": stream.stream_id,
+            "session_id": self._session_id,
+            "direction": self._uni_direction if is_one_way else self._bidi_direction,
+        }
+        try:
+            self._caller.emit_on(route, self._event_type, data, self._session)
+        except Exception as error:
+            self._caller._log_refusal(error, self._event_type)
+        return True
+
+
+cdef StreamHandle new_handle(cls):
+    return (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)
