@@ -128,7 +128,7 @@ class End:
         caller.history = deque() if is_simple else None
         kept = SimpleNamespace(is_pulled=False, kept=None)
         self.session.arrivals = self.kernels.StreamArrivals(
-            caller, KIND, session=self, session_id="s", incoming=(kept, kept), handles=((Handle, "bidi"), (Handle, "uni"))
+            caller, KIND, session=self, session_id="s", incoming=(kept, kept), handles=((Handle, "b"), (Handle, "u"))
         )
 
     def finish(self, stream: Any) -> None:
