@@ -382,7 +382,7 @@ class _BaseSession(EventSource):
         if self._closed_at is None:
             self._on_opened()
 
-    def _open_now(self, *, unidirectional: bool) -> StreamCore | None:
+    def _open_now(self, unidirectional: bool) -> StreamCore | None:
         """Open a stream, as nearly always; None when credit lacks, or others wait for it."""
         if self._accepts_on_use:
             self._accept_on_use()
@@ -395,7 +395,7 @@ class _BaseSession(EventSource):
             raise
         return stream
 
-    async def _open_in_turn(self, *, unidirectional: bool) -> StreamCore:
+    async def _open_in_turn(self, unidirectional: bool) -> StreamCore:
         """Open a stream after `_open_now` did not."""
         core, timeout = self._core, self._config.stream_creation_timeout
         stream: StreamCore | None

@@ -197,9 +197,9 @@ class WebTransportSession(_BaseSession):
             SessionError: the session is not open.
             TimeoutError: no credit came within `stream_creation_timeout` seconds.
         """
-        core = self._open_now(unidirectional=False) or await self._open_in_turn(unidirectional=False)
-        stream = WebTransportStream._adopt(self, core)
-        self._announce(stream)
+        stream = WebTransportStream._adopt(self, self._open_now(False) or await self._open_in_turn(False))
+        if self._events is not None:
+            self._announce(stream)
         return stream
 
     async def create_unidirectional_stream(self) -> WebTransportSendStream:
@@ -209,9 +209,9 @@ class WebTransportSession(_BaseSession):
             SessionError: the session is not open.
             TimeoutError: no credit came within `stream_creation_timeout` seconds.
         """
-        core = self._open_now(unidirectional=True) or await self._open_in_turn(unidirectional=True)
-        stream = WebTransportSendStream._adopt(self, core)
-        self._announce(stream)
+        stream = WebTransportSendStream._adopt(self, self._open_now(True) or await self._open_in_turn(True))
+        if self._events is not None:
+            self._announce(stream)
         return stream
 
     def incoming_bidirectional_streams(self) -> AsyncIterator[WebTransportStream]:

@@ -56,14 +56,8 @@ class WebTransportReceiveStream(_BaseStream):
             TimeoutError: nothing came within `read_timeout` seconds.
             ValueError: max_bytes is below -1.
         """
-        if self._reader is not None:
-            raise self._busy("read")
-        if max_bytes < 1 and max_bytes != -1:
-            if max_bytes < 0:
-                raise ValueError(f"max_bytes must be -1 or more, not {max_bytes}")
-            return b""
         try:
-            data = self._core.read(max_bytes)
+            data = self._read_now(max_bytes)
         except StreamError as error:
             raise _fresh(error) from None
         if data is not None:

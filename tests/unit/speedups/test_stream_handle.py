@@ -27,7 +27,8 @@ class Core:
         self.wants_readable = False
         self.bytes_sent = self.unsent = self.buffered = 0
 
-    def read(self) -> bytes | None:
+    def read(self, max_bytes: int) -> bytes | None:
+        self.log.append(("read", max_bytes))
         return self.pieces.pop(0)
 
     def stop(self, code: int) -> None:
@@ -137,6 +138,47 @@ def test_what_is_there_is_collected_up_to_the_end(kernels: ModuleType) -> None:
     assert chunks == [b"a", b"b"]
     assert handle._collect(chunks)
     assert chunks == [b"a", b"b", b"c"]
+
+
+def test_what_can_be_read_now_is_read(kernels: ModuleType) -> None:
+    core = Core(b"abc", None, b"")
+    handle = make(kernels, core)
+    assert handle._read_now(0) == b""
+    assert [handle._read_now(size) for size in (3, -1, 2**70)] == [b"abc", None, b""]
+    assert core.log == [("read", 3), ("read", -1), ("read", 2**70)]
+
+
+def test_nothing_is_read_beside_a_reader_or_with_a_size_below_minus_one(kernels: ModuleType) -> None:
+    core = Core(b"abc")
+    handle = make(kernels, core)
+    with pytest.raises(ValueError, match="max_bytes must be -1 or more, not -2"):
+        handle._read_now(-2)
+    handle._begin("read_all")
+    with pytest.raises(Refused, match="read_all"):
+        handle._read_now(0)
+    assert core.log == []
+
+
+def test_a_stream_of_the_kernels_is_read_and_written_alike(kernels: ModuleType) -> None:
+    sent: list[Any] = []
+    port = SimpleNamespace(send_room=lambda _: 10, send_stream=lambda *args: sent.append(args), consume=lambda *_: None)
+    send = kernels.SendCredit(enabled=True, max_data=10)
+    receive = kernels.ReceiveCredit(enabled=False, auto=False, data_window=1)
+    session = SimpleNamespace(flow=SimpleNamespace(send=send, receive=receive), port=port, is_over=False)
+    stream = kernels.DataStream(4, session, is_local=True)
+    handle = make(kernels, stream)
+    stream.on_data(b"hello", False)
+    assert [handle._read_now(size) for size in (2, -1, -1)] == [b"he", b"llo", None]
+    stream.on_data(b"end", True)
+    chunks: list[bytes] = []
+    assert handle._collect(chunks)
+    assert chunks == [b"end"]
+    stream.receiving_over = False  # else the session would have to be told of the end
+    assert handle._write_now(b"data", False)
+    assert handle._write_now(b"", True)
+    assert sent == [(4, b"data", False), (4, b"", True)]
+    with pytest.raises(Refused, match="write"):
+        handle._write_now(b"", False)
 
 
 async def test_a_sleeper_is_woken_once(kernels: ModuleType) -> None:

@@ -40,6 +40,9 @@ cdef class DataStream:
     cdef ReceiveCredit _receiving
 
     cdef int begin(self, int64_t stream_id, session, flow, bint is_local, int64_t header_size) except -1
+    # What `read` returns.
+    cdef object take_out(self, max_bytes)
+    cdef int put(self, data, bint end_stream) except -1
     cdef int take_data(self, bytes data, bint end_stream) except -1
     cdef bint _done_with(self) noexcept
     cdef int _take(self) except -1

@@ -51,27 +51,7 @@ cdef class DataStream:
 
     def read(self, max_bytes=-1):
         """Take what is there, at most `max_bytes`; ``b""`` after the FIN, None when nothing is there yet."""
-        cdef ChunkQueue inbox = self._inbox
-        cdef bytes data
-        cdef int64_t size, ahead
-        if inbox._size:
-            data = inbox.take(max_bytes)
-            size = len(data)
-            if self._credited:
-                ahead = min(self._credited, size)
-                self._credited -= ahead
-                size -= ahead
-            if size:
-                self._give_credit(size)
-            if self.receiving_over and not inbox._size:
-                self._take()
-            return data
-        if self.receive_error is not None:
-            raise self.receive_error
-        if not self.receiving_over:
-            return None
-        self._take()
-        return b""
+        return self.take_out(max_bytes)
 
     def take(self):
         """Note that the program has the stream, so that it may lose its place once it is over and read."""
@@ -83,30 +63,7 @@ cdef class DataStream:
 
     def write(self, data, *, bint end_stream=False):
         """Queue bytes, all of them, and the FIN."""
-        cdef SendCredit allowance = self._sending
-        cdef object session = self.session, port
-        cdef int64_t size
-        if not self.can_send:
-            self._refuse_write()
-        size = len(data)
-        self.bytes_sent += size
-        port = session.port
-        if (self._outbox is not None and self._outbox._size) or (
-            size
-            and allowance.enabled
-            and (size > allowance.max_data - allowance.data_sent or size > <int64_t> port.send_room(self.stream_id))
-        ):
-            self._write_later(data, end_stream)
-            return
-        allowance.data_sent += size
-        port.send_stream(self.stream_id, data, end_stream)
-        if end_stream:
-            self._sending_over = True
-            self.can_send = False
-            if self.wants_writable:
-                self._wake_writer()
-            if self.receiving_over:
-                session.stream_finished(self)
+        self.put(data, end_stream)
 
     def on_data(self, bytes data not None, bint end_stream):
         """Take bytes in order, without the header."""
@@ -145,6 +102,56 @@ cdef class DataStream:
         self._expected = self._low_water = 0
         self._sending = flow.send
         self._receiving = flow.receive
+        return 0
+
+    cdef object take_out(self, max_bytes):
+        cdef ChunkQueue inbox = self._inbox
+        cdef bytes data
+        cdef int64_t size, ahead
+        if inbox._size:
+            data = inbox.take(max_bytes)
+            size = len(data)
+            if self._credited:
+                ahead = min(self._credited, size)
+                self._credited -= ahead
+                size -= ahead
+            if size:
+                self._give_credit(size)
+            if self.receiving_over and not inbox._size:
+                self._take()
+            return data
+        if self.receive_error is not None:
+            raise self.receive_error
+        if not self.receiving_over:
+            return None
+        self._take()
+        return b""
+
+    cdef int put(self, data, bint end_stream) except -1:
+        cdef SendCredit allowance = self._sending
+        cdef object session = self.session, port
+        cdef int64_t size
+        if not self.can_send:
+            self._refuse_write()
+        size = len(data)
+        self.bytes_sent += size
+        port = session.port
+        if (self._outbox is not None and self._outbox._size) or (
+            size
+            and allowance.enabled
+            and (size > allowance.max_data - allowance.data_sent or size > <int64_t> port.send_room(self.stream_id))
+        ):
+            self._write_later(data, end_stream)
+            return 0
+        allowance.data_sent += size
+        port.send_stream(self.stream_id, data, end_stream)
+        if end_stream:
+            self._sending_over = True
+            self.can_send = False
+            if self.wants_writable:
+                self._wake_writer()
+            if self.receiving_over:
+                session.stream_finished(self)
         return 0
 
     cdef int take_data(self, bytes data, bint end_stream) except -1:

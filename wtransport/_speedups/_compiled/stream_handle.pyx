@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from .data_stream cimport DataStream
+
 from asyncio import _get_running_loop, get_running_loop
 from time import time
 
@@ -11,6 +13,31 @@ from .._constants import STREAM_HEADER_MAX
 cdef int _HEADER_MAX = STREAM_HEADER_MAX
 cdef object _running_loop = get_running_loop
 cdef object _time = time
+
+
+cdef inline object read_from(object core, max_bytes):
+    return (<DataStream> core).take_out(max_bytes) if isinstance(core, DataStream) else core.read(max_bytes)
+
+
+cdef inline int write_to(object core, data, bint end_stream) except -1:
+    if isinstance(core, DataStream):
+        return (<DataStream> core).put(data, end_stream)
+    core.write(data, end_stream=end_stream)
+    return 0
+
+
+cdef inline int set_wants_readable(object core, bint wanted) except -1:
+    if isinstance(core, DataStream):
+        (<DataStream> core).wants_readable = wanted
+    else:
+        core.wants_readable = wanted
+    return 0
+
+
+cdef inline bint has_room(object core, Py_ssize_t size, limit) except -1:
+    """Whether so many bytes fit; the first look needs no word of the transport, and is enough for most streams."""
+    sent = (<DataStream> core).bytes_sent if isinstance(core, DataStream) else core.bytes_sent
+    return sent + size <= limit - _HEADER_MAX or core.unsent + size <= limit
 
 
 cdef class StreamHandle:
@@ -37,19 +64,17 @@ cdef class StreamHandle:
 
     def _write_now(self, data, end_stream):
         """Queue bytes for which there is room and nobody waits; False, and nothing happened, when they must wait."""
-        cdef object core = self._core, limit
+        cdef object core = self._core
         cdef Py_ssize_t size = len(data)
-        if not core.can_send:
+        if not ((<DataStream> core).can_send if isinstance(core, DataStream) else core.can_send):
             raise self._not_writable()
         if not size and not end_stream:
             return True
         if self._writers is not None and self._writers:
             return False
-        if size:
-            limit = self._session._config.max_stream_write_buffer
-            if core.bytes_sent + size > limit - _HEADER_MAX and core.unsent + size > limit:
-                return False
-        core.write(data, end_stream=end_stream)
+        if size and not has_room(core, size, self._session._config.max_stream_write_buffer):
+            return False
+        write_to(core, data, end_stream)
         return True
 
     # Reading.
@@ -60,11 +85,21 @@ cdef class StreamHandle:
             raise self._busy(operation)
         self._reader = operation
 
+    def _read_now(self, max_bytes):
+        """Take what can be read now, at most `max_bytes`; None when there is nothing yet."""
+        if self._reader is not None:
+            raise self._busy("read")
+        if max_bytes < 1 and max_bytes != -1:
+            if max_bytes < 0:
+                raise ValueError(f"max_bytes must be -1 or more, not {max_bytes}")
+            return b""
+        return read_from(self._core, max_bytes)
+
     def _collect(self, list chunks not None):
         """Take all that can be read now; True when that was the end of the stream."""
-        cdef object read = self._core.read, data
+        cdef object core = self._core, data
         while True:
-            data = read()
+            data = read_from(core, -1)
             if data is None:
                 return False
             if not data:
@@ -74,13 +109,13 @@ cdef class StreamHandle:
     def _sleep(self):
         """Return the future that is set when bytes, the FIN or a reset come."""
         self._reader_future = future = _running_loop().create_future()
-        self._core.wants_readable = True
+        set_wants_readable(self._core, True)
         return future
 
     def _end_reading(self):
         """Be no reader any more."""
         self._reader = self._reader_future = None
-        self._core.wants_readable = False
+        set_wants_readable(self._core, False)
 
     # What the stream tells.
 
@@ -141,7 +176,7 @@ cdef class StreamHandle:
         self._closed_at = _time()
         self._core.handle = None
         if self.wake_sleeper():
-            self._core.wants_readable = False
+            set_wants_readable(self._core, False)
         if self._writers is not None:
             self._writers.wake_all()
         return 0

@@ -16,7 +16,7 @@ class StreamHandle:
 
     What comes seldom is left to a subclass, which has these methods: ``_busy(operation)`` and ``_not_writable()``
     return errors, ``_tell_closed()`` emits. The session has ``_config.max_stream_write_buffer``. The core has
-    ``buffered``, ``bytes_sent``, ``can_send``, ``handle``, ``unsent`` and ``wants_readable``, and ``read()``,
+    ``buffered``, ``bytes_sent``, ``can_send``, ``handle``, ``unsent`` and ``wants_readable``, and ``read(max_bytes)``,
     ``stop(code)`` and ``write(data, end_stream=...)``.
     """
 
@@ -94,10 +94,25 @@ class StreamHandle:
             raise self._busy(operation)
         self._reader = operation
 
+    def _read_now(self, max_bytes: int) -> bytes | None:
+        """Take what can be read now, at most `max_bytes`; None when there is nothing yet.
+
+        Raises:
+            ValueError: max_bytes is below -1.
+        """
+        if self._reader is not None:
+            raise self._busy("read")
+        if max_bytes < 1 and max_bytes != -1:
+            if max_bytes < 0:
+                raise ValueError(f"max_bytes must be -1 or more, not {max_bytes}")
+            return b""
+        data: bytes | None = self._core.read(max_bytes)
+        return data
+
     def _collect(self, chunks: list[bytes]) -> bool:
         """Take all that can be read now; True when that was the end of the stream."""
         read = self._core.read
-        while (data := read()) is not None:
+        while (data := read(-1)) is not None:
             if not data:
                 return True
             chunks.append(data)
