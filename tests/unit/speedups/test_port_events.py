@@ -37,8 +37,7 @@ class Reader:
             raise ValueError(data)
 
 
-@pytest.fixture
-def pump(kernels: ModuleType) -> Any:
+def make_pump(kernels: ModuleType, bytes_class: type[Any] = Bytes) -> Any:
     class Pump(kernels.PortEvents):  # type: ignore[name-defined,misc]
         def __init__(self) -> None:
             self.queue: deque[Any] = deque()
@@ -50,7 +49,7 @@ def pump(kernels: ModuleType) -> Any:
                 lambda datagrams, now: self.received.append((datagrams, now)),
                 lambda: self.queue.popleft() if self.queue else None,
                 self.readers,
-                (Violation, Bytes, Datagrams),
+                (Violation, bytes_class, Datagrams),
             )
 
         def _on_event(self, event: Any) -> None:
@@ -72,6 +71,11 @@ def pump(kernels: ModuleType) -> Any:
     return Pump()
 
 
+@pytest.fixture
+def pump(kernels: ModuleType) -> Any:
+    return make_pump(kernels)
+
+
 def test_what_is_received_comes_with_its_time(pump: Any) -> None:
     assert pump.now == 0.0
     pump.receive_datagrams([(b"data", "addr")], 2.5)
@@ -85,6 +89,19 @@ def test_bytes_go_to_the_reader_of_their_stream(pump: Any) -> None:
     assert reader.seen == [(b"data", True)]
     assert pump.left == others
     assert not pump.step()
+
+
+def test_bytes_go_to_a_stream_of_the_kernels(kernels: ModuleType) -> None:
+    class StreamBytes(kernels.StreamBytes):  # type: ignore[name-defined,misc]
+        pass
+
+    pump = make_pump(kernels, StreamBytes)
+    credit = kernels.ReceiveCredit(enabled=False, auto=False, data_window=1)
+    session = SimpleNamespace(flow=SimpleNamespace(send=None, receive=credit))
+    stream = pump.readers[4] = kernels.DataStream(4, session, is_local=True)
+    pump.take(StreamBytes(4, b"da", False), StreamBytes(8, b"other", False), StreamBytes(4, b"ta", True))
+    assert (stream.buffered, stream.receiving_over, stream.bytes_received) == (4, True, 4)
+    assert [event.stream_id for event in pump.left] == [8]
 
 
 def test_violations_of_a_reader_are_dealt_with_and_other_errors_are_raised(pump: Any) -> None:

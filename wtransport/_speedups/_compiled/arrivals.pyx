@@ -3,13 +3,9 @@
 
 from __future__ import annotations
 
-from cpython.object cimport PyObject, PyTypeObject
-
 from .data_stream cimport DataStream
 from .handlers cimport HandlerCaller
-from .stream_handle cimport StreamHandle
-
-cdef tuple _NOTHING = ()
+from .stream_handle cimport StreamHandle, new_handle
 
 
 cdef class StreamArrivals:
@@ -48,7 +44,3 @@ cdef class StreamArrivals:
         except Exception as error:
             self._caller._log_refusal(error, self._event_type)
         return True
-
-
-cdef StreamHandle new_handle(cls):
-    return (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)

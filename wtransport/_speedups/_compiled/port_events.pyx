@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from libc.stdint cimport int64_t
 
+from .data_stream cimport DataStream, StreamBytes
 from .datagrams cimport DatagramInbox, one_session
 
 from collections import deque
@@ -42,13 +43,18 @@ cdef class PortEvents:
     def step(self):
         """Take one event of the port, which may give events for the program; False when there is none."""
         cdef object event = self._next_event(), kind
+        cdef StreamBytes piece
         if event is None:
             return False
         if not self.has_failed:
             kind = type(event)
             if kind is self._stream_bytes:
-                reader = self._readers.get(event.stream_id)
+                piece = <StreamBytes> event if isinstance(event, StreamBytes) else None
+                reader = self._readers.get(event.stream_id if piece is None else piece.stream_id)
                 try:
+                    if piece is not None and isinstance(reader, DataStream):
+                        (<DataStream> reader).take_data(piece.data, piece.end_stream)
+                        return True
                     if reader is not None:
                         reader.on_data(event.data, event.end_stream)
                         return True

@@ -17,3 +17,7 @@ cdef class StreamHandle:
     # Whether nobody can listen, so that all is done.
     cdef bint finish_unheard(self) except -1
     cdef int let_go(self) except -1
+
+
+# A handle, not bound yet, of a class that derives from `StreamHandle` and has no constructor that must run.
+cdef StreamHandle new_handle(cls)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from cpython.object cimport PyObject, PyTypeObject
+
 from .data_stream cimport DataStream
 
 from asyncio import _get_running_loop, get_running_loop
@@ -13,6 +15,7 @@ from .._constants import STREAM_HEADER_MAX
 cdef int _HEADER_MAX = STREAM_HEADER_MAX
 cdef object _running_loop = get_running_loop
 cdef object _time = time
+cdef tuple _NOTHING = ()
 
 
 cdef inline object read_from(object core, max_bytes):
@@ -40,13 +43,17 @@ cdef inline bint has_room(object core, Py_ssize_t size, limit) except -1:
     return sent + size <= limit - _HEADER_MAX or core.unsent + size <= limit
 
 
+cdef StreamHandle new_handle(cls):
+    return (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)
+
+
 cdef class StreamHandle:
     """StreamHandle()\n--\n\nWhat a program holds of a stream, and what the stream wakes."""
 
     @classmethod
     def _adopt(cls, session, core):
         """Make the handle of a core that may have left the engine's tables since the event that brought it."""
-        cdef StreamHandle stream = cls.__new__(cls)
+        cdef StreamHandle stream = new_handle(cls)
         stream.bind_to(session, core)
         return stream
 
