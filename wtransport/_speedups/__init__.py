@@ -104,8 +104,8 @@ else:
 
         BACKEND = "cython"
     except ModuleNotFoundError as error:
-        if not (error.name or "").startswith(f"{__name__}._compiled."):
-            raise  # a kernel is there and misses something else: broken, not absent
+        if error.name != f"{__name__}._compiled.kernels":
+            raise  # the library is there and misses something: broken or of an earlier version, not absent
         if compiled_required():
             raise ImportError(f"{REQUIRE_EXTENSIONS} is set, but {error.name} was not compiled") from error
         from ._pure import (

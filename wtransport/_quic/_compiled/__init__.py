@@ -2,3 +2,9 @@
 
 There is no pure twin here: without these modules aioquic and the rest of `_quic` do the same work.
 """
+
+from __future__ import annotations
+
+from ..._speedups._library import use_library
+
+use_library(__name__)

@@ -1,4 +1,4 @@
-"""The kernels compiled by Cython, one extension module per file; types come from their pure twins."""
+"""The kernels compiled by Cython, a module per file and all in one library; types come from their pure twins."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
         varint_size,
     )
 else:
+    from .._library import use_library
+
+    use_library(__name__)
+
     from .arrivals import StreamArrivals
     from .capsules import CapsuleParser, encode_capsule
     from .chunks import ChunkQueue
