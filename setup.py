@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -108,7 +109,7 @@ class BuildKernels(build_ext):  # type: ignore[misc]  # setuptools' base is Cyth
 
     def build_extensions(self) -> None:
         """Compile the C files of all libraries side by side, then link what is older than one of its objects."""
-        with ThreadPoolExecutor(self.parallel) as threads:
+        with ThreadPoolExecutor(max(1, self.parallel or 1)) as threads:
             list(threads.map(self._compile, [source for library in self.extensions for source in library.sources]))
         for library in self.extensions:
             objects = [self._object_of(source) for source in library.sources]
@@ -130,6 +131,7 @@ class BuildKernels(build_ext):  # type: ignore[misc]  # setuptools' base is Cyth
             required = _SWITCHES["REQUIRE_EXTENSIONS"]
             raise SystemExit(f"wtransport: {required} is set, but not compiled: {names} ({reason})") from error
         self._remove_compiled(in_place=in_place)
+        shutil.rmtree(self.build_temp, ignore_errors=True)  # the next build may have another compiler, or other flags
         self.extensions = []
         print(f"wtransport: not compiled: {names} ({reason}); pure Python is used instead", file=sys.stderr, flush=True)
 

@@ -59,9 +59,11 @@ def libraries(directory: Path) -> list[str]:
 
 def values(tree: Path) -> list[str]:
     code = """
+import importlib
 from wtransport._speedups._library import use_library
 for package in ("wtransport._speedups._compiled", "wtransport._quic._compiled"):
-    use_library(package)
+    kernels = importlib.import_module(package + ".kernels")
+    use_library(package, kernels.__file__, kernels.NAMES)
 from wtransport._quic._compiled.one import VALUE as ten
 from wtransport._speedups._compiled.two import VALUE as two
 print(two, ten)

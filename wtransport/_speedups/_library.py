@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
@@ -36,14 +35,8 @@ class LibraryFinder(NamedTuple):
         return spec_from_file_location(fullname, self.library, loader=ExtensionFileLoader(fullname, self.library))
 
 
-def use_library(package: str) -> None:
-    """Have the kernels of a package found in its library, the module `kernels`, from now on.
-
-    Raises:
-        ModuleNotFoundError: there is no library.
-        ImportError: it cannot be loaded.
-    """
-    library = importlib.import_module(f"{package}.kernels")
-    finder = LibraryFinder(package, str(library.__file__), library.NAMES)
+def use_library(package: str, library: str, names: tuple[str, ...]) -> None:
+    """Have the kernels of a package found in a library from now on; the arguments are a finder's attributes."""
+    finder = LibraryFinder(package, library, names)
     if finder not in sys.meta_path:
         sys.meta_path.append(finder)

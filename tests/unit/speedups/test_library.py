@@ -77,7 +77,8 @@ def test_a_package_that_is_loaded_again_has_one_finder(package: str, monkeypatch
     assert again.loader is not None
     module = importlib.util.module_from_spec(again)
     again.loader.exec_module(module)
-    module.use_library(package)
+    kernels = importlib.import_module(f"{package}.kernels")
+    module.use_library(package, str(kernels.__file__), kernels.NAMES)
     assert finders_of(package) == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -110,13 +111,13 @@ class End:
     def arrives(self, stream_id: int, data: bytes, end_stream: bool = False) -> bool:
         return self.registry.opens_data_stream(self.kernels.StreamBytes(stream_id, data, end_stream))
 
-    def tells_handlers(self, *, is_simple: bool = True) -> None:
-        """Have streams told to handlers without events, where that is simple."""
+    def tells_handlers(self, *more: Any, is_simple: bool = True) -> None:
+        """Have streams told to handlers, these after one that logs, without events where that is simple."""
         log = self.log
 
         class Caller(self.kernels.HandlerCaller):  # type: ignore[name-defined,misc]
             def _log_refusal(self, error: Exception, event_type: str) -> None:
-                raise error
+                log.append(("refusal", str(error)))
 
         class Handle(self.kernels.StreamHandle):  # type: ignore[name-defined,misc]
             pass
@@ -124,7 +125,8 @@ class End:
         def told(event: Any) -> None:
             log.append(("told", event.data["stream_id"], event.data["stream"]._core.buffered))
 
-        caller = Caller({KIND: (self.kernels.Listener(told, 0, False, False),)}, Event, str)
+        listeners = tuple(self.kernels.Listener(handler, 0, False, False) for handler in (told, *more))
+        caller = Caller({KIND: listeners}, Event, str)
         caller.history = deque() if is_simple else None
         kept = SimpleNamespace(is_pulled=False, kept=None)
         self.session.arrivals = self.kernels.StreamArrivals(
@@ -259,6 +261,38 @@ def test_a_stream_is_told_before_its_end(kernels: ModuleType) -> None:
     end.tells_handlers()
     assert end.arrives(6, b"\x40\x54\x08all of it", True)
     assert [entry for entry in end.log if entry[0] in {OPENED, FINISHED, "told"}] == [(OPENED, 6), (FINISHED, 6)]
+
+
+def test_handlers_are_told_of_a_stream_that_breaks_the_limit_of_data(kernels: ModuleType) -> None:
+    end = End(kernels)
+    end.tells_handlers()
+
+    class Credit(kernels.ReceiveCredit):  # type: ignore[name-defined,misc]
+        __slots__ = ()
+
+        def refuse(self) -> None:
+            raise Refused("too much")
+
+    end.session.flow.receive = Credit(enabled=True, auto=True, data_window=3)
+    with pytest.raises(Refused, match="too much"):
+        end.arrives(4, b"\x40\x41\x08hello")
+    assert told(end) == [(OPENED, 4)]
+
+
+def test_a_handler_can_end_the_telling(kernels: ModuleType) -> None:
+    end = End(kernels)
+
+    async def handle(event: Any) -> None:
+        raise AssertionError
+
+    def stop(event: Any) -> None:
+        end.session.arrivals = None
+        gc.collect()
+
+    end.tells_handlers(stop, handle)  # the coroutine finds no loop, which is logged
+    assert end.arrives(4, b"\x40\x41\x08hello")
+    assert end.arrives(8, b"\x40\x41\x08hello")
+    assert [entry[0] for entry in end.log if entry[0] in {OPENED, "told", "refusal"}] == ["told", "refusal", OPENED]
 
 
 def test_handlers_are_not_told_of_a_stream_that_is_refused(kernels: ModuleType) -> None:

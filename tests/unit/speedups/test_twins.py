@@ -72,7 +72,7 @@ CLASSES: dict[str, Callable[[Any], Any]] = {
         session=None,
         session_id="",
         incoming=(None, None),
-        handles=((None, None), (None, None)),
+        handles=((_side(kernel).StreamHandle, None), (_side(kernel).StreamHandle, None)),
     ),
     "StreamBytes": lambda kernel: kernel(4, b"data", False),
     "StreamHandle": lambda kernel: kernel(),

@@ -6,5 +6,7 @@ There is no pure twin here: without these modules aioquic and the rest of `_quic
 from __future__ import annotations
 
 from ..._speedups._library import use_library
+from .kernels import NAMES  # type: ignore[import-not-found]
+from .kernels import __file__ as library
 
-use_library(__name__)
+use_library(__name__, library, NAMES)

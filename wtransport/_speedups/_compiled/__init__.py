@@ -49,8 +49,10 @@ if TYPE_CHECKING:
     )
 else:
     from .._library import use_library
+    from .kernels import NAMES
+    from .kernels import __file__ as library
 
-    use_library(__name__)
+    use_library(__name__, library, NAMES)
 
     from .arrivals import StreamArrivals
     from .capsules import CapsuleParser, encode_capsule

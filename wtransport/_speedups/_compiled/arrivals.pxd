@@ -11,9 +11,9 @@ cdef class StreamArrivals:
     cdef object _session_id
     cdef object _incoming_bidi
     cdef object _incoming_uni
-    cdef object _bidi
+    cdef type _bidi
     cdef object _bidi_direction
-    cdef object _uni
+    cdef type _uni
     cdef object _uni_direction
 
     # Whether it was simple enough.

@@ -26,7 +26,9 @@ cdef class StreamArrivals:
     cdef bint tell(self, DataStream stream) except -1:
         cdef bint is_one_way = stream.stream_id & 2 != 0
         cdef object incoming = self._incoming_uni if is_one_way else self._incoming_bidi
-        cdef tuple route = self._caller.plain_route(self._event_type)
+        cdef HandlerCaller caller = self._caller  # handlers can end the session, and this with it
+        cdef object event_type = self._event_type
+        cdef tuple route = caller.plain_route(event_type)
         cdef StreamHandle handle
         if route is None or incoming.is_pulled or self._incoming_bidi.kept or self._incoming_uni.kept:
             return False
@@ -40,7 +42,7 @@ cdef class StreamArrivals:
             "direction": self._uni_direction if is_one_way else self._bidi_direction,
         }
         try:
-            self._caller.emit_on(route, self._event_type, data, self._session)
+            caller.emit_on(route, event_type, data, self._session)
         except Exception as error:
-            self._caller._log_refusal(error, self._event_type)
+            caller._log_refusal(error, event_type)
         return True

@@ -81,6 +81,7 @@ cdef class StreamRegistry:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef SessionStreams session
         cdef DataStream stream
+        cdef StreamArrivals arrivals
         cdef bint is_told_later
         cdef int first, second
         if (stream_id & 1) != self._is_client:
@@ -98,17 +99,23 @@ cdef class StreamRegistry:
         self._places._held.add(event.stream_id)
         stream = session.take_opened(stream_id, first)
         # Handlers are told last, when the bytes are there, unless the stream's end could be told before that.
-        is_told_later = session.arrivals is not None and not (stream_id & 2 and event.end_stream)
+        is_told_later = stream is not None and session.arrivals is not None and not (stream_id & 2 and event.end_stream)
         if stream is not None and not is_told_later:
             session.emit(session._OPENED(stream))
         self._port.consume(event.stream_id, first)
         if size > first or event.end_stream:
-            if stream is None:
-                self.readers[stream_id].on_data(data[first:], event.end_stream)
-            else:
-                stream.take_data(data[first:], event.end_stream)
-        if stream is not None and is_told_later:
-            if self._events or session.arrivals is None or not session.arrivals.tell(stream):
+            try:
+                if stream is None:
+                    self.readers[stream_id].on_data(data[first:], event.end_stream)
+                else:
+                    stream.take_data(data[first:], event.end_stream)
+            except BaseException:
+                if is_told_later:
+                    session.emit(session._OPENED(stream))
+                raise
+        if is_told_later:
+            arrivals = session.arrivals  # handlers can end the session
+            if self._events or arrivals is None or not arrivals.tell(stream):
                 session.emit(session._OPENED(stream))
         return True
 

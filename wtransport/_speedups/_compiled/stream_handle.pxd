@@ -20,4 +20,4 @@ cdef class StreamHandle:
 
 
 # A handle, not bound yet, of a class that derives from `StreamHandle` and has no constructor that must run.
-cdef StreamHandle new_handle(cls)
+cdef StreamHandle new_handle(type cls)

@@ -43,7 +43,7 @@ cdef inline bint has_room(object core, Py_ssize_t size, limit) except -1:
     return sent + size <= limit - _HEADER_MAX or core.unsent + size <= limit
 
 
-cdef StreamHandle new_handle(cls):
+cdef StreamHandle new_handle(type cls):
     return (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)
 
 

@@ -109,14 +109,19 @@ class StreamRegistry:
         self._places.hold(stream_id)
         stream = session._take_opened(stream_id, size)
         # Handlers are told last, when the bytes are there, unless the stream's end could be told before that.
-        is_told_later = session.arrivals is not None and not (stream_id & 2 and event.end_stream)
+        is_told_later = stream is not None and session.arrivals is not None and not (stream_id & 2 and event.end_stream)
         if stream is not None and not is_told_later:
             session.emit(session._OPENED(stream))
         self._port.consume(stream_id, size)
         data = event.data
         if len(data) > size or event.end_stream:
-            self.readers[stream_id].on_data(data[size:], event.end_stream)
-        if stream is not None and is_told_later:
+            try:
+                self.readers[stream_id].on_data(data[size:], event.end_stream)
+            except BaseException:
+                if is_told_later:
+                    session.emit(session._OPENED(stream))
+                raise
+        if is_told_later:
             arrivals = session.arrivals
             if self._events or arrivals is None or not arrivals.announce(stream):
                 session.emit(session._OPENED(stream))
