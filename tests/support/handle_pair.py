@@ -108,3 +108,10 @@ async def session_pair(certificate: CertificateFiles, **options: Any) -> AsyncIt
     """Both ends of a session on a connection of its own; options as of `connection_pair`."""
     async with connection_pair(certificate, **options) as pair:
         yield await pair.open_session()
+
+
+async def barrier(pair: SessionPair) -> None:
+    """Return when the server has got what the client sent so far."""
+    await asyncio.sleep(0)  # streams written in this turn go out before
+    await pair.client.send_datagram(data=b"barrier")
+    assert await pair.server.read_datagram() == b"barrier"
