@@ -16,7 +16,7 @@ from wtransport.config import ClientConfig, ServerConfig
 from wtransport.connection import WebTransportConnection
 from wtransport.session import WebTransportSession
 
-__all__ = ["HandlePair", "SessionPair", "connection_pair", "session_pair"]
+__all__ = ["HandlePair", "SessionPair", "barrier", "connection_pair", "session_pair"]
 
 
 @dataclass
