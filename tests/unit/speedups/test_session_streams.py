@@ -68,6 +68,9 @@ class End:
             def _wake_reader(self) -> None:
                 log.append(("readable", self.stream_id))
 
+            def stop(self, code: int) -> None:
+                """Let its handle go half read, whenever that is collected."""
+
         class Registry(kernels.StreamRegistry):
             __slots__ = ()
 
