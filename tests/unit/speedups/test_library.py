@@ -68,7 +68,7 @@ def test_kernels_that_need_each_other_load_in_any_order(package: str) -> None:
 
 @compiled_only
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_that_is_loaded_again_has_one_finder(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_loaded_again_has_one_finder(package: str) -> None:
     importlib.import_module(package)
     before = finders_of(package)
     assert len(before) == 1

@@ -55,10 +55,6 @@ cdef class HandlerCaller:
         self.emit_on(route, event_type, data, source)
         return True
 
-    def is_plain(self, event_type):
-        """Tell whether `emit` does anything with an event of this type."""
-        return self.plain_route(event_type) is not None
-
     def emit_each(self, event_type, DatagramTap inbox not None, key, dict shared not None, source):
         """Emit an event for each datagram of an inbox while anybody listens; an exception is logged."""
         cdef PyObject* found

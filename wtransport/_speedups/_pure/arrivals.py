@@ -49,7 +49,8 @@ class StreamArrivals:
         caller, event_type = self._caller, self._event_type
         bidi, uni = self._incoming
         is_one_way = stream.stream_id >> 1 & 1
-        if self._incoming[is_one_way].is_pulled or bidi.kept or uni.kept or not caller.is_plain(event_type):
+        route = caller._plain_route(event_type)
+        if route is None or self._incoming[is_one_way].is_pulled or bidi.kept or uni.kept:
             return False
         handle_class, direction = self._handles[is_one_way]
         handle = handle_class._adopt(self._session, stream)
@@ -61,7 +62,7 @@ class StreamArrivals:
             "direction": direction,
         }
         try:
-            caller.emit(event_type, data, self._session)
+            caller._emit_on(route, event_type, data, self._session)
         except Exception as error:  # noqa: BLE001 - logged there
             caller._log_refusal(error, event_type)
         return True

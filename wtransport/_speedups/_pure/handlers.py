@@ -83,26 +83,11 @@ class HandlerCaller:
         Raises:
             RuntimeError: a coroutine handler needs a running event loop.
         """
-        if not self.is_plain(event_type):
+        route = self._plain_route(event_type)
+        if route is None:
             return False
-        event = _new(self._event_class)
-        event.type = event_type
-        event.timestamp = time()
-        event.data = data
-        event.source = source
-        self.history.append(event)  # type: ignore[union-attr]  # there is one
-        self.deliver(event, self._routes[event_type])
+        self._emit_on(route, event_type, data, source)
         return True
-
-    def is_plain(self, event_type: str) -> bool:
-        """Tell whether `emit` does anything with an event of this type."""
-        return (
-            self.history is not None
-            and self.queue is None
-            and not self.is_closed
-            and type(event_type) is self._type_class
-            and bool(self._routes.get(event_type))
-        )
 
     def emit_each(self, event_type: str, inbox: DatagramTap, key: str, shared: dict[str, Any], source: Any) -> None:
         """Emit an event for each datagram of an inbox while anybody listens; an exception is logged.
@@ -164,6 +149,21 @@ class HandlerCaller:
             if result is not None and (type(result) is CoroutineType or inspect.isawaitable(result)):
                 return self._go_on(result, listener, route, event)
         return None
+
+    def _plain_route(self, event_type: str) -> tuple[Any, ...] | None:
+        """Return where an event goes; None: nowhere, or there is more to do than to make, keep and deliver it."""
+        if self.history is None or self.queue is not None or self.is_closed or type(event_type) is not self._type_class:
+            return None
+        return self._routes.get(event_type) or None
+
+    def _emit_on(self, route: tuple[Any, ...], event_type: str, data: Any, source: Any) -> None:
+        event = _new(self._event_class)
+        event.type = event_type
+        event.timestamp = time()
+        event.data = data
+        event.source = source
+        self.history.append(event)  # type: ignore[union-attr]  # there is one
+        self.deliver(event, route)
 
     def _go_on(
         self, awaitable: Awaitable[None], listener: Any, route: tuple[Any, ...], event: Any
