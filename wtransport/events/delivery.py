@@ -121,6 +121,7 @@ class Delivery(HandlerCaller):
 
     async def close(self) -> None:
         """Cancel what runs in tasks, except for the caller, and wait for its end."""
+        self.release_spare_task()
         if not self._tasks and not self.handling:
             return
         current = asyncio.current_task()

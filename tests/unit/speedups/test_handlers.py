@@ -6,105 +6,22 @@ import asyncio
 import gc
 import sys
 from collections import deque
-from collections.abc import Callable
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-
-
-class Kind(str):
-    """A type of events."""
-
-    __slots__ = ()
-
-
-class Event:
-    __slots__ = ("data", "source", "timestamp", "type")
-
-
-class Stop(BaseException):
-    """No Exception."""
-
-
-A = Kind("a")
+from handler_rig import A, Event, Kind, Stop, event, make_caller, make_inbox
 
 
 @pytest.fixture
 def caller(kernels: ModuleType) -> Any:
-    class Caller(kernels.HandlerCaller):  # type: ignore[name-defined,misc]
-        def __init__(self) -> None:
-            self.table: dict[str, list[Any]] = {}
-            self.routes: dict[str, tuple[Any, ...]] = {}
-            self.errors: list[Any] = []
-            super().__init__(self.routes, Event, Kind)
-
-        def on(self, *handlers: Callable[[Any], Any], is_once: bool = False) -> list[Any]:
-            listeners = [kernels.Listener(handler, 0, is_once, False) for handler in handlers]
-            self.table.setdefault(A, []).extend(listeners)
-            self.routes.pop(A, None)
-            return listeners
-
-        def _route(self, event_type: str) -> tuple[Any, ...]:
-            self.routes[event_type] = route = tuple(self.table.get(event_type, ()))
-            return route
-
-        def _remove(self, event_type: str, listener: Any) -> None:
-            listener.is_active = False
-            self.table[event_type].remove(listener)
-            self.routes.pop(event_type, None)
-
-        def _log_failure(self, error: Exception, listener: Any, event: Any) -> None:
-            self.errors.append(error)
-
-        def _note_failure(self, error: BaseException, listener: Any, event: Any) -> None:
-            if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
-                raise error
-            self.errors.append(error)
-
-        def _log_refusal(self, error: Exception, event_type: str) -> None:
-            self.errors.append((event_type, error))
-
-        async def _run(self, listeners: tuple[Any, ...], event: Any) -> None:
-            for listener in listeners:
-                result = listener.handler(event)
-                if result is not None:
-                    await result
-
-        def _begin_history(self) -> deque[Any]:
-            self.history = deque()
-            return self.history
-
-        def _postpones(self, event: Any) -> bool:
-            self.queue.append(event)
-            return True
-
-    return Caller()
+    return make_caller(kernels)
 
 
 @pytest.fixture
-def make_inbox(kernels: ModuleType) -> Any:
-    class Inbox(kernels.DatagramTap):  # type: ignore[name-defined,misc]
-        def __init__(self, *datagrams: bytes) -> None:
-            self.queue = kernels.DatagramInbox(10)
-            super().__init__(self.queue)
-            self.queue.arrive(list(datagrams))
-            self.copies: list[bytes] = []
-            self.is_left = False
-
-        def leave_to_reader(self) -> None:
-            self.is_left = True
-
-        def _copy(self, data: bytes) -> None:
-            self.copies.append(data)
-
-    return Inbox
-
-
-def event() -> Event:
-    made = Event()
-    made.type = A
-    return made
+def inbox_of(kernels: ModuleType) -> Any:
+    return partial(make_inbox, kernels)
 
 
 def test_a_listener_begins_alive(kernels: ModuleType) -> None:
@@ -159,10 +76,10 @@ def test_what_is_not_simple_is_refused_and_leaves_nothing(caller: Any, why: str)
     assert (seen, list(history)) == ([], [])
 
 
-def test_each_datagram_of_an_inbox_is_an_event(caller: Any, make_inbox: Any) -> None:
+def test_each_datagram_of_an_inbox_is_an_event(caller: Any, inbox_of: Any) -> None:
     seen: list[Any] = []
     caller.on(seen.append)
-    inbox, shared = make_inbox(b"1", b""), {"session": 3}
+    inbox, shared = inbox_of(b"1", b""), {"session": 3}
     caller.emit_each(A, inbox, "data", shared, "source")
     assert [each.data for each in seen] == [{"session": 3, "data": b"1"}, {"session": 3, "data": b""}]
     assert [(type(each), each.type, each.source) for each in seen] == [(Event, A, "source")] * 2
@@ -170,17 +87,17 @@ def test_each_datagram_of_an_inbox_is_an_event(caller: Any, make_inbox: Any) -> 
     assert (shared, inbox.is_left, inbox.copies, inbox.queue.popped) == ({"session": 3}, False, [], 2)
 
 
-def test_what_comes_after_the_last_handler_is_left_to_a_reader(caller: Any, make_inbox: Any) -> None:
+def test_what_comes_after_the_last_handler_is_left_to_a_reader(caller: Any, inbox_of: Any) -> None:
     seen: list[Any] = []
     caller.on(seen.append, is_once=True)
-    inbox = make_inbox(b"1", b"2")
+    inbox = inbox_of(b"1", b"2")
     caller.emit_each(A, inbox, "data", {}, None)
     assert ([each.data for each in seen], inbox.is_left) == ([{"data": b"1"}], True)
     assert inbox.queue.drain() == [b"2"]
 
 
-def test_a_reader_that_asks_between_two_events_gets_the_second(caller: Any, make_inbox: Any) -> None:
-    inbox = make_inbox(b"1", b"2")
+def test_a_reader_that_asks_between_two_events_gets_the_second(caller: Any, inbox_of: Any) -> None:
+    inbox = inbox_of(b"1", b"2")
 
     def handler(_: Any) -> None:
         inbox.is_pulled = True
@@ -191,32 +108,32 @@ def test_a_reader_that_asks_between_two_events_gets_the_second(caller: Any, make
     assert inbox.copies == [b"2"]
 
 
-def test_a_tap_gives_handlers_what_is_there(make_inbox: Any) -> None:
-    inbox = make_inbox(b"1", b"2")
+def test_a_tap_gives_handlers_what_is_there(inbox_of: Any) -> None:
+    inbox = inbox_of(b"1", b"2")
     assert inbox.take_for_handlers() == b"1"
     inbox.is_pulled = True
     assert [inbox.take_for_handlers() for _ in range(2)] == [b"2", None]
     assert inbox.copies == [b"2"]
 
 
-def test_events_are_queued_in_a_pause_and_dropped_after_the_end(caller: Any, make_inbox: Any) -> None:
+def test_events_are_queued_in_a_pause_and_dropped_after_the_end(caller: Any, inbox_of: Any) -> None:
     seen: list[Any] = []
     caller.on(seen.append)
     caller.queue = deque()
-    caller.emit_each(A, make_inbox(b"1", b"2"), "data", {}, None)
+    caller.emit_each(A, inbox_of(b"1", b"2"), "data", {}, None)
     assert [each.data for each in caller.queue] == [{"data": b"1"}, {"data": b"2"}]
     assert list(caller.history) == list(caller.queue)
     caller.is_closed = True
-    inbox = make_inbox(b"1", b"2")
+    inbox = inbox_of(b"1", b"2")
     caller.emit_each(A, inbox, "data", {}, None)
     assert (seen, len(inbox.queue), len(caller.queue)) == ([], 0, 2)
 
 
-def test_what_cannot_be_emitted_is_logged(caller: Any, make_inbox: Any) -> None:
+def test_what_cannot_be_emitted_is_logged(caller: Any, inbox_of: Any) -> None:
     async def handler(_: Any) -> None: ...
 
     caller.on(handler)
-    inbox = make_inbox(b"1", b"2")
+    inbox = inbox_of(b"1", b"2")
     caller.emit_each(A, inbox, "data", {}, None)  # there is no loop
     (kind, error), *others = caller.errors
     assert (kind, others, inbox.queue.drain()) == (A, [], [b"2"])
@@ -242,7 +159,7 @@ def test_handlers_are_called_once_in_order_whatever_one_of_them_does(caller: Any
     assert [str(error) for error in caller.errors] == ["failure", "failure"]
 
 
-def test_what_is_no_exception_is_raised(caller: Any, make_inbox: Any) -> None:
+def test_what_is_no_exception_is_raised(caller: Any, inbox_of: Any) -> None:
     def handler(_: Any) -> None:
         raise Stop
 
@@ -250,7 +167,7 @@ def test_what_is_no_exception_is_raised(caller: Any, make_inbox: Any) -> None:
     with pytest.raises(Stop):
         caller.deliver(event())
     with pytest.raises(Stop):
-        caller.emit_each(A, make_inbox(b"1"), "data", {}, None)
+        caller.emit_each(A, inbox_of(b"1"), "data", {}, None)
 
 
 async def test_coroutines_run_in_a_task_that_is_kept_until_it_is_done(caller: Any) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SendCredit,
         SessionCreditBooks,
         SessionStreams,
+        SpareTask,
         StreamArrivals,
         StreamBytes,
         StreamHandle,
@@ -68,6 +69,7 @@ else:
     from .packets import packet_owners, packet_runs, packets_size, packets_to
     from .port_events import PortEvents
     from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
+    from .spare_task import SpareTask
     from .stream_handle import StreamHandle
     from .udp_socket import UdpSocket
     from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
@@ -90,6 +92,7 @@ __all__ = [
     "SendCredit",
     "SessionCreditBooks",
     "SessionStreams",
+    "SpareTask",
     "StreamArrivals",
     "StreamBytes",
     "StreamHandle",

@@ -9,6 +9,7 @@ from cpython.ref cimport Py_DECREF
 
 from .datagrams cimport DatagramTap
 from .slots cimport EventSlots, learn_slots, new_event
+from .spare_task cimport SPARE_GIVEN, SPARE_OVER, SpareTask
 
 from asyncio import CancelledError, get_running_loop
 from inspect import isawaitable
@@ -22,6 +23,9 @@ cdef extern from "Python.h":
 
 cdef object _CoroutineType = CoroutineType
 cdef object _OVER = object()
+
+cdef enum:
+    EVENTS_WITHOUT_SPARE = 64
 
 cdef EventSlots _slots
 cdef object _class_of_slots = None
@@ -80,7 +84,7 @@ cdef class HandlerCaller:
                     self._begin_history()
                 self.history.append(event)
                 if self.queue is None or not self._postpones(event):
-                    self.call(event, route)
+                    self.call(event, route, True)
         except Exception as error:
             self._log_refusal(error, event_type)
 
@@ -91,6 +95,14 @@ cdef class HandlerCaller:
             if route is None:
                 route = self._route(event.type)
         return self.call(event, route)
+
+    def release_spare_task(self):
+        """Let go of the task that stands ready, if there is one: no event will come any more."""
+        cdef SpareTask spare = self._spare
+        self._spare = None
+        self._until_spare = -1
+        if spare is not None:
+            spare.let_go()
 
     # What a subclass has to say.
 
@@ -138,7 +150,7 @@ cdef class HandlerCaller:
             _class_of_slots = self._event_class
         return new_event(&_slots, self._event_class, event_type, time(), data, source)
 
-    cdef object call(self, event, tuple route):
+    cdef object call(self, event, tuple route, bint at_once=False):
         cdef Listener listener
         for listener in route:
             if not listener.is_active:
@@ -151,24 +163,56 @@ cdef class HandlerCaller:
                 self._log_failure(error, listener, event)
                 continue
             if result is not None and (type(result) is _CoroutineType or isawaitable(result)):
-                return self._go_on(result, listener, route, event)
+                return self._go_on(result, listener, route, event, at_once)
         return None
 
-    cdef object _go_on(self, awaitable, Listener listener, tuple route, event):
+    cdef object _go_on(self, awaitable, Listener listener, tuple route, event, bint at_once):
         cdef HandlerRun run = HandlerRun.__new__(HandlerRun)
         run.caller = self
         run.coroutine = awaitable if type(awaitable) is _CoroutineType else _waiting_for(awaitable)
         run.listener = listener
         run.rest = route[route.index(listener) + 1:]
         run.event = event
+        if at_once and self._spare is not None and self._begin_at_once(run):
+            return None
+        self._unbegun = run
         try:
-            task = get_running_loop().create_task(run)
+            loop = get_running_loop()
+            task = loop.create_task(run)
         except RuntimeError:
+            self._unbegun = None
             run.coroutine.close()
             raise RuntimeError(f"handler {listener.handler!r} is a coroutine: it needs a running event loop") from None
         if run.caller is not None:  # as it is where tasks begin at once
             self.handling[run] = task
+        if at_once:
+            self._consider_spare(loop)
         return task
+
+    cdef bint _begin_at_once(self, run) except -1:
+        cdef SpareTask spare = self._spare
+        cdef bint has_begun
+        if self._unbegun is not None:  # it was there before this one
+            return False
+        has_begun = spare.begin_with(run)
+        if self._spare is not spare:  # released by a handler
+            spare.let_go()
+        elif spare.state >= SPARE_GIVEN:
+            self._spare = None
+            self._until_spare = -1 if spare.state == SPARE_OVER else EVENTS_WITHOUT_SPARE
+        if has_begun and (<HandlerRun> run).caller is not None:
+            self.handling[run] = spare.task
+        return has_begun
+
+    cdef int _consider_spare(self, loop) except -1:
+        if self._until_spare > 0:
+            self._until_spare -= 1
+        elif self._until_spare == 0 and self._spare is None:
+            if SpareTask.is_possible(loop):
+                self._spare = SpareTask(loop)
+            else:
+                self._until_spare = -1
+        return 0
 
 
 async def _waiting_for(awaitable):
@@ -213,6 +257,7 @@ cdef class HandlerRun:
         """Raise an exception where the handler waits, and go on to the next thing to wait for."""
         if value is not None or traceback is not None:
             error = (error() if value is None else value).with_traceback(traceback)
+        self.begin()
         try:
             return self.coroutine.throw(error)
         except StopIteration:
@@ -226,6 +271,7 @@ cdef class HandlerRun:
 
     def close(self):
         """Give up the handler and those after it."""
+        self.begin()
         try:
             self.coroutine.close()
         finally:
@@ -236,6 +282,7 @@ cdef class HandlerRun:
         cdef int state = 0
         if self.caller is None:
             raise RuntimeError("cannot reuse already awaited coroutine")
+        self.begin()
         try:
             state = PyIter_Send(self.coroutine, value, &result)
         except BaseException as error:
@@ -247,6 +294,11 @@ cdef class HandlerRun:
         if result != NULL:
             Py_DECREF(<object> result)
         return self.go_on()
+
+    cdef int begin(self) except -1:
+        if self.caller is not None and self.caller._unbegun is self:
+            self.caller._unbegun = None
+        return 0
 
     cdef int failed(self, error) except -1:
         """Have the end of a handler noted; what does not end it alone is raised again."""

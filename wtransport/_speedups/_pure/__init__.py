@@ -16,6 +16,7 @@ from .handlers import HandlerCaller, Listener
 from .packets import packet_owners, packet_runs, packets_size, packets_to
 from .port_events import PortEvents
 from .session_streams import SessionCreditBooks, SessionStreams, StreamPlaces, StreamRegistry
+from .spare_task import SpareTask
 from .stream_handle import StreamHandle
 from .udp_socket import UdpSocket
 from .varint import decode_varint, encode_varint, encode_varint_into, varint_size
@@ -38,6 +39,7 @@ __all__ = [
     "SendCredit",
     "SessionCreditBooks",
     "SessionStreams",
+    "SpareTask",
     "StreamArrivals",
     "StreamBytes",
     "StreamHandle",
