@@ -323,7 +323,7 @@ async def test_a_run_that_is_given_up_leaves_nothing(caller: Any) -> None:
     caller.on(handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio, "get_running_loop", lambda: loop)
-        module = sys.modules[type(caller).__mro__[1].__module__]
+        module = sys.modules[type(caller).__mro__[2].__module__]
         if hasattr(module, "get_running_loop"):
             patch.setattr(module, "get_running_loop", lambda: loop)
         caller.deliver(event())

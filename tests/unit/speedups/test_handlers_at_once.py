@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
 from handler_rig import A, Stop, event, make_caller, make_inbox
+from outside_tasks import outside
 
 
 class Arrivals:
@@ -25,15 +25,9 @@ class Arrivals:
         self.caller.emit_each(A, make_inbox(self.kernels, *datagrams), "data", {}, None)
         return list(self.seen)
 
-    async def outside(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function where no task runs."""
-        future = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(lambda: future.set_result(function(*args)))
-        return await future
-
     async def get_ready(self) -> None:
         """Have the first datagram handled, in a task of its own as always."""
-        assert await self.outside(self.arrive, b"first") == []
+        assert await outside(self.arrive, b"first") == []
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert self.seen == [b"first"]
@@ -54,8 +48,8 @@ async def test_from_the_second_datagram_on_they_begin_at_once(arrivals: Any) -> 
     arrivals.caller.on(handler)
     await arrivals.get_ready()
     before = asyncio.all_tasks()
-    assert await arrivals.outside(arrivals.arrive, b"1", b"2") == [b"1", b"2"]
-    assert await arrivals.outside(arrivals.arrive, b"3") == [b"1", b"2", b"3"]
+    assert await outside(arrivals.arrive, b"1", b"2") == [b"1", b"2"]
+    assert await outside(arrivals.arrive, b"3") == [b"1", b"2", b"3"]
     assert (asyncio.all_tasks(), arrivals.caller.handling) == (before, {})
 
 
@@ -69,7 +63,7 @@ async def test_all_handlers_of_an_event_run_in_order(arrivals: Any) -> None:
     arrivals.caller.on(handler)
     await arrivals.get_ready()
     arrivals.caller.on(lambda _: arrivals.seen.append("plain"), second)
-    assert await arrivals.outside(arrivals.arrive, b"1", b"2") == [b"1", "plain", "second", b"2", "plain", "second"]
+    assert await outside(arrivals.arrive, b"1", b"2") == [b"1", "plain", "second", b"2", "plain", "second"]
 
 
 async def test_one_that_waits_goes_on_in_a_kept_task_and_the_next_begins_without_it(arrivals: Any) -> None:
@@ -87,7 +81,7 @@ async def test_one_that_waits_goes_on_in_a_kept_task_and_the_next_begins_without
     def arrive() -> Any:
         return arrivals.arrive(b"slow", b"1", b"2"), list(arrivals.caller.handling.values())
 
-    seen, tasks = await arrivals.outside(arrive)
+    seen, tasks = await outside(arrive)
     assert (seen, len(tasks)) == ([b"slow"], 3)
     task = tasks[0]
     assert task in asyncio.all_tasks()
@@ -108,15 +102,15 @@ async def test_after_one_that_waited_others_begin_at_once_again_some_time(arriva
 
     arrivals.caller.on(handler)
     await arrivals.get_ready()
-    await arrivals.outside(arrivals.arrive, b"slow")
+    await outside(arrivals.arrive, b"slow")
     for _ in range(1000):
         arrivals.seen.clear()
-        if await arrivals.outside(arrivals.arrive, b"quick"):
+        if await outside(arrivals.arrive, b"quick"):
             break
         await asyncio.sleep(0)
     assert arrivals.seen == [b"quick"]
     arrivals.seen.clear()
-    assert await arrivals.outside(arrivals.arrive, b"quick") == [b"quick"]
+    assert await outside(arrivals.arrive, b"quick") == [b"quick"]
 
 
 async def test_none_begins_before_one_that_came_earlier(arrivals: Any) -> None:
@@ -129,11 +123,11 @@ async def test_none_begins_before_one_that_came_earlier(arrivals: Any) -> None:
 
     arrivals.caller.on(handler)
     await arrivals.get_ready()
-    assert await arrivals.outside(one_after_the_other) == []
+    assert await outside(one_after_the_other) == []
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert arrivals.seen == ["an event", b"1"]
-    assert await arrivals.outside(arrivals.arrive, b"2") == ["an event", b"1", b"2"]
+    assert await outside(arrivals.arrive, b"2") == ["an event", b"1", b"2"]
 
 
 async def test_one_that_was_cancelled_before_it_began_holds_up_nobody(arrivals: Any) -> None:
@@ -147,10 +141,10 @@ async def test_one_that_was_cancelled_before_it_began_holds_up_nobody(arrivals: 
 
     arrivals.caller.on(handler)
     await arrivals.get_ready()
-    task = await arrivals.outside(cancelled)
+    task = await outside(cancelled)
     await asyncio.wait([task])
     assert task.cancelled()
-    assert await arrivals.outside(arrivals.arrive, b"1") == [b"1"]
+    assert await outside(arrivals.arrive, b"1") == [b"1"]
 
 
 async def test_in_a_task_and_for_other_events_nothing_begins_at_once(arrivals: Any) -> None:
@@ -167,7 +161,7 @@ async def test_in_a_task_and_for_other_events_nothing_begins_at_once(arrivals: A
     assert arrivals.arrive(b"1") == []
     await asyncio.sleep(0)
     assert arrivals.seen == ["called"]
-    task = await arrivals.outside(arrivals.caller.deliver, event())
+    task = await outside(arrivals.caller.deliver, event())
     assert isinstance(task, asyncio.Task)
     await task
     assert arrivals.seen == ["called"] * 2
@@ -183,7 +177,7 @@ async def test_a_failure_is_noted_and_the_next_handler_and_datagram_follow(arriv
     arrivals.caller.on(handler)
     await arrivals.get_ready()
     arrivals.caller.on(lambda _: arrivals.seen.append("next"))
-    assert await arrivals.outside(arrivals.arrive, b"bad", b"good") == [b"bad", "next", b"good", "next"]
+    assert await outside(arrivals.arrive, b"bad", b"good") == [b"bad", "next", b"good", "next"]
     assert arrivals.caller.errors == [error]
     arrivals.caller.errors.clear()
 
@@ -198,7 +192,7 @@ async def test_what_is_no_exception_ends_the_task_and_nothing_else(arrivals: Any
     tasks: list[Any] = []
     arrivals.caller.on(handler)
     await arrivals.get_ready()
-    assert await arrivals.outside(arrivals.arrive, b"bad") == [b"bad"]
+    assert await outside(arrivals.arrive, b"bad") == [b"bad"]
     with pytest.raises(Stop):
         await tasks[0]
     assert arrivals.caller.handling == {}
@@ -217,8 +211,8 @@ async def test_what_ends_a_program_goes_through(arrivals: Any) -> None:
 
     arrivals.caller.on(handler)
     await arrivals.get_ready()
-    assert await arrivals.outside(arrive) == {}
-    await arrivals.outside(arrivals.arrive, b"good")
+    assert await outside(arrive) == {}
+    await outside(arrivals.arrive, b"good")
     await asyncio.sleep(0)
     assert arrivals.seen == [b"bad", b"good"]
 
@@ -236,7 +230,7 @@ async def test_a_handler_can_end_the_emitter_it_is_called_by(arrivals: Any, wait
 
     arrivals.caller.on(handler)
     await arrivals.get_ready()
-    await arrivals.outside(arrivals.arrive, b"last", b"never")
+    await outside(arrivals.arrive, b"last", b"never")
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     (said, task) = arrivals.seen
@@ -256,7 +250,7 @@ async def test_a_handler_that_keeps_its_task_gets_one_of_its_own_from_then_on(ar
     arrivals.caller.on(handler)
     await arrivals.get_ready()
     for number in range(5):
-        await arrivals.outside(arrivals.arrive, b"%d" % number)
+        await outside(arrivals.arrive, b"%d" % number)
         await asyncio.sleep(0)
     assert len(set(tasks)) == 5
     await asyncio.wait_for(asyncio.gather(*tasks), 5)
@@ -275,4 +269,4 @@ async def test_other_awaitables_begin_at_once_as_well(arrivals: Any) -> None:
     await arrivals.get_ready()
     arrivals.caller._remove(A, first)
     arrivals.caller.on(lambda _: Awaitable())
-    assert await arrivals.outside(arrivals.arrive, b"1") == ["awaited"]
+    assert await outside(arrivals.arrive, b"1") == ["awaited"]
