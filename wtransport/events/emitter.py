@@ -144,6 +144,10 @@ class EventEmitter:
         """
         return partial(self.__delivery.emit_each, event_type, inbox, key, shared, source)
 
+    def _release_spare_task(self) -> None:
+        """Let go of what stands ready for coroutine handlers of datagrams: none are about to come."""
+        self.__delivery.release_spare_task()
+
     def _announcing(self, event_type: EventType, **session: Any) -> StreamArrivals:
         """Return what emits an event for each stream that a peer opens, as `emit_nowait` does, where that is simple.
 

@@ -221,6 +221,8 @@ class _BaseSession(EventSource):
     def _let_go(self) -> None:
         """Wake whoever waits, and let only the program hold this handle from here on."""
         self._closed_at = time()
+        if self._core.datagrams.announce is not None:
+            self.events._release_spare_task()
         self._core.handle = self._core.arrivals = self._core.datagrams.announce = None
         wake(self._decision)
         incoming = self._incoming_bidi.line, self._incoming_uni.line, self._datagrams.line

@@ -25,6 +25,11 @@ async def spare(kernels: ModuleType) -> Any:
     made.retire()
 
 
+@pytest.fixture
+def task(spare: Any) -> Any:
+    return spare.task
+
+
 async def test_it_is_ready_a_turn_later_and_not_among_all_tasks(kernels: ModuleType) -> None:
     def make() -> Any:
         spare = kernels.SpareTask(asyncio.get_running_loop())
@@ -65,7 +70,7 @@ async def test_what_does_not_wait_runs_at_once_one_after_the_other(kernels: Modu
 
 
 @pytest.mark.parametrize("turns", [0, 1, 3])
-async def test_what_waits_keeps_the_task(spare: Any, turns: int) -> None:
+async def test_what_waits_keeps_the_task(spare: Any, task: Any, turns: int) -> None:
     future = asyncio.get_running_loop().create_future()
     seen: list[Any] = []
 
@@ -78,18 +83,18 @@ async def test_what_waits_keeps_the_task(spare: Any, turns: int) -> None:
 
     assert await outside(spare.begin, body())
     assert (spare.is_ready, spare.is_over) == (False, False)
-    assert spare.task in asyncio.all_tasks()
+    assert task in asyncio.all_tasks()
     coroutine = body()
     assert not await outside(spare.begin, coroutine)
     coroutine.close()
     for _ in range(turns):
         await asyncio.sleep(0)
     future.set_result("value")
-    assert await spare.task == "result"
-    assert seen == [id(spare.task), "value", id(spare.task)]
+    assert await task == "result"
+    assert seen == [id(task), "value", id(task)]
 
 
-async def test_a_turn_is_enough_for_what_waits_a_turn(spare: Any) -> None:
+async def test_a_turn_is_enough_for_what_waits_a_turn(spare: Any, task: Any) -> None:
     seen: list[str] = []
 
     async def body() -> None:
@@ -97,13 +102,13 @@ async def test_a_turn_is_enough_for_what_waits_a_turn(spare: Any) -> None:
         seen.append("a turn later")
 
     assert await outside(spare.begin, body())
-    await spare.task
+    await task
     assert seen == ["a turn later"]
 
 
 @pytest.mark.parametrize("turns", [0, 2])
 @pytest.mark.parametrize("waits_for", ["a future", "a turn"])
-async def test_a_cancellation_reaches_what_waits(spare: Any, turns: int, waits_for: str) -> None:
+async def test_a_cancellation_reaches_what_waits(spare: Any, task: Any, turns: int, waits_for: str) -> None:
     future = asyncio.get_running_loop().create_future()
     seen: list[Any] = []
 
@@ -121,20 +126,20 @@ async def test_a_cancellation_reaches_what_waits(spare: Any, turns: int, waits_f
             future.set_result(None)
         assert spare.begin(body())
         if not turns:
-            assert spare.task.cancel("enough")
+            assert task.cancel("enough")
 
     await outside(begin)
     for _ in range(turns):
         await asyncio.sleep(0)
     if turns:
-        spare.task.cancel("enough")
+        task.cancel("enough")
     with pytest.raises(asyncio.CancelledError):
-        await spare.task
+        await task
     assert seen == ["enough"]
     assert future.cancelled() == (waits_for == "a future")
 
 
-async def test_a_cancellation_after_what_was_awaited_is_one_of_the_task(spare: Any) -> None:
+async def test_a_cancellation_after_what_was_awaited_is_one_of_the_task(spare: Any, task: Any) -> None:
     future = asyncio.get_running_loop().create_future()
 
     async def body() -> None:
@@ -145,15 +150,15 @@ async def test_a_cancellation_after_what_was_awaited_is_one_of_the_task(spare: A
     def begin() -> None:
         assert spare.begin(body())
         future.set_result("in time")
-        spare.task.cancel()
+        task.cancel()
 
     await outside(begin)
-    assert await spare.task is None
+    assert await task is None
     assert future.result() == "in time"
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_a_coroutine_can_cancel_itself(spare: Any, waits: bool) -> None:
+async def test_a_coroutine_can_cancel_itself(spare: Any, task: Any, waits: bool) -> None:
     seen: list[str] = []
 
     async def body() -> None:
@@ -166,11 +171,11 @@ async def test_a_coroutine_can_cancel_itself(spare: Any, waits: bool) -> None:
     assert await outside(spare.begin, body())
     assert not spare.is_ready
     with pytest.raises(asyncio.CancelledError):
-        await spare.task
+        await task
     assert seen == ["goes on"]
 
 
-async def test_a_timeout_that_begins_before_the_first_wait_ends_it(spare: Any) -> None:
+async def test_a_timeout_that_begins_before_the_first_wait_ends_it(spare: Any, task: Any) -> None:
     seen: list[str] = []
 
     async def body() -> None:
@@ -181,11 +186,11 @@ async def test_a_timeout_that_begins_before_the_first_wait_ends_it(spare: Any) -
             seen.append("timed out")
 
     assert await outside(spare.begin, body())
-    await spare.task
+    await task
     assert seen == ["timed out"]
 
 
-async def test_a_group_of_tasks_is_waited_for(spare: Any) -> None:
+async def test_a_group_of_tasks_is_waited_for(spare: Any, task: Any) -> None:
     seen: list[int] = []
 
     async def child(number: int) -> None:
@@ -198,11 +203,11 @@ async def test_a_group_of_tasks_is_waited_for(spare: Any) -> None:
                 group.create_task(child(number))
 
     assert await outside(spare.begin, body())
-    await spare.task
+    await task
     assert seen == [0, 1, 2]
 
 
-async def test_several_can_wait_for_one_future(spare: Any) -> None:
+async def test_several_can_wait_for_one_future(spare: Any, task: Any) -> None:
     future = asyncio.get_running_loop().create_future()
 
     async def body() -> str:
@@ -215,16 +220,16 @@ async def test_several_can_wait_for_one_future(spare: Any) -> None:
         assert spare.begin(body())
         return asyncio.get_running_loop().create_task(other())
 
-    task = await outside(begin)
+    second = await outside(begin)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     future.set_result("both")
-    assert await asyncio.gather(spare.task, task) == ["both", "both"]
+    assert await asyncio.gather(task, second) == ["both", "both"]
 
 
 @pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("error", [ValueError("failure"), Stop("failure")])
-async def test_what_it_raises_is_the_tasks(spare: Any, waits: bool, error: BaseException) -> None:
+async def test_what_it_raises_is_the_tasks(spare: Any, task: Any, waits: bool, error: BaseException) -> None:
     async def body() -> None:
         if waits:
             await asyncio.sleep(0)
@@ -233,21 +238,21 @@ async def test_what_it_raises_is_the_tasks(spare: Any, waits: bool, error: BaseE
     assert await outside(spare.begin, body())
     assert not spare.is_ready
     with pytest.raises(type(error)) as caught:
-        await spare.task
+        await task
     assert caught.value is error
 
 
-async def test_an_error_stays_the_tasks_when_it_is_cancelled_after_that(spare: Any) -> None:
+async def test_an_error_stays_the_tasks_when_it_is_cancelled_after_that(spare: Any, task: Any) -> None:
     async def body() -> None:
         raise ValueError("failure")
 
     def begin() -> None:
         assert spare.begin(body())
-        spare.task.cancel()
+        task.cancel()
 
     await outside(begin)
     with pytest.raises(ValueError, match="failure"):
-        await spare.task
+        await task
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -263,7 +268,7 @@ async def test_what_ends_a_program_is_raised_at_once(spare: Any, error: type[Bas
     assert asyncio.current_task() is not None
 
 
-async def test_what_cannot_be_awaited_is_an_error_in_the_coroutine(spare: Any) -> None:
+async def test_what_cannot_be_awaited_is_an_error_in_the_coroutine(spare: Any, task: Any) -> None:
     class Odd:
         def __await__(self) -> Any:
             yield "a string"
@@ -273,4 +278,4 @@ async def test_what_cannot_be_awaited_is_an_error_in_the_coroutine(spare: Any) -
             await Odd()
 
     assert await outside(spare.begin, body())
-    await spare.task
+    await task

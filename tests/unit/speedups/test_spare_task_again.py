@@ -24,6 +24,11 @@ async def spare(kernels: ModuleType) -> Any:
     made.retire()
 
 
+@pytest.fixture
+def task(spare: Any) -> Any:
+    return spare.task
+
+
 async def _named() -> None:
     asyncio.current_task().set_name("mine")  # type: ignore[union-attr]
 
@@ -41,7 +46,7 @@ async def _heard(kept: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("what", ["a name", "a reference", "a weak reference", "a callback"])
-async def test_a_task_that_somebody_knows_is_not_used_again(spare: Any, what: str) -> None:
+async def test_a_task_that_somebody_knows_is_not_used_again(spare: Any, task: Any, what: str) -> None:
     kept: list[Any] = []
     body = {
         "a name": _named,
@@ -51,13 +56,13 @@ async def test_a_task_that_somebody_knows_is_not_used_again(spare: Any, what: st
     }[what]
     assert await outside(spare.begin, body())
     assert (spare.is_ready, spare.is_over) == (False, True)
-    assert await asyncio.wait_for(spare.task, 5) is None
+    assert await asyncio.wait_for(task, 5) is None
     if what == "a callback":
         await asyncio.sleep(0)
-        assert kept == [spare.task]
+        assert kept == [task]
 
 
-async def test_context_variables_do_not_go_from_one_to_the_next(spare: Any) -> None:
+async def test_context_variables_do_not_go_from_one_to_the_next(spare: Any, task: Any) -> None:
     seen: list[Any] = []
 
     async def body() -> None:
@@ -70,7 +75,7 @@ async def test_context_variables_do_not_go_from_one_to_the_next(spare: Any) -> N
     assert not await outside(spare.begin, coroutine)
     coroutine.close()
     assert spare.is_over
-    await asyncio.wait_for(spare.task, 5)
+    await asyncio.wait_for(task, 5)
     assert seen == [None]
 
 
@@ -168,17 +173,17 @@ async def test_retired_it_ends(kernels: ModuleType, is_ready: bool) -> None:
     coroutine.close()
 
 
-async def test_retiring_does_not_end_what_waits(spare: Any) -> None:
+async def test_retiring_does_not_end_what_waits(spare: Any, task: Any) -> None:
     async def body() -> str:
         await asyncio.sleep(0)
         return "done"
 
     assert await outside(spare.begin, body())
     spare.retire()
-    assert await spare.task == "done"
+    assert await task == "done"
 
 
-async def test_tools_see_the_coroutine(spare: Any) -> None:
+async def test_tools_see_the_coroutine(spare: Any, task: Any) -> None:
     go = asyncio.Event()
 
     async def waiting() -> None:
@@ -186,19 +191,19 @@ async def test_tools_see_the_coroutine(spare: Any) -> None:
         await go.wait()
 
     shown: list[str] = []
-    assert asyncio.iscoroutine(spare.task.get_coro())
-    assert not hasattr(spare.task.get_coro(), "cr_code")
+    assert asyncio.iscoroutine(task.get_coro())
+    assert not hasattr(task.get_coro(), "cr_code")
     assert await outside(spare.begin, waiting())
     await asyncio.sleep(0)
-    coroutine = spare.task.get_coro()
+    coroutine = task.get_coro()
     assert coroutine.cr_code is waiting.__code__
-    assert all("waiting" in text for text in [*shown, repr(spare.task)])
-    assert spare.task.get_stack()
+    assert all("waiting" in text for text in [*shown, repr(task)])
+    assert task.get_stack()
     go.set()
-    await spare.task
+    await task
 
 
-async def test_a_coroutine_is_given_up_with_it(spare: Any) -> None:
+async def test_a_coroutine_is_given_up_with_it(spare: Any, task: Any) -> None:
     seen: list[str] = []
 
     async def body() -> None:
@@ -211,17 +216,18 @@ async def test_a_coroutine_is_given_up_with_it(spare: Any) -> None:
     spare.close()
     assert seen == ["closed"]
     assert spare.is_over
-    spare.task.cancel()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await spare.task
+        await task
 
 
 async def test_exceptions_can_be_thrown_in_the_old_way(kernels: ModuleType) -> None:
     spare = kernels.SpareTask(asyncio.get_running_loop())
+    task = spare.task
     with pytest.raises(ValueError, match="old"):
         spare.throw(ValueError, ValueError("old"), None)
     assert spare.is_over
-    await spare.task
+    await task
 
 
 @pytest.mark.parametrize("why", ["a factory", "debugging"])

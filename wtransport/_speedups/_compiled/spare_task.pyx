@@ -89,6 +89,7 @@ cdef class SpareTask:
                 return self._take()
             self._awaited = None
             self.state = SPARE_TAKEN
+        self.task = None
         if self.state == SPARE_TAKEN:
             return self._coroutine.throw(error)
         self.state = SPARE_OVER
@@ -155,9 +156,11 @@ cdef class SpareTask:
             self._gate = self._loop.create_future()
             self._gate._asyncio_future_blocking = True
             return self._gate
+        self.task = None
         raise StopIteration
 
     cdef object _take(self):
+        self.task = None
         if self._error is not None:
             self.state = SPARE_OVER
             raise self._error

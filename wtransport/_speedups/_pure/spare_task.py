@@ -34,7 +34,7 @@ class SpareTask:
         loop: the running loop, which has no task factory.
 
     Attributes:
-        task: the task.
+        task: the task, until it wakes up: it holds this, and is not to be held by it for longer.
     """
 
     __slots__ = (
@@ -62,10 +62,11 @@ class SpareTask:
         self._error: BaseException | None = None
         self._references: tuple[int, ...] | None = None  # before anybody could get hold of it
         self._context = copy_context()
-        self.task: Task[None] = Task(self, loop=loop, context=self._context)
-        self._name = self.task.get_name()
-        self.task._log_destroy_pending = False  # type: ignore[attr-defined]
-        _unregister_task(self.task)
+        task: Task[None] = Task(self, loop=loop, context=self._context)
+        self._name = task.get_name()
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        _unregister_task(task)
+        self.task: Any = task
 
     @staticmethod
     def is_possible(loop: asyncio.AbstractEventLoop) -> bool:
@@ -157,6 +158,7 @@ class SpareTask:
             self._gate = gate = self._loop.create_future()
             gate._asyncio_future_blocking = True
             return gate
+        self.task = None
         raise StopIteration
 
     def throw(self, error: Any, value: Any = None, traceback: Any = None) -> Any:
@@ -169,6 +171,7 @@ class SpareTask:
                 return self._take()
             self._awaited = None
             self._state = _TAKEN
+        self.task = None
         if self._state == _TAKEN:
             return self._coroutine.throw(error)  # type: ignore[union-attr]
         self._state = _OVER
@@ -189,11 +192,12 @@ class SpareTask:
         self._is_future = bool(getattr(awaited, "_asyncio_future_blocking", None))
         if self._is_future:
             awaited._asyncio_future_blocking = False  # somebody else may wait for it meanwhile
-        self.task._log_destroy_pending = True  # type: ignore[attr-defined]
+        self.task._log_destroy_pending = True
         _register_task(self.task)
         self._open_gate()
 
     def _take(self) -> Any:
+        self.task = None
         if self._error is not None:
             self._state = _OVER
             raise self._error
