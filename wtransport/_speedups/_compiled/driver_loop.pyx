@@ -6,15 +6,37 @@ from __future__ import annotations
 from libc.math cimport INFINITY
 
 from .calls cimport call_with
+from .clock cimport read_clock
 from .deadline_timer cimport DeadlineTimer
+from .port_events cimport PortEvents
 
 import contextvars
+import time
 
 from .._constants import TIMER_GRANULARITY
 from .._pure.driver_loop import _ignore
 
 cdef double _GRANULARITY = TIMER_GRANULARITY
 cdef tuple _CONTEXT = ("context",)
+
+
+# What every packet asks of an engine, by name only of one that is not made of our events.
+
+cdef inline bint is_closed(object engine) except -1:
+    return (<PortEvents> engine).is_closed if isinstance(engine, PortEvents) else engine.is_closed
+
+
+cdef inline object datagrams_to_send(object engine, double now):
+    return (
+        (<PortEvents> engine).datagrams_to_send(now)
+        if isinstance(engine, PortEvents)
+        else engine.datagrams_to_send(now)
+    )
+
+
+cdef inline object next_deadline(object engine):
+    cdef object deadlines = (<PortEvents> engine).deadlines if isinstance(engine, PortEvents) else engine.deadlines
+    return deadlines.next()
 
 
 cdef class DriverLoop:
@@ -24,6 +46,7 @@ cdef class DriverLoop:
         self.port = port
         self._loop = loop
         self._clock = clock
+        self.is_monotonic = clock is time.monotonic
         self._context = contextvars.copy_context()
         self._timer = DeadlineTimer(loop=loop, clock=clock, callback=self._on_timeout, context=self._context)
         self._outlet = self._straight_to = None
@@ -68,7 +91,7 @@ cdef class DriverLoop:
     def datagrams_received(self, datagrams):
         """Take a batch of datagrams from a socket of the connection's own."""
         if self._straight_to is not None and datagrams[0][1] is self._straight_to:
-            self.take_batch(datagrams, self._clock(), INFINITY)
+            self.take_batch(datagrams, read_clock(self._clock, self.is_monotonic), INFINITY)
         else:
             self._receive_others(datagrams)
 
@@ -177,7 +200,7 @@ cdef class DriverLoop:
                         self._report(event, exc)
                 elif not has_work() or not step():
                     return 0
-                if until != INFINITY and <double> self._clock() >= until:
+                if until != INFINITY and read_clock(self._clock, self.is_monotonic) >= until:
                     self._has_backlog = True
                     return 0
         finally:
@@ -185,19 +208,20 @@ cdef class DriverLoop:
 
     cdef int send_all(self, object engine, object outlet) except -1:
         """Do what a flush is for."""
-        cdef object at = self._clock(), events = self.events, has_work = self.has_work
+        cdef object events = self.events, has_work = self.has_work
+        cdef double at = read_clock(self._clock, self.is_monotonic)
         self.send_due(engine, outlet, at)
         if not self._has_backlog and not self._delivering and (events or has_work()):
             self.deliver(INFINITY)
-        if not self._ready_reported or engine.is_closed:
+        if not self._ready_reported or is_closed(engine):
             self._look_ahead(engine, at)
-        elif self._timer.fires_at > <double> at + _GRANULARITY or self.port.is_paced:
+        elif self._timer.fires_at > at + _GRANULARITY or self.port.is_paced:
             # A deadline takes a while to find; where the timer fires soon, it is looked at then.
-            self._timer.move(engine.deadlines.next())
+            self._timer.move(next_deadline(engine))
         return 0
 
-    cdef int send_due(self, object engine, object outlet, object now) except -1:
-        cdef object datagrams = engine.datagrams_to_send(now)
+    cdef int send_due(self, object engine, object outlet, double now) except -1:
+        cdef object datagrams = datagrams_to_send(engine, now)
         cdef tuple only
         if datagrams:
             only = (<list> datagrams)[0] if type(datagrams) is list and len(<list> datagrams) == 1 else None
@@ -211,10 +235,10 @@ cdef class DriverLoop:
         cdef object engine = self.engine, outlet = self._outlet
         if self._delivering or engine is None or outlet is None or not self._ready_reported:
             return 0
-        if outlet.is_paused or engine.is_closed:
+        if outlet.is_paused or is_closed(engine):
             return 0
         try:
-            self.send_due(engine, outlet, self._clock())
+            self.send_due(engine, outlet, read_clock(self._clock, self.is_monotonic))
         except Exception as exc:
             self._fail(exc)
         return 0

@@ -14,18 +14,6 @@ from collections import deque
 cdef class PortEvents:
     """PortEvents(receive_datagrams, next_event, readers, classes)\n--\n\nTakes a port's events one by one: what nearly all packets bring goes straight to its reader or its session."""
 
-    cdef object _receive_datagrams
-    cdef object _next_event
-    cdef dict _readers
-    cdef object _violation
-    cdef object _stream_bytes
-    cdef object _datagrams_arrived
-    cdef public dict sessions
-    cdef public object events
-    cdef public object now
-    cdef public object opens_stream
-    cdef public bint has_failed
-
     def __init__(self, receive_datagrams, next_event, dict readers not None, tuple classes not None):
         self._receive_datagrams = receive_datagrams
         self._next_event = next_event

@@ -1,4 +1,4 @@
-"""Packet protection, with libcrypto, its provider and `cryptography`: vectors of RFC 9001, aioquic as a judge, tampering."""
+"""Packet protection in each way there is: vectors of RFC 9001, aioquic as a judge, tampering."""
 
 from __future__ import annotations
 
