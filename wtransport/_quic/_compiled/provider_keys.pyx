@@ -278,8 +278,11 @@ def _is_usable():
     global _clear_errors
     if LIBRARY is not None:
         name = b"" if LIBRARY == "the program" else LIBRARY.encode()
-        if _load(name) and all(_agrees(cipher) for cipher in _NAMES):
-            return True
+        try:
+            if _load(name) and all(_agrees(cipher) for cipher in _NAMES):
+                return True
+        except RuntimeError:  # one of the ciphers is refused
+            pass
     _clear_errors = NULL
     return False
 
