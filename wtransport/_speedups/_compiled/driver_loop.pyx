@@ -9,6 +9,7 @@ from .calls cimport call_with
 from .clock cimport read_clock
 from .deadline_timer cimport DeadlineTimer
 from .port_events cimport PortEvents
+from .slots cimport slot_offset, slot_value
 
 import contextvars
 import time
@@ -37,6 +38,33 @@ cdef inline object datagrams_to_send(object engine, double now):
 cdef inline object next_deadline(object engine):
     cdef object deadlines = (<PortEvents> engine).deadlines if isinstance(engine, PortEvents) else engine.deadlines
     return deadlines.next()
+
+
+# And what it asks of its outlet: where that is in objects of the class that was seen last.
+
+cdef object _outlet_class = None
+cdef Py_ssize_t _paused_at = 0
+cdef Py_ssize_t _send_one_at = 0
+
+
+cdef int learn_outlet(object outlet) except -1:
+    global _outlet_class, _paused_at, _send_one_at
+    if type(outlet) is not _outlet_class:
+        _outlet_class = None  # until both are known
+        _paused_at = slot_offset(type(outlet), "is_paused")
+        _send_one_at = slot_offset(type(outlet), "send_one")
+        _outlet_class = type(outlet)
+    return 0
+
+
+cdef inline bint is_paused(object outlet) except -1:
+    learn_outlet(outlet)
+    return slot_value(outlet, _paused_at, "is_paused")
+
+
+cdef inline object send_one(object outlet, object data, object address):
+    learn_outlet(outlet)
+    return slot_value(outlet, _send_one_at, "send_one")(data, address)
 
 
 cdef class DriverLoop:
@@ -118,7 +146,7 @@ cdef class DriverLoop:
         self.has_more = False
         if engine is None or outlet is None:
             return
-        if outlet.is_paused and not engine.is_closed:
+        if is_paused(outlet) and not is_closed(engine):
             outlet.call_when_resumed(self.flush_soon)
             return
         try:
@@ -226,7 +254,7 @@ cdef class DriverLoop:
         if datagrams:
             only = (<list> datagrams)[0] if type(datagrams) is list and len(<list> datagrams) == 1 else None
             if only is not None and only[1] is self._straight_to:
-                outlet.send_one(only[0], self._straight_to)
+                send_one(outlet, only[0], self._straight_to)
             else:
                 self._send(datagrams, outlet)
         return 0
@@ -235,7 +263,7 @@ cdef class DriverLoop:
         cdef object engine = self.engine, outlet = self._outlet
         if self._delivering or engine is None or outlet is None or not self._ready_reported:
             return 0
-        if outlet.is_paused or is_closed(engine):
+        if is_paused(outlet) or is_closed(engine):
             return 0
         try:
             self.send_due(engine, outlet, read_clock(self._clock, self.is_monotonic))

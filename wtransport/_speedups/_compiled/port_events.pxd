@@ -8,6 +8,7 @@ cdef class PortEvents:
     cdef object _violation
     cdef object _stream_bytes
     cdef object _datagrams_arrived
+    cdef Py_ssize_t _datagrams_at  # the slot of such an event, or 0
     cdef public dict sessions
     cdef public object events
     cdef public object now

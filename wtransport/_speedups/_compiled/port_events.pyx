@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 
 from .data_stream cimport DataStream, StreamBytes
 from .datagrams cimport DatagramInbox, one_session
+from .slots cimport slot_offset, slot_value
 
 from collections import deque
 
@@ -19,6 +20,7 @@ cdef class PortEvents:
         self._next_event = next_event
         self._readers = readers
         self._violation, self._stream_bytes, self._datagrams_arrived = classes
+        self._datagrams_at = slot_offset(self._datagrams_arrived, "datagrams")
         self.now = 0.0
         self.sessions = {}
         self.events = deque()
@@ -51,8 +53,9 @@ cdef class PortEvents:
                 except self._violation as violation:
                     self._on_violation(event, violation)
                     return True
-            elif kind is self._datagrams_arrived and not self.events and self.deliver(event.datagrams):
-                return True
+            elif kind is self._datagrams_arrived and not self.events:
+                if self.deliver(slot_value(event, self._datagrams_at, "datagrams")):
+                    return True
         self._on_event(event)
         return True
 
