@@ -50,7 +50,6 @@ class Engine(PortEvents):
     # On the class as long as it is so: each is made while a peer waits.
     profile: Profile | None = None
     has_settings = False
-    is_closed = False
     _remote_settings: Mapping[int, int] = MappingProxyType({})
     _control_id: int | None = None
 
@@ -92,7 +91,7 @@ class Engine(PortEvents):
         self._critical = CriticalStreamTypes(self, self.decoder, encoder)
         self._local_settings = settings_of(config, is_client=is_client)
         self._ending = ConnectionEnding(port)
-        self.deadlines = Deadlines(port, self._router, self._ending)
+        self.deadlines: Deadlines = Deadlines(port, self._router, self._ending)
 
     # The driver's side.
 

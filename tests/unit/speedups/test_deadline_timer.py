@@ -2,6 +2,7 @@
 
 import contextvars
 import math
+import time
 
 import pytest
 from fake_port import VirtualLoop
@@ -173,3 +174,13 @@ def test_the_callback_runs_in_the_context_of_the_timer(t):
     timer.set(1001.0, 1000.0)
     t.loop.advance(2)
     assert seen == ["timer's"]
+
+
+def test_the_monotonic_clock_is_read_as_python_reads_it(kernels):
+    loop = VirtualLoop()
+    timer = kernels.DeadlineTimer(loop=loop, clock=time.monotonic, callback=print)
+    before = time.monotonic()
+    timer.set(before - 1.0, before)  # overdue: fires at the time of now
+    assert before <= timer.fires_at <= time.monotonic()
+    timer.close()
+    loop.close()

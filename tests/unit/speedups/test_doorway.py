@@ -55,8 +55,9 @@ class Rig:
         self.connection._outlet = OUTLET
         self.connection._deliver = lambda event: None
         self.waiting: deque[Any] = deque()
+        self.routes: dict[bytes, Any] = {ID: self.connection}
         self.doorway = kernels.Doorway(
-            routes={ID: self.connection},
+            routes=self.routes,
             waiting=self.waiting,
             outlet=OUTLET,
             clock=lambda: self.now,
@@ -98,6 +99,26 @@ def test_all_other_datagrams_are_passed_on(rig: Rig, data: bytes) -> None:
     batch = rig.receive(data)
     assert rig.others == [batch]
     assert rig.taken == []
+
+
+def test_the_connections_of_a_socket_take_turns(rig: Rig, kernels: ModuleType) -> None:
+    other = Rig(kernels)
+    rig.routes[b"conn-2.."] = other.connection
+    for _ in range(2):
+        rig.receive(b"\x40" + ID)
+        rig.receive(b"\x40conn-2..")
+        rig.receive(b"\x40conn-3..")
+    assert (len(rig.taken), len(other.taken), len(rig.others)) == (2, 2, 2)
+
+
+def test_a_connection_that_left_is_not_found_though_it_was_the_last_one(rig: Rig) -> None:
+    rig.receive(b"\x40" + ID)
+    del rig.routes[ID]
+    batch = rig.receive(b"\x40" + ID)
+    assert rig.others == [batch]
+    rig.routes[ID] = rig.connection
+    rig.receive(b"\x40" + ID)
+    assert len(rig.taken) == 2
 
 
 def test_batches_are_passed_on(rig: Rig) -> None:

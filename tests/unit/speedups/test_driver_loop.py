@@ -27,6 +27,16 @@ class FakeOutlet:
         self.waiting.append(callback)
 
 
+class SlottedOutlet:
+    """One as the adapter's are, with slots."""
+
+    __slots__ = ("is_paused", "send_one")
+
+    def __init__(self, send_one: Any) -> None:
+        self.is_paused = False
+        self.send_one = send_one
+
+
 class Rig:
     """A driver loop on a virtual loop, whose subclass keeps what it is asked for."""
 
@@ -80,6 +90,25 @@ def test_a_lone_datagram_for_the_peer_goes_straight_to_the_outlet(rig: Rig) -> N
     assert rig.loop.turn() == 1
     assert rig.outlet.sent == [(b"answer", PEER)]
     assert rig.asked == []
+
+
+def test_outlets_of_several_classes_take_turns(rig: Rig) -> None:
+    sent: list[bytes] = []
+    slotted = SlottedOutlet(lambda data, address: sent.append(data))
+    for number in (b"1", b"2"):
+        for outlet in (rig.outlet, slotted):
+            rig.driver._outlet = outlet
+            rig.engine.outgoing = [(number, PEER)]
+            rig.driver.flush_promptly()
+            rig.loop.turn()
+    assert [data for data, _ in rig.outlet.sent] == sent == [b"1", b"2"]
+    slotted.is_paused = True
+    rig.engine.outgoing = [(b"3", PEER)]
+    rig.driver.flush_promptly()
+    assert sent == [b"1", b"2"]
+    del slotted.is_paused
+    with pytest.raises(AttributeError, match="is_paused"):
+        rig.driver._flush()
 
 
 @pytest.mark.parametrize("outgoing", [[(b"answer", OTHER)], [(b"one", PEER), (b"two", PEER)]])

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_port import FakePort, VirtualLoop
 
 
 class Violation(Exception):
@@ -189,3 +190,25 @@ def test_the_first_bytes_of_a_stream_go_to_who_opens_it(pump: Any) -> None:
     pump.has_failed = True
     pump.take(whole)
     assert opened == [8, 12, 16]
+
+
+def test_a_driver_is_told_what_a_subclass_has_set(kernels: ModuleType) -> None:
+    pump = make_pump(kernels)
+    assert (pump.is_closed, pump.datagrams_to_send, pump.deadlines) == (False, None, None)
+    loop, sent = VirtualLoop(), []
+    asked: list[float] = []
+    pump.has_work = lambda: False
+    pump.datagrams_to_send = lambda now: asked.append(now) or [(b"packet", "peer")]  # type: ignore[func-returns-value]
+    pump.deadlines = SimpleNamespace(next=lambda: 1002.5)
+    driver = kernels.DriverLoop(port=FakePort(is_client=True), loop=loop, clock=loop.time)
+    driver._engine = pump
+    driver._outlet = SimpleNamespace(is_paused=False, send_one=lambda data, address: sent.append(data))
+    driver._straight_to = "peer"
+    driver._ready_reported = True
+    driver.flush_soon()
+    loop.turn()
+    assert (asked, sent, driver._timer.deadline) == ([1000.0], [b"packet"], 1002.5)
+    pump.is_closed = True
+    driver.flush_promptly()
+    assert sent == [b"packet"], "what is closed sends nothing at once"
+    loop.close()

@@ -64,6 +64,8 @@ cdef class ConnectionState:
     cdef object crypto_sender  # of the bytes of TLS that go into 1-RTT packets
     cdef double local_idle_timeout
     cdef Py_ssize_t max_datagram_frame
+    cdef object peer_identity  # what `_peer_cid` was when it was last looked at, and its bytes
+    cdef bytes peer_identity_bytes
     # The path in use, once it is validated.
     cdef object path
     cdef object address

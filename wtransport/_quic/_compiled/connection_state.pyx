@@ -19,6 +19,8 @@ from .sent cimport FRAME_ACK, SentFrame
 from .space cimport PacketSpace
 from .stream_bytes cimport StreamBytesEvents
 
+from collections import deque
+
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE
 from aioquic.quic.connection import ACK_FRAME_CAPACITY, QuicConnectionState
 
@@ -34,6 +36,7 @@ cdef int64_t _AMPLIFICATION = 3  # RFC 9000, 8.1
 cdef int64_t _PROBE_SIZE = SMALLEST_MAX_DATAGRAM_SIZE  # one may carry Initial packets
 cdef int64_t _ACK_CAPACITY = ACK_FRAME_CAPACITY
 cdef Py_ssize_t _MAX_WAITING_EVENTS = MAX_WAITING_EVENTS
+cdef object _popleft = deque.popleft  # without looking it up each time
 cdef object _FIRSTFLIGHT = QuicConnectionState.FIRSTFLIGHT
 cdef object _CONNECTED = QuicConnectionState.CONNECTED
 cdef object _TERMINATED = QuicConnectionState.TERMINATED
@@ -69,7 +72,7 @@ cdef class ConnectionState:
         cdef StreamBytesEvents stream_bytes
         if not self._queue:
             return None
-        event = self._queue.popleft()
+        event = _popleft(self._queue)
         if event is self._arrived:
             self._arrived = None
         else:

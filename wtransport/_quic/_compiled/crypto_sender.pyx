@@ -7,6 +7,7 @@ Such a stream has no end and no flow control, and is over with the handshake: wh
 from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 
 from aioquic.quic.packet import QuicStreamFrame
 from aioquic.quic.packet_builder import QuicDeliveryState
@@ -25,7 +26,10 @@ cdef class CryptoSender:
     @property
     def buffer_is_empty(self):
         """Tell whether there is nothing to send."""
-        return self._next == PyBytes_GET_SIZE(self._data) and not self._lost
+        return self.is_empty()
+
+    cdef bint is_empty(self) noexcept:
+        return self._next == PyBytes_GET_SIZE(self._data) and (self._lost is None or PyList_GET_SIZE(self._lost) == 0)
 
     @property
     def next_offset(self):

@@ -22,6 +22,7 @@ from aioquic.tls import CipherSuite
 from .cryptography_keys import CryptographyKeys
 from .libcrypto_keys import LIBRARY, LibcryptoKeys
 from .protection import KEY_SIZES
+from .provider_keys import IS_USABLE, ProviderKeys
 
 _CIPHERS = {
     int(CipherSuite.AES_128_GCM_SHA256): "aes-128-gcm",
@@ -29,7 +30,7 @@ _CIPHERS = {
     int(CipherSuite.CHACHA20_POLY1305_SHA256): "chacha20-poly1305",
 }
 
-_KEYS = CryptographyKeys if LIBRARY is None else LibcryptoKeys
+_KEYS = ProviderKeys if IS_USABLE else CryptographyKeys if LIBRARY is None else LibcryptoKeys
 cdef int _WIDE_SUITE = CipherSuite.AES_256_GCM_SHA384
 cdef int64_t _VERSION_2 = QuicProtocolVersion.VERSION_2
 

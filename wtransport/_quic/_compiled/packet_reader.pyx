@@ -31,6 +31,8 @@ from .frame_types cimport (
 from .parsing cimport Frame, read_frame
 from .protection cimport MAX_NUMBER_SIZE, decode_packet_number
 
+from collections import deque
+
 from ..aioquic_connection import MAX_EVENT_DATAGRAMS
 from ..port import DatagramsArrived
 from ..violations import TransportViolation
@@ -49,6 +51,7 @@ cdef enum Outcome:
     READ = 1
     DROPPED = 2  # a duplicate, or not authentic, and nothing has changed
 
+cdef object _append = deque.append  # without looking it up each time
 cdef Py_ssize_t _MAX_EVENT_DATAGRAMS = MAX_EVENT_DATAGRAMS
 cdef type _DatagramsArrived = DatagramsArrived
 cdef Py_ssize_t _DATAGRAMS = slot_offset(DatagramsArrived, "datagrams")
@@ -183,5 +186,5 @@ cdef class PacketReader(HandshakeReader):
         event = PyType_GenericAlloc(<PyTypeObject*> _DatagramsArrived, 0)  # without a call of its constructor
         fill_slot(event, _DATAGRAMS, [data])
         self._arrived = event
-        self._queue.append(event)
+        _append(self._queue, event)
         return 0

@@ -9,6 +9,8 @@ cdef class PacketWriter(HandshakeWriter):
     cdef int write_packets(self, list datagrams, double now) except -1
 
     cdef bint _is_plain(self) except -1
+    cdef bint _has_no_crypto(self) except -1
+    cdef bytes _identity(self)
     cdef Py_ssize_t _write_frames(
         self, unsigned char* body, Py_ssize_t room, Py_ssize_t flight, double now, FrameList* frames, bint* is_eliciting
     ) except -1

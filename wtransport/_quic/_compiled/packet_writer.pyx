@@ -12,6 +12,7 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
+from .crypto_sender cimport CryptoSender
 from .frame_types cimport PING
 from .packet_keys cimport PacketPair
 from .protection cimport MAX_NUMBER_SIZE, TAG_SIZE
@@ -45,7 +46,7 @@ cdef Py_ssize_t _MAX_BATCH = MAX_BATCH
 cdef class PacketWriter(HandshakeWriter):
     """What a connection sends; see the module's docstring."""
 
-    def datagrams_to_send(self, now):
+    def datagrams_to_send(self, double now):
         """Return the UDP payloads to send, with their destinations."""
         cdef list datagrams
         if not self._network_paths:
@@ -81,7 +82,7 @@ cdef class PacketWriter(HandshakeWriter):
             or self._max_datagram_size > MAX_PACKET
             or self.challenges
             or keys._update_key_requested
-            or not self.crypto_sender.buffer_is_empty
+            or not self._has_no_crypto()
         ):
             return False
         if len(self._network_paths) == 1:
@@ -91,11 +92,22 @@ cdef class PacketWriter(HandshakeWriter):
                 return False
         return True
 
+    cdef bint _has_no_crypto(self) except -1:
+        cdef object sender = self.crypto_sender
+        return (<CryptoSender> sender).is_empty() if isinstance(sender, CryptoSender) else sender.buffer_is_empty
+
+    cdef bytes _identity(self):
+        """The peer's connection id in use, which is the same object as long as it is the same id."""
+        if self._peer_cid is not self.peer_identity:
+            self.peer_identity_bytes = self._peer_cid.cid
+            self.peer_identity = self._peer_cid
+        return self.peer_identity_bytes
+
     cdef int write_packets(self, list datagrams, double now) except -1:
         """Append packets until there is nothing more to write, or no more may be sent now."""
         cdef unsigned char[MAX_PACKET] packet
         cdef FrameList frames
-        cdef bytes identity = self._peer_cid.cid
+        cdef bytes identity = self._identity()
         cdef Py_ssize_t identity_size = PyBytes_GET_SIZE(identity)
         cdef Py_ssize_t header_size, room, flight, size, before = 0, sent = 0, count = 0
         cdef int number_size

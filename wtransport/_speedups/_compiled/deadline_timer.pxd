@@ -8,6 +8,7 @@ cdef class DeadlineTimer:
     cdef double shortest_wait
     cdef object loop
     cdef object clock
+    cdef bint is_monotonic
     cdef object callback
     cdef object context
     cdef object handle

@@ -7,8 +7,10 @@ cimport cython
 from libc.math cimport INFINITY, fmax, isinf
 
 from .calls cimport call_later_with
+from .clock cimport read_clock
 
 import asyncio
+import time
 
 from .._constants import TIMER_GRANULARITY, TIMER_SLACK
 from .._pure.deadline_timer import _ignore
@@ -25,6 +27,7 @@ cdef class DeadlineTimer:
     def __init__(self, *, loop, clock, callback, context=None):
         self.loop = loop
         self.clock = clock
+        self.is_monotonic = clock is time.monotonic
         self.callback = callback
         self.context = context
         self.handle = None
@@ -60,7 +63,7 @@ cdef class DeadlineTimer:
         self.fires_at = INFINITY
         if isinf(self.due):
             return
-        now = self.clock()
+        now = read_clock(self.clock, self.is_monotonic)
         if now + _SLACK < self.due:
             self.arm(now)
             return
@@ -82,7 +85,7 @@ cdef class DeadlineTimer:
             if self.fires_at <= self.due:
                 return 0
             self.handle.cancel()
-        self.arm(self.clock())
+        self.arm(read_clock(self.clock, self.is_monotonic))
         return 0
 
     cdef int arm(self, double now) except -1:

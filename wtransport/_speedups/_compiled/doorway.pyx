@@ -7,8 +7,12 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
+from libc.string cimport memcmp
 
+from .clock cimport read_clock
 from .driver_loop cimport DriverLoop
+
+import time
 
 from .._constants import LONG_HEADER as _LONG_HEADER
 
@@ -25,6 +29,8 @@ cdef class Doorway:
     cdef object clock
     cdef object on_others
     cdef object on_backlog
+    cdef bytes last_id  # that was looked for, with its hash
+    cdef bint is_monotonic
     cdef Py_ssize_t id_size
     cdef double turn_time
 
@@ -33,6 +39,8 @@ cdef class Doorway:
         self.waiting = waiting
         self.outlet = outlet
         self.clock = clock
+        self.is_monotonic = clock is time.monotonic
+        self.last_id = b""
         self.id_size = id_size
         self.turn_time = turn_time
         self.on_others = on_others
@@ -45,7 +53,7 @@ cdef class Doorway:
         if len(datagrams) == 1 and not self.waiting:
             connection = self.find(datagrams[0][0])
             if connection is not None and connection._outlet is self.outlet:
-                now = self.clock()
+                now = read_clock(self.clock, self.is_monotonic)
                 if connection.take_batch(datagrams, now, now + self.turn_time):
                     self.on_backlog(connection)
                 return
@@ -54,15 +62,18 @@ cdef class Doorway:
     cdef DriverLoop find(self, object data):
         """The connection of a packet with a short header, or None."""
         cdef PyObject* found
+        cdef const char* packet
         cdef Py_ssize_t size
         if not PyBytes_CheckExact(data):
             return None
         size = PyBytes_GET_SIZE(data)
-        if size == 0 or <unsigned char> PyBytes_AS_STRING(data)[0] & LONG_HEADER:
+        packet = PyBytes_AS_STRING(data)
+        if size == 0 or <unsigned char> packet[0] & LONG_HEADER:
             return None
-        found = PyDict_GetItemWithError(
-            self.routes, PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + 1, min(self.id_size, size - 1))
-        )
+        size = min(self.id_size, size - 1)
+        if PyBytes_GET_SIZE(self.last_id) != size or memcmp(PyBytes_AS_STRING(self.last_id), packet + 1, size):
+            self.last_id = PyBytes_FromStringAndSize(packet + 1, size)
+        found = PyDict_GetItemWithError(self.routes, self.last_id)
         if found is NULL or not isinstance(<object> found, DriverLoop):
             return None
         return <DriverLoop> found

@@ -15,6 +15,7 @@ cdef class DriverLoop:
     cdef public object _outlet
     cdef public object _straight_to
     cdef readonly DeadlineTimer _timer
+    cdef bint is_monotonic  # the clock
     cdef public bint _flush_scheduled
     cdef public bint _flush_held
     cdef public bint _has_backlog
@@ -29,7 +30,7 @@ cdef class DriverLoop:
     cdef int finish_batch(self, double until) except -1
     cdef int deliver(self, double until) except -1
     cdef int send_all(self, object engine, object outlet) except -1
-    cdef int send_due(self, object engine, object outlet, object now) except -1
+    cdef int send_due(self, object engine, object outlet, double now) except -1
     cdef int send_at_once(self) except -1
     cdef int ask_flush(self) except -1
     cdef int schedule(self) except -1

@@ -6,15 +6,65 @@ from __future__ import annotations
 from libc.math cimport INFINITY
 
 from .calls cimport call_with
+from .clock cimport read_clock
 from .deadline_timer cimport DeadlineTimer
+from .port_events cimport PortEvents
+from .slots cimport slot_offset, slot_value
 
 import contextvars
+import time
 
 from .._constants import TIMER_GRANULARITY
 from .._pure.driver_loop import _ignore
 
 cdef double _GRANULARITY = TIMER_GRANULARITY
 cdef tuple _CONTEXT = ("context",)
+
+
+# What every packet asks of an engine, by name only of one that is not made of our events.
+
+cdef inline bint is_closed(object engine) except -1:
+    return (<PortEvents> engine).is_closed if isinstance(engine, PortEvents) else engine.is_closed
+
+
+cdef inline object datagrams_to_send(object engine, double now):
+    return (
+        (<PortEvents> engine).datagrams_to_send(now)
+        if isinstance(engine, PortEvents)
+        else engine.datagrams_to_send(now)
+    )
+
+
+cdef inline object next_deadline(object engine):
+    cdef object deadlines = (<PortEvents> engine).deadlines if isinstance(engine, PortEvents) else engine.deadlines
+    return deadlines.next()
+
+
+# And what it asks of its outlet: where that is in objects of the class that was seen last.
+
+cdef object _outlet_class = None
+cdef Py_ssize_t _paused_at = 0
+cdef Py_ssize_t _send_one_at = 0
+
+
+cdef int learn_outlet(object outlet) except -1:
+    global _outlet_class, _paused_at, _send_one_at
+    if type(outlet) is not _outlet_class:
+        _outlet_class = None  # until both are known
+        _paused_at = slot_offset(type(outlet), "is_paused")
+        _send_one_at = slot_offset(type(outlet), "send_one")
+        _outlet_class = type(outlet)
+    return 0
+
+
+cdef inline bint is_paused(object outlet) except -1:
+    learn_outlet(outlet)
+    return slot_value(outlet, _paused_at, "is_paused")
+
+
+cdef inline object send_one(object outlet, object data, object address):
+    learn_outlet(outlet)
+    return slot_value(outlet, _send_one_at, "send_one")(data, address)
 
 
 cdef class DriverLoop:
@@ -24,6 +74,7 @@ cdef class DriverLoop:
         self.port = port
         self._loop = loop
         self._clock = clock
+        self.is_monotonic = clock is time.monotonic
         self._context = contextvars.copy_context()
         self._timer = DeadlineTimer(loop=loop, clock=clock, callback=self._on_timeout, context=self._context)
         self._outlet = self._straight_to = None
@@ -68,7 +119,7 @@ cdef class DriverLoop:
     def datagrams_received(self, datagrams):
         """Take a batch of datagrams from a socket of the connection's own."""
         if self._straight_to is not None and datagrams[0][1] is self._straight_to:
-            self.take_batch(datagrams, self._clock(), INFINITY)
+            self.take_batch(datagrams, read_clock(self._clock, self.is_monotonic), INFINITY)
         else:
             self._receive_others(datagrams)
 
@@ -95,7 +146,7 @@ cdef class DriverLoop:
         self.has_more = False
         if engine is None or outlet is None:
             return
-        if outlet.is_paused and not engine.is_closed:
+        if is_paused(outlet) and not is_closed(engine):
             outlet.call_when_resumed(self.flush_soon)
             return
         try:
@@ -177,7 +228,7 @@ cdef class DriverLoop:
                         self._report(event, exc)
                 elif not has_work() or not step():
                     return 0
-                if until != INFINITY and <double> self._clock() >= until:
+                if until != INFINITY and read_clock(self._clock, self.is_monotonic) >= until:
                     self._has_backlog = True
                     return 0
         finally:
@@ -185,24 +236,25 @@ cdef class DriverLoop:
 
     cdef int send_all(self, object engine, object outlet) except -1:
         """Do what a flush is for."""
-        cdef object at = self._clock(), events = self.events, has_work = self.has_work
+        cdef object events = self.events, has_work = self.has_work
+        cdef double at = read_clock(self._clock, self.is_monotonic)
         self.send_due(engine, outlet, at)
         if not self._has_backlog and not self._delivering and (events or has_work()):
             self.deliver(INFINITY)
-        if not self._ready_reported or engine.is_closed:
+        if not self._ready_reported or is_closed(engine):
             self._look_ahead(engine, at)
-        elif self._timer.fires_at > <double> at + _GRANULARITY or self.port.is_paced:
+        elif self._timer.fires_at > at + _GRANULARITY or self.port.is_paced:
             # A deadline takes a while to find; where the timer fires soon, it is looked at then.
-            self._timer.move(engine.deadlines.next())
+            self._timer.move(next_deadline(engine))
         return 0
 
-    cdef int send_due(self, object engine, object outlet, object now) except -1:
-        cdef object datagrams = engine.datagrams_to_send(now)
+    cdef int send_due(self, object engine, object outlet, double now) except -1:
+        cdef object datagrams = datagrams_to_send(engine, now)
         cdef tuple only
         if datagrams:
             only = (<list> datagrams)[0] if type(datagrams) is list and len(<list> datagrams) == 1 else None
             if only is not None and only[1] is self._straight_to:
-                outlet.send_one(only[0], self._straight_to)
+                send_one(outlet, only[0], self._straight_to)
             else:
                 self._send(datagrams, outlet)
         return 0
@@ -211,10 +263,10 @@ cdef class DriverLoop:
         cdef object engine = self.engine, outlet = self._outlet
         if self._delivering or engine is None or outlet is None or not self._ready_reported:
             return 0
-        if outlet.is_paused or engine.is_closed:
+        if is_paused(outlet) or is_closed(engine):
             return 0
         try:
-            self.send_due(engine, outlet, self._clock())
+            self.send_due(engine, outlet, read_clock(self._clock, self.is_monotonic))
         except Exception as exc:
             self._fail(exc)
         return 0

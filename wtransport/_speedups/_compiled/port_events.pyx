@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 
 from .data_stream cimport DataStream, StreamBytes
 from .datagrams cimport DatagramInbox, one_session
+from .slots cimport slot_offset, slot_value
 
 from collections import deque
 
@@ -14,23 +15,12 @@ from collections import deque
 cdef class PortEvents:
     """PortEvents(receive_datagrams, next_event, readers, classes)\n--\n\nTakes a port's events one by one: what nearly all packets bring goes straight to its reader or its session."""
 
-    cdef object _receive_datagrams
-    cdef object _next_event
-    cdef dict _readers
-    cdef object _violation
-    cdef object _stream_bytes
-    cdef object _datagrams_arrived
-    cdef public dict sessions
-    cdef public object events
-    cdef public object now
-    cdef public object opens_stream
-    cdef public bint has_failed
-
     def __init__(self, receive_datagrams, next_event, dict readers not None, tuple classes not None):
         self._receive_datagrams = receive_datagrams
         self._next_event = next_event
         self._readers = readers
         self._violation, self._stream_bytes, self._datagrams_arrived = classes
+        self._datagrams_at = slot_offset(self._datagrams_arrived, "datagrams")
         self.now = 0.0
         self.sessions = {}
         self.events = deque()
@@ -63,8 +53,9 @@ cdef class PortEvents:
                 except self._violation as violation:
                     self._on_violation(event, violation)
                     return True
-            elif kind is self._datagrams_arrived and not self.events and self.deliver(event.datagrams):
-                return True
+            elif kind is self._datagrams_arrived and not self.events:
+                if self.deliver(slot_value(event, self._datagrams_at, "datagrams")):
+                    return True
         self._on_event(event)
         return True
 

@@ -1,4 +1,4 @@
-"""Making events, which are objects of a Python class with slots, without a call for each slot."""
+"""Objects of a Python class with slots, made and read without a call for each slot."""
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
@@ -27,6 +27,12 @@ cdef inline Py_ssize_t slot_offset(type cls, str name) except -1:
         return 0
     member = (<PyMemberDescrObject*> <PyObject*> descriptor).d_member
     return member.offset if member.type == T_OBJECT_EX else 0
+
+
+cdef inline object slot_value(object it, Py_ssize_t offset, str name):
+    """Return what an object has in a slot; it is asked by name where that is empty, or `offset` is 0."""
+    cdef PyObject* value = (<PyObject**> (<char*> <PyObject*> it + offset))[0] if offset else NULL
+    return getattr(it, name) if value is NULL else <object> value
 
 
 cdef struct EventSlots:

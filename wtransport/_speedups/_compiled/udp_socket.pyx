@@ -175,11 +175,15 @@ cdef class UdpSocket:
 
     def send(self, data, address=None):
         """Send one datagram; see the twin."""
+        self.transmit(data, address)
+
+    cdef int transmit(self, object data, object address) except -1:
         cdef const char* name = NULL
         cdef int name_size = 0
         cdef bytes known
         if self.fd < 0 or not PyBytes_CheckExact(data):
-            return self.twin.send(data, address)
+            self.twin.send(data, address)
+            return 0
         if self.peer is None and address is not None:
             if address is self.last:
                 name = <const char*> self.last_name
@@ -187,12 +191,14 @@ cdef class UdpSocket:
             else:
                 known = self.names.get(address) if type(address) is tuple else None
                 if known is None:
-                    return self.twin.send(data, address)
+                    self.twin.send(data, address)
+                    return 0
                 name = PyBytes_AS_STRING(known)
                 name_size = <int> PyBytes_GET_SIZE(known)
         while wt_send(self.fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), name, name_size) < 0:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
+        return 0
 
     def read_ready(self):
         """Read, as the socket is readable; see the twin."""
@@ -219,7 +225,7 @@ cdef class UdpSocket:
         cdef object error = None
         if not self.is_held:
             try:
-                self.send(data, address)
+                self.transmit(data, address)
                 return
             except OSError as exc:
                 error = exc

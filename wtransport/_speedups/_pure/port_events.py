@@ -31,6 +31,7 @@ class PortEvents:
         events: what the program is to be told, and has not been yet.
         opens_stream: told the first bytes of a stream that nobody reads; True when it has dealt with them.
         has_failed: the connection is being closed: nothing goes its straight way any more.
+        is_closed, datagrams_to_send, deadlines: what a driver asks for with every packet; a subclass sets them.
         now: when something came or was due, in seconds of the port's clock.
     """
 
@@ -41,8 +42,11 @@ class PortEvents:
         "_receive_datagrams",
         "_stream_bytes",
         "_violation",
+        "datagrams_to_send",
+        "deadlines",
         "events",
         "has_failed",
+        "is_closed",
         "now",
         "opens_stream",
         "sessions",
@@ -65,6 +69,9 @@ class PortEvents:
         self.events: deque[Any] = deque()
         self.has_failed = False
         self.opens_stream: Callable[[Any], bool] | None = None
+        self.is_closed = False
+        self.datagrams_to_send: Any = None
+        self.deadlines: Any = None
 
     def receive_datagrams(self, datagrams: Sequence[tuple[bytes, Any]], now: float) -> None:
         """Take UDP payloads with their senders' addresses, in the order in which they came."""
