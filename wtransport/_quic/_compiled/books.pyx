@@ -10,7 +10,7 @@ from .line cimport line_at, line_free, line_push
 from .receiving cimport ReceiveHalf
 from .sending cimport SendHalf
 from .stream_bytes cimport StreamBytesEvents
-from .streams cimport QuicStream
+from .streams cimport QuicStream, new_stream
 
 from ...constants import ErrorCodes
 from ..limits import PeerLimits
@@ -192,11 +192,8 @@ cdef class StreamBooks:
         credit = 0 if unidirectional else self.peer.max_stream_data_bidi_local
         for number in range(limit.opened, count):
             opened_id = (number << 2) | (stream_id & 3)
-            stream = QuicStream(
-                opened_id,
-                SendHalf(limit=credit, writable=not unidirectional),
-                ReceiveHalf(window=self.stream_window),
-            )
+            stream = new_stream(opened_id, credit, self.stream_window)
+            stream.send.is_finished = unidirectional
             self.streams[opened_id] = stream
         limit.opened = count
         if limit.is_worth_announcing():

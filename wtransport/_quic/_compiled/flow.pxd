@@ -16,6 +16,9 @@ cdef class ReceiveWindow:
     cdef bint give_back(self, int64_t nbytes) noexcept
 
 
+cdef ReceiveWindow new_window(int64_t window)
+
+
 @cython.final
 @cython.no_gc
 cdef class StreamLimit:

@@ -36,6 +36,12 @@ cdef class ReceiveWindow:
         return True
 
 
+cdef ReceiveWindow new_window(int64_t window):
+    cdef ReceiveWindow it = ReceiveWindow.__new__(ReceiveWindow)
+    it.window = it.limit = it.announced = window
+    return it
+
+
 @cython.final
 @cython.no_gc
 cdef class StreamLimit:

@@ -39,6 +39,9 @@ cdef class SendHalf:
     cdef LostHeap lost
 
     cdef bint accepts(self) noexcept
+    cdef void begin(self, int64_t limit) noexcept
+    cpdef write_header(self, data)
+    cpdef write(self, data, bint end_stream)
     cdef int queue(self, bytes data) except -1
     cdef void finish(self) noexcept
     cdef bint give_up(self, int64_t error_code) except -1

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t
 from .chunks cimport ChunkQueue
 from .credit cimport ReceiveCredit, SendCredit
 from .stream_handle cimport StreamHandle
+from .stream_port cimport consume_on, send_on
 
 cdef tuple _NOTHING = ()
 
@@ -144,7 +145,7 @@ cdef class DataStream:
             self._write_later(data, end_stream)
             return 0
         allowance.data_sent += size
-        port.send_stream(self.stream_id, data, end_stream)
+        send_on(port, self.stream_id, data, end_stream)
         if end_stream:
             self._sending_over = True
             self.can_send = False
@@ -190,7 +191,7 @@ cdef class DataStream:
         cdef object session = self.session
         cdef int64_t limit
         if not session.is_over:
-            session.port.consume(self.stream_id, nbytes)
+            consume_on(session.port, self.stream_id, nbytes)
             limit = self._receiving.give_back(nbytes)
             if limit >= 0:
                 session.credit.announce_data(limit)

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 
 from .data_stream cimport DataStream, StreamBytes, new_stream
 from .stream_handle cimport StreamHandle
+from .stream_port cimport StreamPort, consume_on, release_on, unsent_on
 from .wire cimport read_varint
 
 from .._constants import STREAM_SIGNALS
@@ -41,7 +42,7 @@ cdef class StreamPlaces:
     def on_over(self, event):
         """Take note that QUIC is done with a stream, which has no word from here if it holds its place still."""
         if event.stream_id not in self._held:
-            self._port.release_stream(event.stream_id)
+            release_on(self._port, event.stream_id)
 
     def clear(self):
         """Forget everything: the connection is over."""
@@ -51,7 +52,7 @@ cdef class StreamPlaces:
         cdef object key = stream_id
         if key in self._held:
             self._held.discard(key)
-            self._port.release_stream(key)
+            release_on(self._port, stream_id)
         return 0
 
 
@@ -102,7 +103,7 @@ cdef class StreamRegistry:
         is_told_later = stream is not None and session.arrivals is not None and not (stream_id & 2 and event.end_stream)
         if stream is not None and not is_told_later:
             session.emit(session._OPENED(stream))
-        self._port.consume(event.stream_id, first)
+        consume_on(self._port, stream_id, first)
         if size > first or event.end_stream:
             try:
                 if stream is None:
@@ -149,7 +150,7 @@ cdef class StreamRegistry:
             self._end_reading(stream, still_arriving=still_arriving)
         else:
             self.readers.pop(key, None)
-        if self._port.unsent_bytes(key):
+        if unsent_on(self._port, stream.stream_id):
             if len(self._sending) >= self._sending_limit:
                 self.drop_sent()
             self._sending[key] = stream
@@ -228,20 +229,29 @@ cdef class SessionStreams:
     def open_stream(self, *, bint unidirectional):
         """Open a stream; None when credit lacks, and `StreamCreditAvailable` follows when there is some."""
         cdef SendCredit allowance = self._sending
-        cdef object key
+        cdef object port = self.port, key, header
+        cdef int64_t stream_id
         if not self.is_open:
             self._check_open()
         if not allowance.may_open(unidirectional):
             self._report_blocked(unidirectional=unidirectional)
             self._wants_streams[unidirectional] = True
             return None
-        key = self.port.open_stream(unidirectional=unidirectional)
-        if key is None:
+        header = self._headers[unidirectional]
+        if isinstance(port, StreamPort):
+            stream_id = (<StreamPort> port).begin_stream(unidirectional, header)
+        else:
+            key = port.open_stream(unidirectional=unidirectional)
+            stream_id = -1 if key is None else key
+        if stream_id < 0:
             self._wants_streams[unidirectional] = True
             return None
         allowance.streams_opened[unidirectional] += 1
-        self.port.send_stream_header(key, self._headers[unidirectional])
-        return self._registry.make_stream(self, key, True, 0)
+        if isinstance(port, StreamPort):
+            (<StreamPort> port).flush_begun()
+        else:
+            port.send_stream_header(stream_id, header)
+        return self._registry.make_stream(self, stream_id, True, 0)
 
     def on_stream_opened(self, int64_t stream_id, int64_t header_size):
         """Take a stream that the peer opened; None when the peer may not, which ends the session."""
