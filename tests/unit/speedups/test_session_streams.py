@@ -52,7 +52,9 @@ class Port:
 class End:
     """One end of a connection with one session."""
 
-    def __init__(self, kernels: ModuleType, *, is_client: bool = False, streams: int = 3) -> None:
+    def __init__(
+        self, kernels: ModuleType, *, is_client: bool = False, streams: int = 3, credit: type | None = None
+    ) -> None:
         log = self.log = []
         self.port = Port(log)
         self.places = kernels.StreamPlaces(self.port)
@@ -101,7 +103,7 @@ class End:
 
         self.registry = Registry(self, {}, Stream)
         send = kernels.SendCredit(enabled=True, max_data=1000)
-        receive = kernels.ReceiveCredit(enabled=True, auto=True, data_window=1000)
+        receive = (credit or kernels.ReceiveCredit)(enabled=True, auto=True, data_window=1000)
         send.max_streams, receive.max_streams, receive.stream_windows = [streams] * 2, [streams] * 2, (streams, streams)
         flow = SimpleNamespace(send=send, receive=receive)
         books = Books(self.places, receive)
@@ -267,16 +269,15 @@ def test_a_stream_is_told_before_its_end(kernels: ModuleType) -> None:
 
 
 def test_handlers_are_told_of_a_stream_that_breaks_the_limit_of_data(kernels: ModuleType) -> None:
-    end = End(kernels)
-    end.tells_handlers()
-
     class Credit(kernels.ReceiveCredit):  # type: ignore[name-defined,misc]
         __slots__ = ()
 
         def refuse(self) -> None:
             raise Refused("too much")
 
-    end.session.flow.receive = Credit(enabled=True, auto=True, data_window=3)
+    end = End(kernels, credit=Credit)
+    end.session.flow.receive.max_data = 3
+    end.tells_handlers()
     with pytest.raises(Refused, match="too much"):
         end.arrives(4, b"\x40\x41\x08hello")
     assert told(end) == [(OPENED, 4)]

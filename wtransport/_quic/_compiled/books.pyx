@@ -156,7 +156,7 @@ cdef class StreamBooks:
     cdef bint free_place(self, int64_t stream_id) except -1:
         """Let the peer open another stream; True when that is now to be announced."""
         cdef StreamLimit limit = self.uni_limit if stream_id & 2 else self.bidi_limit
-        cdef bint due = limit.stream_closed()
+        cdef bint due = limit.free_one()
         self.limits_due |= due
         return due
 

@@ -27,6 +27,7 @@ cdef class StreamLimit:
     cdef public int64_t announced
     cdef public int64_t opened
 
+    cdef bint free_one(self) noexcept
     cdef bint is_worth_announcing(self) noexcept
 
 

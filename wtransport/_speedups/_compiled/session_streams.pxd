@@ -63,5 +63,6 @@ cdef class SessionStreams:
     cdef public bint is_over
     cdef public bint tells_ends
 
+    cdef int finish(self, DataStream stream, bint still_arriving) except -1
     # The stream, of which nobody was told, or None when the peer may not open it.
     cdef DataStream take_opened(self, int64_t stream_id, int64_t header_size)

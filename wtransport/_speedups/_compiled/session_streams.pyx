@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
 from .data_stream cimport DataStream, StreamBytes, new_stream
@@ -77,7 +77,7 @@ cdef class StreamRegistry:
     def opens_data_stream(self, StreamBytes event not None):
         """Route a data stream of the peer whose first bytes hold the whole header of an open session."""
         cdef int64_t stream_id = event.stream_id, signal = -1, session_id = 0
-        cdef bytes data = event.data
+        cdef bytes data = event.data, rest
         cdef const unsigned char* raw = <const unsigned char*> PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef SessionStreams session
@@ -105,11 +105,12 @@ cdef class StreamRegistry:
             session.emit(session._OPENED(stream))
         consume_on(self._port, stream_id, first)
         if size > first or event.end_stream:
+            rest = PyBytes_FromStringAndSize(<const char*> raw + first, size - first)
             try:
                 if stream is None:
-                    self.readers[stream_id].on_data(data[first:], event.end_stream)
+                    self.readers[stream_id].on_data(rest, event.end_stream)
                 else:
-                    stream.take_data(data[first:], event.end_stream)
+                    stream.take_data(rest, event.end_stream)
             except BaseException:
                 if is_told_later:
                     session.emit(session._OPENED(stream))
@@ -135,7 +136,8 @@ cdef class StreamRegistry:
 
     cdef DataStream make_stream(self, SessionStreams session, int64_t stream_id, bint is_local, int64_t header_size):
         cdef object key = stream_id
-        cdef DataStream stream = new_stream(self._stream_class, stream_id, session, is_local, header_size)
+        cdef DataStream stream = new_stream(self._stream_class)
+        stream.begin(stream_id, session, session._sending, session._receiving, is_local, header_size)
         self._streams[key] = stream
         self.readers[key] = stream
         session.streams[key] = stream
@@ -262,18 +264,7 @@ cdef class SessionStreams:
 
     def stream_finished(self, DataStream stream not None, *, bint still_arriving=False):
         """Drop a stream whose directions are both over, for us at least."""
-        cdef object handle
-        if self.streams.pop(stream.stream_id, None) is None:
-            return
-        if stream.is_aborted:
-            self.tally.streams_aborted += 1
-        else:
-            self.tally.streams_closed += 1
-        self._registry.forget(stream, still_arriving)
-        self.credit.over(stream)
-        handle = stream.handle
-        if handle is None or self.tells_ends or not (<StreamHandle?> handle).finish_unheard():
-            self.emit(self._FINISHED(stream))
+        self.finish(stream, still_arriving)
 
     # What a subclass has to say.
 
@@ -285,6 +276,21 @@ cdef class SessionStreams:
 
     def _report_blocked(self, *, unidirectional):
         raise NotImplementedError
+
+    cdef int finish(self, DataStream stream, bint still_arriving) except -1:
+        cdef object handle
+        if self.streams.pop(stream.stream_id, None) is None:
+            return 0
+        if stream._was_aborted():
+            self.tally.streams_aborted += 1
+        else:
+            self.tally.streams_closed += 1
+        self._registry.forget(stream, still_arriving)
+        self.credit.over(stream)
+        handle = stream.handle
+        if handle is None or self.tells_ends or not (<StreamHandle?> handle).finish_unheard():
+            self.emit(self._FINISHED(stream))
+        return 0
 
     cdef DataStream take_opened(self, int64_t stream_id, int64_t header_size):
         cdef bint unidirectional = (stream_id & 2) != 0
