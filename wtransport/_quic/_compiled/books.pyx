@@ -88,6 +88,20 @@ cdef class StreamBooks:
         """Drop a stream's state once both halves are over."""
         self.forget_if_over(stream)
 
+    # What is known.
+
+    cdef QuicStream find(self, int64_t stream_id):
+        cdef QuicStream stream = self.latest
+        if stream is None or stream.stream_id != stream_id:
+            stream = self.streams.get(stream_id)
+            if stream is not None:
+                self.latest = stream
+        return stream
+
+    cdef int add(self, QuicStream stream) except -1:
+        self.streams[stream.stream_id] = self.latest = stream
+        return 0
+
     # What the packet writer asks and tells.
 
     cdef int line_up(self, QuicStream stream) except -1:
@@ -107,7 +121,7 @@ cdef class StreamBooks:
     cdef bint credit_read(self, int64_t stream_id, int64_t nbytes) except -1:
         """`consume`."""
         cdef bint due = self.receive_window.give_back(nbytes)
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         self.limits_due |= due
         if stream is not None and stream.receive.final_offset < 0 and stream.receive.window.give_back(nbytes):
             self.line_up(stream)
@@ -144,6 +158,8 @@ cdef class StreamBooks:
             return 0
         if self.streams.pop(stream.stream_id, None) is None:
             return 0
+        if stream is self.latest:
+            self.latest = None
         if self.waiting_for_max_data:
             self.waiting_for_max_data.pop(stream, None)
         if (stream.stream_id & 1) == self.is_client:
@@ -165,13 +181,13 @@ cdef class StreamBooks:
     cdef QuicStream receiving(self, int64_t stream_id):
         if stream_id & 2 and (stream_id & 1) != self.is_client:
             raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is send-only")
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         return self._of_peer(stream_id) if stream is None else stream
 
     cdef QuicStream sending(self, int64_t stream_id):
         if stream_id & 2 and (stream_id & 1) == self.is_client:
             raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is receive-only")
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         return self._of_peer(stream_id) if stream is None else stream
 
     cdef QuicStream _of_peer(self, int64_t stream_id):
@@ -194,7 +210,7 @@ cdef class StreamBooks:
             opened_id = (number << 2) | (stream_id & 3)
             stream = new_stream(opened_id, credit, self.stream_window)
             stream.send.is_finished = unidirectional
-            self.streams[opened_id] = stream
+            self.add(stream)
         limit.opened = count
         if limit.is_worth_announcing():
             self.limits_due = True  # streams that closed earlier count from now on

@@ -53,6 +53,7 @@ cdef class ConnectionState:
     cdef public object _path
     cdef public object _path_mtu
     cdef public object _queue
+    cdef object take_first  # its `popleft`, once something was taken
     # Times, in seconds; INFINITY where aioquic says None.
     cdef double close_at
     cdef public double heard_at  # when something was read last; for keep-alive

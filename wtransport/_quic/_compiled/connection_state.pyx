@@ -69,7 +69,9 @@ cdef class ConnectionState:
         cdef StreamBytesEvents stream_bytes
         if not self._queue:
             return None
-        event = self._queue.popleft()
+        if self.take_first is None:
+            self.take_first = self._queue.popleft
+        event = self.take_first()
         if event is self._arrived:
             self._arrived = None
         else:

@@ -43,7 +43,7 @@ cdef class StreamTable(StreamBooks):
         credit = self.peer.max_stream_data_uni if unidirectional else self.peer.max_stream_data_bidi_remote
         stream = new_stream(stream_id, credit, self.stream_window)
         stream.receive.is_finished = unidirectional
-        self.streams[stream_id] = stream
+        self.add(stream)
         return stream
 
     def write_header(self, QuicStream stream not None, data):
@@ -61,7 +61,7 @@ cdef class StreamTable(StreamBooks):
 
     cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1:
         """Queue bytes of a stream; False, and without effect, when its sending side is over."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         if stream is None or not stream.send.accepts():
             return False
         stream.send.write(data, end_stream)
@@ -73,12 +73,12 @@ cdef class StreamTable(StreamBooks):
         return self.count_unsent(stream_id)
 
     cdef int64_t count_unsent(self, int64_t stream_id) except -1:
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         return 0 if stream is None else stream.send.end - stream.send.offset + stream.send.taken_back
 
     def send_room(self, int64_t stream_id):
         """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         return 0 if stream is None else stream.send.room
 
     def watch_unsent(self, QuicStream stream not None, int64_t low_water):
@@ -109,7 +109,7 @@ cdef class StreamTable(StreamBooks):
 
     cpdef bint release(self, int64_t stream_id) except -1:
         """Let the peer open another stream in place of this one, once it is over; True when that is now announced."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         if stream is not None:
             stream.is_released = True
             return False
@@ -117,7 +117,7 @@ cdef class StreamTable(StreamBooks):
 
     cpdef bint stop_told(self, int64_t stream_id) except -1:
         """Take note that a `StreamStopped` was taken, so that its stream may go; True when that is now announced."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         if stream is None:
             return False
         stream.owes_stop = False

@@ -8,6 +8,7 @@ from .credit cimport ReceiveCredit, SendCredit
 
 cdef class DataStream:
     cdef public int64_t stream_id
+    cdef object key  # the id as an object: dictionaries find the one that they know more quickly than an equal one
     cdef public object session
     cdef public object handle
     cdef public object reset_code

@@ -97,6 +97,7 @@ cdef class DataStream:
     ) except -1:
         cdef bint is_one_way = stream_id & 2 != 0
         self.stream_id = stream_id
+        self.key = stream_id
         self.session = session
         self.is_local = self._is_taken = is_local
         self.can_send = is_local or not is_one_way

@@ -11,7 +11,7 @@ cdef class StreamPlaces:
     cdef set _held
     cdef object _port
 
-    cdef int leave(self, int64_t stream_id) except -1
+    cdef int leave(self, key, int64_t stream_id) except -1
 
 
 cdef class StreamRegistry:
@@ -41,7 +41,7 @@ cdef class SessionCreditBooks:
     cdef public ReceiveCredit _receiving
 
     cdef int over(self, DataStream stream) except -1
-    cdef int free_place(self, int64_t stream_id) except -1
+    cdef int free_place(self, DataStream stream) except -1
 
 
 cdef class SessionStreams:

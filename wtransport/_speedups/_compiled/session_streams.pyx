@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.set cimport PySet_Discard
 from libc.stdint cimport int64_t
 
 from .data_stream cimport DataStream, StreamBytes, new_stream
@@ -37,7 +38,7 @@ cdef class StreamPlaces:
 
     def give_up(self, int64_t stream_id):
         """Give up the place of a stream, at once or as soon as it is over; without effect on one that holds none."""
-        self.leave(stream_id)
+        self.leave(stream_id, stream_id)
 
     def on_over(self, event):
         """Take note that QUIC is done with a stream, which has no word from here if it holds its place still."""
@@ -48,10 +49,8 @@ cdef class StreamPlaces:
         """Forget everything: the connection is over."""
         self._held.clear()
 
-    cdef int leave(self, int64_t stream_id) except -1:
-        cdef object key = stream_id
-        if key in self._held:
-            self._held.discard(key)
+    cdef int leave(self, key, int64_t stream_id) except -1:
+        if PySet_Discard(self._held, key):
             release_on(self._port, stream_id)
         return 0
 
@@ -135,16 +134,15 @@ cdef class StreamRegistry:
         raise NotImplementedError
 
     cdef DataStream make_stream(self, SessionStreams session, int64_t stream_id, bint is_local, int64_t header_size):
-        cdef object key = stream_id
         cdef DataStream stream = new_stream(self._stream_class)
         stream.begin(stream_id, session, session._sending, session._receiving, is_local, header_size)
-        self._streams[key] = stream
-        self.readers[key] = stream
-        session.streams[key] = stream
+        self._streams[stream.key] = stream
+        self.readers[stream.key] = stream
+        session.streams[stream.key] = stream
         return stream
 
     cdef int forget(self, DataStream stream, bint still_arriving) except -1:
-        cdef object key = stream.stream_id
+        cdef object key = stream.key
         self._streams.pop(key, None)
         if self._beginnings:
             self._beginnings.pop(key, None)
@@ -184,7 +182,7 @@ cdef class SessionCreditBooks:
         """Let the peer open another stream in place of one that is over and done with."""
         stream.awaits_settling = False
         del self._unsettled[stream]
-        self.free_place(stream.stream_id)
+        self.free_place(stream)
 
     # What a subclass has to say.
 
@@ -196,16 +194,16 @@ cdef class SessionCreditBooks:
             self._blocked.pop(stream, None)
         if not stream.is_local:
             if stream._done_with():
-                self.free_place(stream.stream_id)
+                self.free_place(stream)
             else:
                 self._unsettled[stream] = None
                 stream.awaits_settling = True
         return 0
 
-    cdef int free_place(self, int64_t stream_id) except -1:
-        cdef bint unidirectional = (stream_id & 2) != 0
+    cdef int free_place(self, DataStream stream) except -1:
+        cdef bint unidirectional = (stream.stream_id & 2) != 0
         cdef object limit
-        self._places.leave(stream_id)
+        self._places.leave(stream.key, stream.stream_id)
         limit = self._receiving.stream_closed(unidirectional)
         if limit is not None:
             self._announce_streams(limit, unidirectional=unidirectional)
@@ -279,7 +277,7 @@ cdef class SessionStreams:
 
     cdef int finish(self, DataStream stream, bint still_arriving) except -1:
         cdef object handle
-        if self.streams.pop(stream.stream_id, None) is None:
+        if self.streams.pop(stream.key, None) is None:
             return 0
         if stream._was_aborted():
             self.tally.streams_aborted += 1
