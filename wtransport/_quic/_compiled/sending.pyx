@@ -60,7 +60,7 @@ cdef class SendHalf:
     @property
     def room(self):
         """Return how many more bytes could be written that the peer's credit covers; 0 when none can be written."""
-        return max(self.limit - self.end, 0) if self.accepts() else 0
+        return room_of(self)
 
     @property
     def is_open(self):

@@ -145,6 +145,9 @@ cdef class StreamCommands(StreamPort):
     cdef int64_t count_unsent(self, int64_t stream_id) except -1:
         return self._table.count_unsent(stream_id)
 
+    cdef int64_t count_room(self, int64_t stream_id) except -1:
+        return self._table.count_room(stream_id)
+
     # What a subclass has to say.
 
     def _kept_alive(self, timer):

@@ -14,6 +14,7 @@ cdef class StreamTable(StreamBooks):
     cdef QuicStream open_next(self, bint unidirectional)  # None when the peer allows no more
     cdef int queue_header(self, QuicStream stream, data) except -1
     cdef int64_t count_unsent(self, int64_t stream_id) except -1
+    cdef int64_t count_room(self, int64_t stream_id) except -1
     cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1
     cpdef bint release(self, int64_t stream_id) except -1
     cpdef bint stop_told(self, int64_t stream_id) except -1

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 
 from .books cimport StreamBooks
 from .receiving cimport ReceiveHalf
-from .sending cimport SendHalf
+from .sending cimport SendHalf, room_of
 from .streams cimport QuicStream, new_stream
 
 from ...constants import ErrorCodes
@@ -78,8 +78,11 @@ cdef class StreamTable(StreamBooks):
 
     def send_room(self, int64_t stream_id):
         """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
+        return self.count_room(stream_id)
+
+    cdef int64_t count_room(self, int64_t stream_id) except -1:
         cdef QuicStream stream = self.find(stream_id)
-        return 0 if stream is None else stream.send.room
+        return 0 if stream is None else room_of(stream.send)
 
     def watch_unsent(self, QuicStream stream not None, int64_t low_water):
         """Report once that at most `low_water` bytes of a stream are unsent; True when that is so already."""

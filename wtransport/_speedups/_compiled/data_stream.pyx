@@ -10,7 +10,7 @@ from .chunks cimport ChunkQueue
 from .credit cimport ReceiveCredit, SendCredit
 from .session_streams cimport SessionStreams
 from .stream_handle cimport StreamHandle
-from .stream_port cimport consume_on, send_on
+from .stream_port cimport consume_on, room_on, send_on
 
 cdef tuple _NOTHING = ()
 
@@ -145,7 +145,7 @@ cdef class DataStream:
         if (self._outbox is not None and self._outbox._size) or (
             size
             and allowance.enabled
-            and (size > allowance.max_data - allowance.data_sent or size > <int64_t> port.send_room(self.stream_id))
+            and (size > allowance.max_data - allowance.data_sent or size > room_on(port, self.stream_id))
         ):
             self._write_later(data, end_stream)
             return 0

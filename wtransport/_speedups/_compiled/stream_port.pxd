@@ -14,6 +14,7 @@ cdef class StreamPort:
     cdef int credit(self, int64_t stream_id, int64_t nbytes) except -1
     cdef int free_place(self, int64_t stream_id) except -1
     cdef int64_t count_unsent(self, int64_t stream_id) except -1
+    cdef int64_t count_room(self, int64_t stream_id) except -1
 
 
 cdef inline int send_on(object port, int64_t stream_id, data, bint end_stream) except -1:
@@ -43,3 +44,8 @@ cdef inline int release_on(object port, int64_t stream_id) except -1:
 cdef inline int64_t unsent_on(object port, int64_t stream_id) except -1:
     """`QuicPort.unsent_bytes`."""
     return (<StreamPort> port).count_unsent(stream_id) if isinstance(port, StreamPort) else port.unsent_bytes(stream_id)
+
+
+cdef inline int64_t room_on(object port, int64_t stream_id) except -1:
+    """`QuicPort.send_room`."""
+    return (<StreamPort> port).count_room(stream_id) if isinstance(port, StreamPort) else port.send_room(stream_id)

@@ -26,3 +26,6 @@ cdef class StreamPort:
 
     cdef int64_t count_unsent(self, int64_t stream_id) except -1:
         raise NotImplementedError
+
+    cdef int64_t count_room(self, int64_t stream_id) except -1:
+        raise NotImplementedError
