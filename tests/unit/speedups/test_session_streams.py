@@ -108,7 +108,6 @@ class End:
         flow = SimpleNamespace(send=send, receive=receive)
         books = Books(self.places, receive)
         self.session = Session(self.registry, SESSION_ID, flow, books, (b"bidi", b"uni"))
-        self.session.tally = SimpleNamespace(streams_aborted=0, streams_closed=0)
         self.session.is_open = True
         self.sessions[SESSION_ID] = self.session
         self.kernels = kernels
@@ -152,7 +151,7 @@ class End:
             self.registry._sending_limit,
             len(self.places),
             [each.stream_id for each in books._unsettled],
-            vars(session.tally),
+            (session.streams_closed, session.streams_aborted),
             session._wants_streams,
             session._sending.streams_opened,
             [session._receiving.streams_opened, session._receiving.streams_closed, session._receiving.max_streams],
@@ -314,7 +313,7 @@ def test_a_stream_that_is_over_is_known_to_nobody(kernels: ModuleType) -> None:
     assert end.log[-1] == (FINISHED, 0)
     end.session.stream_finished(stream)
     assert end.log.count((FINISHED, 0)) == 1
-    assert vars(end.session.tally) == {"streams_aborted": 0, "streams_closed": 1}
+    assert (end.session.streams_closed, end.session.streams_aborted) == (1, 0)
 
 
 def test_what_is_still_to_be_sent_or_to_come_is_remembered(kernels: ModuleType) -> None:
@@ -330,7 +329,7 @@ def test_what_is_still_to_be_sent_or_to_come_is_remembered(kernels: ModuleType) 
         end.finish(stream)
     assert len(end.registry._sending) == 69
     assert end.registry._sending_limit == 126
-    assert vars(end.session.tally) == {"streams_aborted": 1, "streams_closed": 69}
+    assert (end.session.streams_closed, end.session.streams_aborted) == (69, 1)
     last = end.session.open_stream(unidirectional=False)
     end.session.stream_finished(last, still_arriving=True)
     assert ("end reading", last.stream_id, True) in end.log

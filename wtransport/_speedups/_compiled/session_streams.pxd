@@ -57,8 +57,9 @@ cdef class SessionStreams:
     cdef public object flow
     cdef public object handle
     cdef public object port
-    cdef public object tally
     cdef public int64_t stream_id
+    cdef public int64_t streams_aborted
+    cdef public int64_t streams_closed
     cdef public bint is_open
     cdef public bint is_over
     cdef public bint tells_ends

@@ -280,9 +280,9 @@ cdef class SessionStreams:
         if self.streams.pop(stream.key, None) is None:
             return 0
         if stream._was_aborted():
-            self.tally.streams_aborted += 1
+            self.streams_aborted += 1
         else:
-            self.tally.streams_closed += 1
+            self.streams_closed += 1
         self._registry.forget(stream, still_arriving)
         self.credit.over(stream)
         handle = stream.handle
