@@ -132,7 +132,7 @@ class End:
         listeners = tuple(self.kernels.Listener(handler, 0, False, False) for handler in (told, *more))
         caller = Caller({KIND: listeners}, Event, str)
         caller.history = deque() if is_simple else None
-        kept = SimpleNamespace(is_pulled=False, kept=None)
+        kept = self.kernels.KeptStreams()
         self.session.arrivals = self.kernels.StreamArrivals(
             caller, KIND, session=self, session_id="s", incoming=(kept, kept), handles=((Handle, "b"), (Handle, "u"))
         )

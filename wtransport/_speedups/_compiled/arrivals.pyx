@@ -8,6 +8,10 @@ from .handlers cimport HandlerCaller
 from .stream_handle cimport StreamHandle, new_handle
 
 
+cdef class KeptStreams:
+    """KeptStreams()\n--\n\nWhat nobody has taken yet of the streams of one direction."""
+
+
 cdef class StreamArrivals:
     """StreamArrivals(caller, event_type, *, session, session_id, incoming, handles)\n--\n\nTells of streams without an event of the engine."""
 
@@ -26,7 +30,7 @@ cdef class StreamArrivals:
 
     cdef bint tell(self, DataStream stream) except -1:
         cdef bint is_one_way = stream.stream_id & 2 != 0
-        cdef object incoming = self._incoming_uni if is_one_way else self._incoming_bidi
+        cdef KeptStreams incoming = self._incoming_uni if is_one_way else self._incoming_bidi
         cdef HandlerCaller caller = self._caller  # handlers can end the session, and this with it
         cdef object event_type = self._event_type
         cdef tuple route = caller.plain_route(event_type)
