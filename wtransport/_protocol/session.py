@@ -54,7 +54,7 @@ class SessionCore(SessionStreams):
         "_capsules", "_datagrams_event", "_early_capsules", "_fin_received", "_has_closed", "_host",
         "_quarter_id", "_wants_datagram_room", "authority", "available_protocols", "close_code", "close_reason",
         "datagram_sender", "datagrams", "end_error", "ended_by_peer", "headers", "idle_actions", "is_client", "is_told",
-        "path", "protocol", "response_headers", "response_status", "state",
+        "path", "protocol", "response_headers", "response_status", "state", "tally",
     )
     # fmt: on
 

@@ -104,23 +104,19 @@ _NO_STREAMS = [0, 0]  # of both directions
 
 
 class SessionTally:
-    """What a session counts beside the figures of its flow control. At its end all of it goes to the connection.
+    """What a session counts beside its streams and its flow control. At its end all of it goes to the connection.
 
     Attributes:
-        streams_closed: streams that ended in order.
-        streams_aborted: streams that ended otherwise.
         bytes_dropped: written bytes that will not be sent.
         bytes_discarded: bytes of the peer that nobody will read.
     """
 
-    __slots__ = ("_is_settled", "_total", "bytes_discarded", "bytes_dropped", "streams_aborted", "streams_closed")
+    __slots__ = ("_is_settled", "_total", "bytes_discarded", "bytes_dropped")
 
     def __init__(self, total: TrafficStats) -> None:
         """Begin; `total` are the connection's figures."""
         self._total = total
         self._is_settled = False
-        self.streams_closed = 0
-        self.streams_aborted = 0
         self.bytes_dropped = 0
         self.bytes_discarded = 0
 
@@ -166,8 +162,8 @@ class SessionTally:
         return TrafficStats(
             sessions_opened=1,
             streams_opened=sum(flow.send.streams_opened) + sum(flow.receive.streams_opened),
-            streams_closed=self.streams_closed,
-            streams_aborted=self.streams_aborted,
+            streams_closed=session.streams_closed,
+            streams_aborted=session.streams_aborted,
             bytes_sent=flow.send.data_sent,
             bytes_dropped=self.bytes_dropped,
             bytes_received=flow.receive.data_received,

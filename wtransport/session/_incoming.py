@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .._speedups import DatagramQueue, DatagramTap
+from .._speedups import DatagramQueue, DatagramTap, KeptStreams
 from ..stream._base import _BaseStream
 from ..stream._waiter import WaitLine
 
@@ -37,7 +37,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound=_BaseStream)
 
 
-class IncomingStreams(Generic[S]):
+class IncomingStreams(KeptStreams, Generic[S]):
     """The streams of one direction that the peer opened and nobody has taken.
 
     Attributes:
@@ -47,15 +47,16 @@ class IncomingStreams(Generic[S]):
         line: the iterators that wait.
     """
 
-    __slots__ = ("_finished", "copies", "is_pulled", "kept", "line")
+    __slots__ = ("_finished", "copies", "line")
+
+    kept: OrderedDict[int, tuple[int, S]] | None
 
     def __init__(self) -> None:
         """Begin with none."""
-        # Made when needed: most sessions are quiet, and the three take a kilobyte.
-        self.kept: OrderedDict[int, tuple[int, S]] | None = None
+        super().__init__()
+        # Made when needed, as what is kept: most sessions are quiet, and the three take a kilobyte.
         self.copies: set[int] | None = None
         self._finished: deque[int] | None = None
-        self.is_pulled = False
         self.line = WaitLine()
 
     def __len__(self) -> int:

@@ -201,6 +201,21 @@ def test_frames_for_finished_streams_are_ignored() -> None:
     assert table.receive_window.received == 3
 
 
+def test_each_stream_is_found_whichever_was_asked_for_before() -> None:
+    table = make_table()
+    first, second = (table.open(unidirectional=True) for _ in range(2))
+    for stream_id, data in ((first, b"1"), (second, b"22"), (first, b"333")):
+        assert table.send(stream_id, data, False)
+    assert [table.unsent_bytes(stream_id) for stream_id in (second, first, first, 2**62 - 1)] == [2, 4, 4, 0]
+    stream = table.streams[first]
+    table.send(first, b"", True)
+    offset, data, fin, _ = stream.send.next_frame(100, 100)
+    stream.send.on_frame_delivery(True, offset, data, fin)
+    table.forget_if_finished(stream)
+    assert (table.send_room(first), table.unsent_bytes(first), table.send(first, b"x", False)) == (0, 0, False)
+    assert table.unsent_bytes(second) == 2
+
+
 def test_frames_for_our_finished_streams_are_ignored() -> None:
     table = make_table(is_client=True)
     stream_id = table.open(unidirectional=False)

@@ -48,7 +48,7 @@ class Session:
         self.routes: dict[str, Any] = {KIND: (kernels.Listener(self.heard.append, 0, False, False),)}
         self.caller = Caller(self.routes, Event, Kind)
         self.caller.history = deque()
-        self.incoming = tuple(SimpleNamespace(is_pulled=False, kept=None) for _ in range(2))
+        self.incoming = kernels.KeptStreams(), kernels.KeptStreams()
         self.flow = SimpleNamespace(send=None, receive=None)  # of the core
         self.arrivals = kernels.StreamArrivals(
             self.caller,

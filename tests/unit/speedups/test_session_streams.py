@@ -52,7 +52,9 @@ class Port:
 class End:
     """One end of a connection with one session."""
 
-    def __init__(self, kernels: ModuleType, *, is_client: bool = False, streams: int = 3) -> None:
+    def __init__(
+        self, kernels: ModuleType, *, is_client: bool = False, streams: int = 3, credit: type | None = None
+    ) -> None:
         log = self.log = []
         self.port = Port(log)
         self.places = kernels.StreamPlaces(self.port)
@@ -101,12 +103,11 @@ class End:
 
         self.registry = Registry(self, {}, Stream)
         send = kernels.SendCredit(enabled=True, max_data=1000)
-        receive = kernels.ReceiveCredit(enabled=True, auto=True, data_window=1000)
+        receive = (credit or kernels.ReceiveCredit)(enabled=True, auto=True, data_window=1000)
         send.max_streams, receive.max_streams, receive.stream_windows = [streams] * 2, [streams] * 2, (streams, streams)
         flow = SimpleNamespace(send=send, receive=receive)
         books = Books(self.places, receive)
         self.session = Session(self.registry, SESSION_ID, flow, books, (b"bidi", b"uni"))
-        self.session.tally = SimpleNamespace(streams_aborted=0, streams_closed=0)
         self.session.is_open = True
         self.sessions[SESSION_ID] = self.session
         self.kernels = kernels
@@ -131,7 +132,7 @@ class End:
         listeners = tuple(self.kernels.Listener(handler, 0, False, False) for handler in (told, *more))
         caller = Caller({KIND: listeners}, Event, str)
         caller.history = deque() if is_simple else None
-        kept = SimpleNamespace(is_pulled=False, kept=None)
+        kept = self.kernels.KeptStreams()
         self.session.arrivals = self.kernels.StreamArrivals(
             caller, KIND, session=self, session_id="s", incoming=(kept, kept), handles=((Handle, "b"), (Handle, "u"))
         )
@@ -150,7 +151,7 @@ class End:
             self.registry._sending_limit,
             len(self.places),
             [each.stream_id for each in books._unsettled],
-            vars(session.tally),
+            (session.streams_closed, session.streams_aborted),
             session._wants_streams,
             session._sending.streams_opened,
             [session._receiving.streams_opened, session._receiving.streams_closed, session._receiving.max_streams],
@@ -267,16 +268,15 @@ def test_a_stream_is_told_before_its_end(kernels: ModuleType) -> None:
 
 
 def test_handlers_are_told_of_a_stream_that_breaks_the_limit_of_data(kernels: ModuleType) -> None:
-    end = End(kernels)
-    end.tells_handlers()
-
     class Credit(kernels.ReceiveCredit):  # type: ignore[name-defined,misc]
         __slots__ = ()
 
         def refuse(self) -> None:
             raise Refused("too much")
 
-    end.session.flow.receive = Credit(enabled=True, auto=True, data_window=3)
+    end = End(kernels, credit=Credit)
+    end.session.flow.receive.max_data = 3
+    end.tells_handlers()
     with pytest.raises(Refused, match="too much"):
         end.arrives(4, b"\x40\x41\x08hello")
     assert told(end) == [(OPENED, 4)]
@@ -313,7 +313,7 @@ def test_a_stream_that_is_over_is_known_to_nobody(kernels: ModuleType) -> None:
     assert end.log[-1] == (FINISHED, 0)
     end.session.stream_finished(stream)
     assert end.log.count((FINISHED, 0)) == 1
-    assert vars(end.session.tally) == {"streams_aborted": 0, "streams_closed": 1}
+    assert (end.session.streams_closed, end.session.streams_aborted) == (1, 0)
 
 
 def test_what_is_still_to_be_sent_or_to_come_is_remembered(kernels: ModuleType) -> None:
@@ -329,7 +329,7 @@ def test_what_is_still_to_be_sent_or_to_come_is_remembered(kernels: ModuleType) 
         end.finish(stream)
     assert len(end.registry._sending) == 69
     assert end.registry._sending_limit == 126
-    assert vars(end.session.tally) == {"streams_aborted": 1, "streams_closed": 69}
+    assert (end.session.streams_closed, end.session.streams_aborted) == (69, 1)
     last = end.session.open_stream(unidirectional=False)
     end.session.stream_finished(last, still_arriving=True)
     assert ("end reading", last.stream_id, True) in end.log

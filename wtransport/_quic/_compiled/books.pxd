@@ -28,7 +28,10 @@ cdef class StreamBooks:
     cdef object emit
     cdef readonly StreamBytesEvents arrived
     cdef Line line  # streams in line to be served
+    cdef QuicStream latest  # of those known, the one that was asked for last: it is likely to be asked for again
 
+    cdef QuicStream find(self, int64_t stream_id)  # None when it is not known
+    cdef int add(self, QuicStream stream) except -1
     cdef int line_up(self, QuicStream stream) except -1
     cdef int account_sent(self, QuicStream stream, int64_t new_bytes) except -1
     cdef bint credit_read(self, int64_t stream_id, int64_t nbytes) except -1

@@ -10,7 +10,7 @@ from .line cimport line_at, line_free, line_push
 from .receiving cimport ReceiveHalf
 from .sending cimport SendHalf
 from .stream_bytes cimport StreamBytesEvents
-from .streams cimport QuicStream
+from .streams cimport QuicStream, new_stream
 
 from ...constants import ErrorCodes
 from ..limits import PeerLimits
@@ -88,6 +88,20 @@ cdef class StreamBooks:
         """Drop a stream's state once both halves are over."""
         self.forget_if_over(stream)
 
+    # What is known.
+
+    cdef QuicStream find(self, int64_t stream_id):
+        cdef QuicStream stream = self.latest
+        if stream is None or stream.stream_id != stream_id:
+            stream = self.streams.get(stream_id)
+            if stream is not None:
+                self.latest = stream
+        return stream
+
+    cdef int add(self, QuicStream stream) except -1:
+        self.streams[stream.stream_id] = self.latest = stream
+        return 0
+
     # What the packet writer asks and tells.
 
     cdef int line_up(self, QuicStream stream) except -1:
@@ -107,7 +121,7 @@ cdef class StreamBooks:
     cdef bint credit_read(self, int64_t stream_id, int64_t nbytes) except -1:
         """`consume`."""
         cdef bint due = self.receive_window.give_back(nbytes)
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         self.limits_due |= due
         if stream is not None and stream.receive.final_offset < 0 and stream.receive.window.give_back(nbytes):
             self.line_up(stream)
@@ -144,6 +158,8 @@ cdef class StreamBooks:
             return 0
         if self.streams.pop(stream.stream_id, None) is None:
             return 0
+        if stream is self.latest:
+            self.latest = None
         if self.waiting_for_max_data:
             self.waiting_for_max_data.pop(stream, None)
         if (stream.stream_id & 1) == self.is_client:
@@ -156,7 +172,7 @@ cdef class StreamBooks:
     cdef bint free_place(self, int64_t stream_id) except -1:
         """Let the peer open another stream; True when that is now to be announced."""
         cdef StreamLimit limit = self.uni_limit if stream_id & 2 else self.bidi_limit
-        cdef bint due = limit.stream_closed()
+        cdef bint due = limit.free_one()
         self.limits_due |= due
         return due
 
@@ -165,13 +181,13 @@ cdef class StreamBooks:
     cdef QuicStream receiving(self, int64_t stream_id):
         if stream_id & 2 and (stream_id & 1) != self.is_client:
             raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is send-only")
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         return self._of_peer(stream_id) if stream is None else stream
 
     cdef QuicStream sending(self, int64_t stream_id):
         if stream_id & 2 and (stream_id & 1) == self.is_client:
             raise TransportViolation(ErrorCodes.STREAM_STATE_ERROR, "the stream is receive-only")
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         return self._of_peer(stream_id) if stream is None else stream
 
     cdef QuicStream _of_peer(self, int64_t stream_id):
@@ -192,12 +208,9 @@ cdef class StreamBooks:
         credit = 0 if unidirectional else self.peer.max_stream_data_bidi_local
         for number in range(limit.opened, count):
             opened_id = (number << 2) | (stream_id & 3)
-            stream = QuicStream(
-                opened_id,
-                SendHalf(limit=credit, writable=not unidirectional),
-                ReceiveHalf(window=self.stream_window),
-            )
-            self.streams[opened_id] = stream
+            stream = new_stream(opened_id, credit, self.stream_window)
+            stream.send.is_finished = unidirectional
+            self.add(stream)
         limit.opened = count
         if limit.is_worth_announcing():
             self.limits_due = True  # streams that closed earlier count from now on

@@ -16,6 +16,9 @@ cdef class ReceiveWindow:
     cdef bint give_back(self, int64_t nbytes) noexcept
 
 
+cdef ReceiveWindow new_window(int64_t window)
+
+
 @cython.final
 @cython.no_gc
 cdef class StreamLimit:
@@ -24,6 +27,7 @@ cdef class StreamLimit:
     cdef public int64_t announced
     cdef public int64_t opened
 
+    cdef bint free_one(self) noexcept
     cdef bint is_worth_announcing(self) noexcept
 
 

@@ -36,6 +36,12 @@ cdef class ReceiveWindow:
         return True
 
 
+cdef ReceiveWindow new_window(int64_t window):
+    cdef ReceiveWindow it = ReceiveWindow.__new__(ReceiveWindow)
+    it.window = it.limit = it.announced = window
+    return it
+
+
 @cython.final
 @cython.no_gc
 cdef class StreamLimit:
@@ -56,13 +62,16 @@ cdef class StreamLimit:
 
     def stream_closed(self):
         """Let the peer open another stream; return True when a new limit is worth announcing."""
-        self.limit += 1
-        return self.announced - self.opened <= self.window >> 1
+        return self.free_one()
 
     @property
     def is_due(self):
         """Tell whether the current limit is worth announcing."""
         return self.is_worth_announcing()
+
+    cdef bint free_one(self) noexcept:
+        self.limit += 1
+        return self.announced - self.opened <= self.window >> 1
 
     cdef bint is_worth_announcing(self) noexcept:
         return self.announced != self.limit and self.announced - self.opened <= self.window >> 1

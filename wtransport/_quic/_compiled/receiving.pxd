@@ -30,6 +30,7 @@ cdef class ReceiveHalf:
     cdef Py_ssize_t piece_count
     cdef Py_ssize_t piece_capacity
 
+    cdef int begin(self, int64_t window) except -1
     cdef bytes take(self, int64_t offset, const unsigned char* data, Py_ssize_t size, bint fin)
     cdef Py_ssize_t extend(self, int64_t offset, Py_ssize_t size, bint fin) except -2
     cdef bint stop_reading(self, int64_t error_code) noexcept

@@ -10,7 +10,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memmove
 
-from .flow cimport ReceiveWindow
+from .flow cimport ReceiveWindow, new_window
 
 from ..streams import MAX_PIECES, FinalSizeError, ResetCodeError, TooManyGapsError
 
@@ -22,10 +22,8 @@ cdef Py_ssize_t _MAX_PIECES = MAX_PIECES
 cdef class ReceiveHalf:
     """The receiving side of a stream: puts bytes in order and accounts for every one of them."""
 
-    def __cinit__(self, *, int64_t window, bint readable=True):
-        self.window = ReceiveWindow(window)
-        self.final_offset = -1
-        self.code = -1
+    def __init__(self, *, int64_t window, bint readable=True):
+        self.begin(window)
         self.is_finished = not readable
 
     def __dealloc__(self):
@@ -57,6 +55,11 @@ cdef class ReceiveHalf:
     def reset(self, int64_t error_code, int64_t final_size, int64_t reliable_size=0):
         """Take the peer's reset; return whether it takes effect now."""
         return self.take_reset(error_code, final_size, reliable_size)
+
+    cdef int begin(self, int64_t window) except -1:
+        self.window = new_window(window)
+        self.final_offset = self.code = -1
+        return 0
 
     cdef bint stop_reading(self, int64_t error_code) noexcept:
         if self.is_stopped or self.is_finished:

@@ -39,6 +39,9 @@ cdef class SendHalf:
     cdef LostHeap lost
 
     cdef bint accepts(self) noexcept
+    cdef void begin(self, int64_t limit) noexcept
+    cpdef write_header(self, data)
+    cpdef write(self, data, bint end_stream)
     cdef int queue(self, bytes data) except -1
     cdef void finish(self) noexcept
     cdef bint give_up(self, int64_t error_code) except -1
@@ -56,3 +59,8 @@ cdef class SendHalf:
     cdef int _lose(self, int64_t offset, Py_ssize_t size, bint fin) except -1
     cdef void _take_lost(self, Py_ssize_t max_size, NextFrame* frame) noexcept
     cdef void _check_reset_finished(self) noexcept
+
+
+cdef inline int64_t room_of(SendHalf half) noexcept:
+    """Return how many more bytes could be written that the peer's credit covers; 0 when none can be written."""
+    return max(half.limit - half.end, 0) if half.accepts() else 0

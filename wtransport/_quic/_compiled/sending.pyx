@@ -34,12 +34,8 @@ from ..._speedups._inputs import as_bytes
 cdef class SendHalf:
     """The sending side of a stream."""
 
-    def __cinit__(self, *, int64_t limit, bint writable=True):
-        self.limit = limit
-        self.blocked_at = -1
-        self.low_water = -1
-        self.final_offset = -1
-        self.code = -1
+    def __init__(self, *, int64_t limit, bint writable=True):
+        self.begin(limit)
         self.is_finished = not writable
 
     def __dealloc__(self):
@@ -64,19 +60,19 @@ cdef class SendHalf:
     @property
     def room(self):
         """Return how many more bytes could be written that the peer's credit covers; 0 when none can be written."""
-        return max(self.limit - self.end, 0) if self.accepts() else 0
+        return room_of(self)
 
     @property
     def is_open(self):
         """Tell whether more may be written."""
         return self.accepts()
 
-    def write_header(self, data):
+    cpdef write_header(self, data):
         """Queue the bytes that a new stream begins with, which a reset does not take back."""
         self.queue(data if type(data) is bytes else as_bytes(data))
         self.reliable_size = self.end - self.offset
 
-    def write(self, data, bint end_stream):
+    cpdef write(self, data, bint end_stream):
         """Queue bytes; the caller has checked `is_open`."""
         self.queue(data if type(data) is bytes else as_bytes(data))
         if end_stream:
@@ -123,6 +119,10 @@ cdef class SendHalf:
 
     cdef bint accepts(self) noexcept:
         return self.final_offset < 0 and self.code < 0 and not self.is_finished
+
+    cdef void begin(self, int64_t limit) noexcept:
+        self.limit = limit
+        self.blocked_at = self.low_water = self.final_offset = self.code = -1
 
     cdef int queue(self, bytes data) except -1:
         """Add bytes at the end."""

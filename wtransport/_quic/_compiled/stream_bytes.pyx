@@ -11,6 +11,8 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from ..._speedups._compiled.data_stream cimport new_stream_bytes
+
 from ..port import StreamBytes
 from ..stream_bytes import MAX_EVENT_BYTES
 
@@ -88,7 +90,7 @@ cdef class StreamBytesEvents:
                     <const unsigned char*> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), end_stream
                 )
             self.settle()
-        event = StreamBytes(stream_id, data, end_stream)
+        event = new_stream_bytes(StreamBytes, stream_id, data, end_stream)
         self.emit(event)
         if self.queue is not None:
             self.growing = event

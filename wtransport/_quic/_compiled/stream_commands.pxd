@@ -1,10 +1,11 @@
 """What a connection is asked for every stream and packet."""
 
+from ..._speedups._compiled.stream_port cimport StreamPort
 from .connection_state cimport ConnectionState
 from .table cimport StreamTable
 
 
-cdef class StreamCommands:
+cdef class StreamCommands(StreamPort):
     cdef public object request_flush
     cdef public object request_prompt_flush
     cdef public object request_flush_at_once

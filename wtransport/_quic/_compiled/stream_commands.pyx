@@ -6,8 +6,8 @@ from __future__ import annotations
 from libc.math cimport isinf
 from libc.stdint cimport int64_t
 
+from ..._speedups._compiled.stream_port cimport StreamPort
 from .connection_state cimport ConnectionState
-
 from .streams cimport QuicStream
 from .table cimport StreamTable
 
@@ -19,7 +19,7 @@ from ..stream_commands import STREAMS_PER_FLUSH, _ignore
 cdef int _STREAMS_PER_FLUSH = STREAMS_PER_FLUSH
 
 
-cdef class StreamCommands:
+cdef class StreamCommands(StreamPort):
     """StreamCommands(connection, least_quiet)\n--\n\nThe part of a port that runs for each stream and packet."""
 
     def __init__(self, connection, double least_quiet):
@@ -55,31 +55,21 @@ cdef class StreamCommands:
 
     def open_stream(self, *, bint unidirectional):
         """Open a stream and return its id; None when the peer allows no more now."""
-        cdef int64_t stream_id = self._table.open_next(unidirectional)
-        if stream_id < 0:
+        cdef QuicStream stream = self._table.open_next(unidirectional)
+        if stream is None:
             self.request_flush()
             return None
-        return stream_id
+        return stream.stream_id
 
     def send_stream_header(self, int64_t stream_id, data):
         """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
         cdef QuicStream stream = self._table.streams[stream_id]
-        stream.send.write_header(data)
-        self._table.line_up(stream)
-        self._begun += 1
-        if self._begun < _STREAMS_PER_FLUSH or self.request_flush_at_once is None:
-            self.request_flush()
-        else:
-            self._begun = 0
-            self.request_flush_at_once()
+        self._table.queue_header(stream, data)
+        self.flush_begun()
 
     def send_stream(self, int64_t stream_id, data, bint end_stream):
         """Queue stream bytes; without effect on a stream whose sending side is over. Its end is sent promptly."""
-        if self._table.send(stream_id, data, end_stream):
-            if end_stream:
-                self.ask_promptly()
-            else:
-                self.request_flush()
+        self.put(stream_id, data, end_stream)
 
     def flush_promptly(self):
         """Ask for a flush that is not to wait for others' commands, if that can be asked for."""
@@ -94,13 +84,11 @@ cdef class StreamCommands:
 
     def consume(self, int64_t stream_id, int64_t nbytes):
         """Give back credit for bytes that were read, or will not be."""
-        if self._table.credit_read(stream_id, nbytes):
-            self.request_flush()
+        self.credit(stream_id, nbytes)
 
     def release_stream(self, int64_t stream_id):
         """Let the peer open another stream in place of this one, at once or as soon as it is over."""
-        if self._table.release(stream_id):
-            self.request_flush()
+        self.free_place(stream_id)
 
     def next_deadline(self):
         """Return when `handle_timeout` must be called next, or None."""
@@ -116,6 +104,49 @@ cdef class StreamCommands:
     def is_paced(self):
         """Whether packets are held back by pacing."""
         return self._connection.is_paced
+
+    # The same without calls by name.
+
+    cdef int64_t begin_stream(self, bint unidirectional, header) except -2:
+        cdef QuicStream stream = self._table.open_next(unidirectional)
+        if stream is None:
+            self.request_flush()
+            return -1
+        self._table.queue_header(stream, header)
+        return stream.stream_id
+
+    cdef int flush_begun(self) except -1:
+        self._begun += 1
+        if self._begun < _STREAMS_PER_FLUSH or self.request_flush_at_once is None:
+            self.request_flush()
+        else:
+            self._begun = 0
+            self.request_flush_at_once()
+        return 0
+
+    cdef int put(self, int64_t stream_id, data, bint end_stream) except -1:
+        if self._table.send(stream_id, data, end_stream):
+            if end_stream:
+                self.ask_promptly()
+            else:
+                self.request_flush()
+        return 0
+
+    cdef int credit(self, int64_t stream_id, int64_t nbytes) except -1:
+        if self._table.credit_read(stream_id, nbytes):
+            self.request_flush()
+        return 0
+
+    cdef int free_place(self, int64_t stream_id) except -1:
+        if self._table.release(stream_id):
+            self.request_flush()
+        return 0
+
+    cdef int64_t count_unsent(self, int64_t stream_id) except -1:
+        return self._table.count_unsent(stream_id)
+
+    cdef int64_t count_room(self, int64_t stream_id) except -1:
+        return self._table.count_room(stream_id)
 
     # What a subclass has to say.
 

@@ -17,3 +17,7 @@ cdef class QuicStream:
     cdef public bint is_released  # its place is another stream's as soon as it is over
     cdef public object early_stop  # an event, or None
     cdef public bint owes_stop  # bytes were dropped that nobody up there has heard of; until then it is known
+
+
+# A stream with both halves open: so many bytes may be sent, and are to be received.
+cdef QuicStream new_stream(int64_t stream_id, int64_t limit, int64_t window)

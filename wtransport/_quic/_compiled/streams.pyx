@@ -15,7 +15,7 @@ from .sending cimport SendHalf
 cdef class QuicStream:
     """One QUIC stream: two halves, and whether it waits to be served by the packet writer."""
 
-    def __cinit__(self, int64_t stream_id, SendHalf send not None, ReceiveHalf receive not None):
+    def __init__(self, int64_t stream_id, SendHalf send not None, ReceiveHalf receive not None):
         self.stream_id = stream_id
         self.send = send
         self.receive = receive
@@ -24,3 +24,13 @@ cdef class QuicStream:
     def is_finished(self):
         """Tell whether both halves are over, so that the state may go."""
         return self.send.is_finished and self.receive.is_finished
+
+
+cdef QuicStream new_stream(int64_t stream_id, int64_t limit, int64_t window):
+    cdef QuicStream stream = QuicStream.__new__(QuicStream)
+    stream.stream_id = stream_id
+    stream.send = SendHalf.__new__(SendHalf)
+    stream.send.begin(limit)
+    stream.receive = ReceiveHalf.__new__(ReceiveHalf)
+    stream.receive.begin(window)
+    return stream

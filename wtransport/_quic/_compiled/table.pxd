@@ -11,7 +11,10 @@ from .streams cimport QuicStream
 
 
 cdef class StreamTable(StreamBooks):
-    cdef int64_t open_next(self, bint unidirectional) except -2  # the id, or -1 when the peer allows no more
+    cdef QuicStream open_next(self, bint unidirectional)  # None when the peer allows no more
+    cdef int queue_header(self, QuicStream stream, data) except -1
+    cdef int64_t count_unsent(self, int64_t stream_id) except -1
+    cdef int64_t count_room(self, int64_t stream_id) except -1
     cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1
     cpdef bint release(self, int64_t stream_id) except -1
     cpdef bint stop_told(self, int64_t stream_id) except -1

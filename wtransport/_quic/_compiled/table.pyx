@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t
 
 from .books cimport StreamBooks
 from .receiving cimport ReceiveHalf
-from .sending cimport SendHalf
-from .streams cimport QuicStream
+from .sending cimport SendHalf, room_of
+from .streams cimport QuicStream, new_stream
 
 from ...constants import ErrorCodes
 from ..flow import MAX_STREAM_COUNT
@@ -29,38 +29,39 @@ cdef class StreamTable(StreamBooks):
 
     def open(self, *, bint unidirectional):
         """Open a stream; None when the peer allows no more, which it is then told once (STREAMS_BLOCKED)."""
-        cdef int64_t stream_id = self.open_next(unidirectional)
-        return None if stream_id < 0 else stream_id
+        cdef QuicStream stream = self.open_next(unidirectional)
+        return None if stream is None else stream.stream_id
 
-    cdef int64_t open_next(self, bint unidirectional) except -2:
+    cdef QuicStream open_next(self, bint unidirectional):
         cdef int64_t stream_id = self.ids_to_open[unidirectional]
         cdef int64_t credit
         if stream_id >> 2 >= self.streams_allowed(unidirectional):
             if not self.wants_streams[unidirectional]:
                 self.wants_streams[unidirectional] = self.blocked_due[unidirectional] = True
-            return -1
+            return None
         self.ids_to_open[unidirectional] = stream_id + 4
         credit = self.peer.max_stream_data_uni if unidirectional else self.peer.max_stream_data_bidi_remote
-        self.streams[stream_id] = QuicStream(
-            stream_id,
-            SendHalf(limit=credit),
-            ReceiveHalf(window=self.stream_window, readable=not unidirectional),
-        )
-        return stream_id
+        stream = new_stream(stream_id, credit, self.stream_window)
+        stream.receive.is_finished = unidirectional
+        self.add(stream)
+        return stream
 
     def write_header(self, QuicStream stream not None, data):
         """Queue the bytes that a stream of ours begins with; they arrive even if it is reset later."""
-        stream.send.write_header(data)
-        self.line_up(stream)
+        self.queue_header(stream, data)
 
     def write(self, QuicStream stream not None, data, bint end_stream):
         """Queue bytes of a stream whose sending side is open."""
         stream.send.write(data, end_stream)
         self.line_up(stream)
 
+    cdef int queue_header(self, QuicStream stream, data) except -1:
+        stream.send.write_header(data)
+        return self.line_up(stream)
+
     cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1:
         """Queue bytes of a stream; False, and without effect, when its sending side is over."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         if stream is None or not stream.send.accepts():
             return False
         stream.send.write(data, end_stream)
@@ -69,13 +70,19 @@ cdef class StreamTable(StreamBooks):
 
     def unsent_bytes(self, int64_t stream_id):
         """Return how many bytes of a stream have not been sent for the first time, or never will, after a reset."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        return self.count_unsent(stream_id)
+
+    cdef int64_t count_unsent(self, int64_t stream_id) except -1:
+        cdef QuicStream stream = self.find(stream_id)
         return 0 if stream is None else stream.send.end - stream.send.offset + stream.send.taken_back
 
     def send_room(self, int64_t stream_id):
         """Return how many bytes the peer's credit for a stream allows beyond those sent and queued."""
-        cdef QuicStream stream = self.streams.get(stream_id)
-        return 0 if stream is None else stream.send.room
+        return self.count_room(stream_id)
+
+    cdef int64_t count_room(self, int64_t stream_id) except -1:
+        cdef QuicStream stream = self.find(stream_id)
+        return 0 if stream is None else room_of(stream.send)
 
     def watch_unsent(self, QuicStream stream not None, int64_t low_water):
         """Report once that at most `low_water` bytes of a stream are unsent; True when that is so already."""
@@ -105,7 +112,7 @@ cdef class StreamTable(StreamBooks):
 
     cpdef bint release(self, int64_t stream_id) except -1:
         """Let the peer open another stream in place of this one, once it is over; True when that is now announced."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         if stream is not None:
             stream.is_released = True
             return False
@@ -113,7 +120,7 @@ cdef class StreamTable(StreamBooks):
 
     cpdef bint stop_told(self, int64_t stream_id) except -1:
         """Take note that a `StreamStopped` was taken, so that its stream may go; True when that is now announced."""
-        cdef QuicStream stream = self.streams.get(stream_id)
+        cdef QuicStream stream = self.find(stream_id)
         if stream is None:
             return False
         stream.owes_stop = False

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         DriverLoop,
         FrameParser,
         HandlerCaller,
+        KeptStreams,
         Listener,
         PortEvents,
         ReceiveCredit,
@@ -55,7 +56,7 @@ else:
 
     use_library(__name__, library, NAMES)
 
-    from .arrivals import StreamArrivals
+    from .arrivals import KeptStreams, StreamArrivals
     from .capsules import CapsuleParser, encode_capsule
     from .chunks import ChunkQueue
     from .credit import ReceiveCredit, SendCredit
@@ -86,6 +87,7 @@ __all__ = [
     "DriverLoop",
     "FrameParser",
     "HandlerCaller",
+    "KeptStreams",
     "Listener",
     "PortEvents",
     "ReceiveCredit",

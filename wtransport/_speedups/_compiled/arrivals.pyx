@@ -8,6 +8,10 @@ from .handlers cimport HandlerCaller
 from .stream_handle cimport StreamHandle, new_handle
 
 
+cdef class KeptStreams:
+    """KeptStreams()\n--\n\nWhat nobody has taken yet of the streams of one direction."""
+
+
 cdef class StreamArrivals:
     """StreamArrivals(caller, event_type, *, session, session_id, incoming, handles)\n--\n\nTells of streams without an event of the engine."""
 
@@ -15,9 +19,10 @@ cdef class StreamArrivals:
         self._caller = caller
         self._event_type = event_type
         self._session = session
-        self._session_id = session_id
         self._incoming_bidi, self._incoming_uni = incoming
-        (self._bidi, self._bidi_direction), (self._uni, self._uni_direction) = handles
+        (self._bidi, bidi_direction), (self._uni, uni_direction) = handles
+        self._bidi_data = {"stream": None, "stream_id": None, "session_id": session_id, "direction": bidi_direction}
+        self._uni_data = {"stream": None, "stream_id": None, "session_id": session_id, "direction": uni_direction}
 
     def announce(self, DataStream stream not None):
         """Tell of a stream; False, and nothing has happened, when that is not simple."""
@@ -25,22 +30,20 @@ cdef class StreamArrivals:
 
     cdef bint tell(self, DataStream stream) except -1:
         cdef bint is_one_way = stream.stream_id & 2 != 0
-        cdef object incoming = self._incoming_uni if is_one_way else self._incoming_bidi
+        cdef KeptStreams incoming = self._incoming_uni if is_one_way else self._incoming_bidi
         cdef HandlerCaller caller = self._caller  # handlers can end the session, and this with it
         cdef object event_type = self._event_type
         cdef tuple route = caller.plain_route(event_type)
         cdef StreamHandle handle
+        cdef dict data
         if route is None or incoming.is_pulled or self._incoming_bidi.kept or self._incoming_uni.kept:
             return False
         handle = new_handle(self._uni if is_one_way else self._bidi)
         handle.bind_to(self._session, stream)
         stream._take()
-        data = {
-            "stream": handle,
-            "stream_id": stream.stream_id,
-            "session_id": self._session_id,
-            "direction": self._uni_direction if is_one_way else self._bidi_direction,
-        }
+        data = (self._uni_data if is_one_way else self._bidi_data).copy()
+        data["stream"] = handle
+        data["stream_id"] = stream.stream_id
         try:
             caller.emit_on(route, event_type, data, self._session)
         except Exception as error:

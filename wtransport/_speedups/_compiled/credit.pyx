@@ -80,14 +80,15 @@ cdef class ReceiveCredit:
         return not self.enabled or opened <= self.max_streams[unidirectional]
 
     cdef object stream_closed(self, bint unidirectional):
-        cdef int64_t closed = self.streams_closed[unidirectional] + 1
+        cdef int64_t closed = <int64_t> self.streams_closed[unidirectional] + 1
         cdef int64_t window, limit, step
         self.streams_closed[unidirectional] = closed
         if not (self.enabled and self.auto):
             return None
         window = self.stream_windows[unidirectional]
         limit = closed + window
-        step = max(1, min(self.increments[unidirectional], window // 2))
+        step = self.increments[unidirectional]
+        step = max(1, min(step, window // 2))
         if limit - <int64_t> self.max_streams[unidirectional] < step:
             return None
         return self.grant_streams(limit, unidirectional=unidirectional)

@@ -8,6 +8,7 @@ from .credit cimport ReceiveCredit, SendCredit
 
 cdef class DataStream:
     cdef public int64_t stream_id
+    cdef object key  # the id as an object: dictionaries find the one that they know more quickly than an equal one
     cdef public object session
     cdef public object handle
     cdef public object reset_code
@@ -39,18 +40,28 @@ cdef class DataStream:
     cdef SendCredit _sending
     cdef ReceiveCredit _receiving
 
-    cdef int begin(self, int64_t stream_id, session, flow, bint is_local, int64_t header_size) except -1
+    cdef int begin(
+        self,
+        int64_t stream_id,
+        session,
+        SendCredit sending,
+        ReceiveCredit receiving,
+        bint is_local,
+        int64_t header_size,
+    ) except -1
     # What `read` returns.
     cdef object take_out(self, max_bytes)
     cdef int put(self, data, bint end_stream) except -1
     cdef int take_data(self, bytes data, bint end_stream) except -1
+    cdef int finish(self) except -1
+    cdef bint _was_aborted(self) noexcept
     cdef bint _done_with(self) noexcept
     cdef int _take(self) except -1
     cdef int _give_credit(self, int64_t nbytes) except -1
 
 
-# A stream of a class that derives from `DataStream` and has no constructor of its own.
-cdef DataStream new_stream(cls, int64_t stream_id, session, bint is_local, int64_t header_size)
+# One of a class that derives from `DataStream` and has no constructor of its own; it is still to `begin`.
+cdef DataStream new_stream(cls)
 
 
 cdef class StreamSignal:
@@ -61,3 +72,7 @@ cdef class StreamBytes:
     cdef public object stream_id
     cdef public object data
     cdef public object end_stream
+
+
+# One of a class that derives from `StreamBytes` and has no constructor of its own.
+cdef StreamBytes new_stream_bytes(cls, stream_id, data, end_stream)

@@ -8,7 +8,9 @@ from libc.stdint cimport int64_t
 
 from .chunks cimport ChunkQueue
 from .credit cimport ReceiveCredit, SendCredit
+from .session_streams cimport SessionStreams
 from .stream_handle cimport StreamHandle
+from .stream_port cimport consume_on, room_on, send_on
 
 cdef tuple _NOTHING = ()
 
@@ -17,7 +19,7 @@ cdef class DataStream:
     """DataStream(stream_id, session, *, is_local, header_size=0)\n--\n\nThe part of a stream that every byte passes."""
 
     def __init__(self, int64_t stream_id, session, *, bint is_local, int64_t header_size=0):
-        self.begin(stream_id, session, session.flow, is_local, header_size)
+        self.begin(stream_id, session, session.flow.send, session.flow.receive, is_local, header_size)
 
     @property
     def is_receiving(self):
@@ -27,12 +29,7 @@ cdef class DataStream:
     @property
     def is_aborted(self):
         """Tell whether a side of it ended with a reset, a stop request or the session."""
-        return (
-            self._reset_sent
-            or self._reset_received
-            or self.send_error is not None
-            or self.receive_error is not None
-        )
+        return self._was_aborted()
 
     @property
     def is_done_with(self):
@@ -89,19 +86,28 @@ cdef class DataStream:
     def _wake_writer(self):
         raise NotImplementedError
 
-    cdef int begin(self, int64_t stream_id, session, flow, bint is_local, int64_t header_size) except -1:
+    cdef int begin(
+        self,
+        int64_t stream_id,
+        session,
+        SendCredit sending,
+        ReceiveCredit receiving,
+        bint is_local,
+        int64_t header_size,
+    ) except -1:
         cdef bint is_one_way = stream_id & 2 != 0
         self.stream_id = stream_id
+        self.key = stream_id
         self.session = session
         self.is_local = self._is_taken = is_local
         self.can_send = is_local or not is_one_way
         self.receiving_over = is_local and is_one_way
         self._sending_over = not self.can_send
         self._header_size = header_size
-        self._inbox = ChunkQueue()
+        self._inbox = ChunkQueue.__new__(ChunkQueue)
         self._expected = self._low_water = 0
-        self._sending = flow.send
-        self._receiving = flow.receive
+        self._sending = sending
+        self._receiving = receiving
         return 0
 
     cdef object take_out(self, max_bytes):
@@ -135,23 +141,23 @@ cdef class DataStream:
             self._refuse_write()
         size = len(data)
         self.bytes_sent += size
-        port = session.port
+        port = (<SessionStreams> session).port if isinstance(session, SessionStreams) else session.port
         if (self._outbox is not None and self._outbox._size) or (
             size
             and allowance.enabled
-            and (size > allowance.max_data - allowance.data_sent or size > <int64_t> port.send_room(self.stream_id))
+            and (size > allowance.max_data - allowance.data_sent or size > room_on(port, self.stream_id))
         ):
             self._write_later(data, end_stream)
             return 0
         allowance.data_sent += size
-        port.send_stream(self.stream_id, data, end_stream)
+        send_on(port, self.stream_id, data, end_stream)
         if end_stream:
             self._sending_over = True
             self.can_send = False
             if self.wants_writable:
                 self._wake_writer()
             if self.receiving_over:
-                session.stream_finished(self)
+                self.finish()
         return 0
 
     cdef int take_data(self, bytes data, bint end_stream) except -1:
@@ -169,13 +175,29 @@ cdef class DataStream:
             elif self._expected:
                 self._credit_ahead()
         if end_stream and self._sending_over:
-            self.session.stream_finished(self)
+            self.finish()
         if self.wants_readable:
             if isinstance(self.handle, StreamHandle) and (<StreamHandle> self.handle).wake_sleeper():
                 self.wants_readable = False
             else:
                 self._wake_reader()
         return 0
+
+    cdef int finish(self) except -1:
+        """Tell the session that both directions are over."""
+        cdef object session = self.session
+        if isinstance(session, SessionStreams):
+            return (<SessionStreams> session).finish(self, False)
+        session.stream_finished(self)
+        return 0
+
+    cdef bint _was_aborted(self) noexcept:
+        return (
+            self._reset_sent
+            or self._reset_received
+            or self.send_error is not None
+            or self.receive_error is not None
+        )
 
     cdef bint _done_with(self) noexcept:
         return self._is_taken and (self._reset_received or not self._inbox._size)
@@ -188,19 +210,18 @@ cdef class DataStream:
 
     cdef int _give_credit(self, int64_t nbytes) except -1:
         cdef object session = self.session
+        cdef bint is_known = isinstance(session, SessionStreams)
         cdef int64_t limit
-        if not session.is_over:
-            session.port.consume(self.stream_id, nbytes)
+        if not ((<SessionStreams> session).is_over if is_known else session.is_over):
+            consume_on((<SessionStreams> session).port if is_known else session.port, self.stream_id, nbytes)
             limit = self._receiving.give_back(nbytes)
             if limit >= 0:
                 session.credit.announce_data(limit)
         return 0
 
 
-cdef DataStream new_stream(cls, int64_t stream_id, session, bint is_local, int64_t header_size):
-    cdef DataStream stream = (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)
-    stream.begin(stream_id, session, session.flow, is_local, header_size)
-    return stream
+cdef DataStream new_stream(cls):
+    return (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)
 
 
 cdef class StreamSignal:
@@ -243,3 +264,11 @@ cdef class StreamBytes:
         return (
             f"{type(self).__name__}(stream_id={self.stream_id!r}, data={self.data!r}, end_stream={self.end_stream!r})"
         )
+
+
+cdef StreamBytes new_stream_bytes(cls, stream_id, data, end_stream):
+    cdef StreamBytes piece = (<PyTypeObject*> cls).tp_new(cls, <PyObject*> _NOTHING, NULL)
+    piece.stream_id = stream_id
+    piece.data = data
+    piece.end_stream = end_stream
+    return piece

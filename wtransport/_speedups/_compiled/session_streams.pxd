@@ -11,7 +11,7 @@ cdef class StreamPlaces:
     cdef set _held
     cdef object _port
 
-    cdef int leave(self, int64_t stream_id) except -1
+    cdef int leave(self, key, int64_t stream_id) except -1
 
 
 cdef class StreamRegistry:
@@ -41,7 +41,7 @@ cdef class SessionCreditBooks:
     cdef public ReceiveCredit _receiving
 
     cdef int over(self, DataStream stream) except -1
-    cdef int free_place(self, int64_t stream_id) except -1
+    cdef int free_place(self, DataStream stream) except -1
 
 
 cdef class SessionStreams:
@@ -57,11 +57,13 @@ cdef class SessionStreams:
     cdef public object flow
     cdef public object handle
     cdef public object port
-    cdef public object tally
     cdef public int64_t stream_id
+    cdef public int64_t streams_aborted
+    cdef public int64_t streams_closed
     cdef public bint is_open
     cdef public bint is_over
     cdef public bint tells_ends
 
+    cdef int finish(self, DataStream stream, bint still_arriving) except -1
     # The stream, of which nobody was told, or None when the peer may not open it.
     cdef DataStream take_opened(self, int64_t stream_id, int64_t header_size)

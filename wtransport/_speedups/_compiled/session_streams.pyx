@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.set cimport PySet_Discard
 from libc.stdint cimport int64_t
 
 from .data_stream cimport DataStream, StreamBytes, new_stream
 from .stream_handle cimport StreamHandle
+from .stream_port cimport StreamPort, consume_on, release_on, unsent_on
 from .wire cimport read_varint
 
 from .._constants import STREAM_SIGNALS
@@ -36,22 +38,20 @@ cdef class StreamPlaces:
 
     def give_up(self, int64_t stream_id):
         """Give up the place of a stream, at once or as soon as it is over; without effect on one that holds none."""
-        self.leave(stream_id)
+        self.leave(stream_id, stream_id)
 
     def on_over(self, event):
         """Take note that QUIC is done with a stream, which has no word from here if it holds its place still."""
         if event.stream_id not in self._held:
-            self._port.release_stream(event.stream_id)
+            release_on(self._port, event.stream_id)
 
     def clear(self):
         """Forget everything: the connection is over."""
         self._held.clear()
 
-    cdef int leave(self, int64_t stream_id) except -1:
-        cdef object key = stream_id
-        if key in self._held:
-            self._held.discard(key)
-            self._port.release_stream(key)
+    cdef int leave(self, key, int64_t stream_id) except -1:
+        if PySet_Discard(self._held, key):
+            release_on(self._port, stream_id)
         return 0
 
 
@@ -76,7 +76,7 @@ cdef class StreamRegistry:
     def opens_data_stream(self, StreamBytes event not None):
         """Route a data stream of the peer whose first bytes hold the whole header of an open session."""
         cdef int64_t stream_id = event.stream_id, signal = -1, session_id = 0
-        cdef bytes data = event.data
+        cdef bytes data = event.data, rest
         cdef const unsigned char* raw = <const unsigned char*> PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef SessionStreams session
@@ -102,13 +102,14 @@ cdef class StreamRegistry:
         is_told_later = stream is not None and session.arrivals is not None and not (stream_id & 2 and event.end_stream)
         if stream is not None and not is_told_later:
             session.emit(session._OPENED(stream))
-        self._port.consume(event.stream_id, first)
+        consume_on(self._port, stream_id, first)
         if size > first or event.end_stream:
+            rest = PyBytes_FromStringAndSize(<const char*> raw + first, size - first)
             try:
                 if stream is None:
-                    self.readers[stream_id].on_data(data[first:], event.end_stream)
+                    self.readers[stream_id].on_data(rest, event.end_stream)
                 else:
-                    stream.take_data(data[first:], event.end_stream)
+                    stream.take_data(rest, event.end_stream)
             except BaseException:
                 if is_told_later:
                     session.emit(session._OPENED(stream))
@@ -133,15 +134,15 @@ cdef class StreamRegistry:
         raise NotImplementedError
 
     cdef DataStream make_stream(self, SessionStreams session, int64_t stream_id, bint is_local, int64_t header_size):
-        cdef object key = stream_id
-        cdef DataStream stream = new_stream(self._stream_class, stream_id, session, is_local, header_size)
-        self._streams[key] = stream
-        self.readers[key] = stream
-        session.streams[key] = stream
+        cdef DataStream stream = new_stream(self._stream_class)
+        stream.begin(stream_id, session, session._sending, session._receiving, is_local, header_size)
+        self._streams[stream.key] = stream
+        self.readers[stream.key] = stream
+        session.streams[stream.key] = stream
         return stream
 
     cdef int forget(self, DataStream stream, bint still_arriving) except -1:
-        cdef object key = stream.stream_id
+        cdef object key = stream.key
         self._streams.pop(key, None)
         if self._beginnings:
             self._beginnings.pop(key, None)
@@ -149,7 +150,7 @@ cdef class StreamRegistry:
             self._end_reading(stream, still_arriving=still_arriving)
         else:
             self.readers.pop(key, None)
-        if self._port.unsent_bytes(key):
+        if unsent_on(self._port, stream.stream_id):
             if len(self._sending) >= self._sending_limit:
                 self.drop_sent()
             self._sending[key] = stream
@@ -181,7 +182,7 @@ cdef class SessionCreditBooks:
         """Let the peer open another stream in place of one that is over and done with."""
         stream.awaits_settling = False
         del self._unsettled[stream]
-        self.free_place(stream.stream_id)
+        self.free_place(stream)
 
     # What a subclass has to say.
 
@@ -193,16 +194,16 @@ cdef class SessionCreditBooks:
             self._blocked.pop(stream, None)
         if not stream.is_local:
             if stream._done_with():
-                self.free_place(stream.stream_id)
+                self.free_place(stream)
             else:
                 self._unsettled[stream] = None
                 stream.awaits_settling = True
         return 0
 
-    cdef int free_place(self, int64_t stream_id) except -1:
-        cdef bint unidirectional = (stream_id & 2) != 0
+    cdef int free_place(self, DataStream stream) except -1:
+        cdef bint unidirectional = (stream.stream_id & 2) != 0
         cdef object limit
-        self._places.leave(stream_id)
+        self._places.leave(stream.key, stream.stream_id)
         limit = self._receiving.stream_closed(unidirectional)
         if limit is not None:
             self._announce_streams(limit, unidirectional=unidirectional)
@@ -228,20 +229,29 @@ cdef class SessionStreams:
     def open_stream(self, *, bint unidirectional):
         """Open a stream; None when credit lacks, and `StreamCreditAvailable` follows when there is some."""
         cdef SendCredit allowance = self._sending
-        cdef object key
+        cdef object port = self.port, key, header
+        cdef int64_t stream_id
         if not self.is_open:
             self._check_open()
         if not allowance.may_open(unidirectional):
             self._report_blocked(unidirectional=unidirectional)
             self._wants_streams[unidirectional] = True
             return None
-        key = self.port.open_stream(unidirectional=unidirectional)
-        if key is None:
+        header = self._headers[unidirectional]
+        if isinstance(port, StreamPort):
+            stream_id = (<StreamPort> port).begin_stream(unidirectional, header)
+        else:
+            key = port.open_stream(unidirectional=unidirectional)
+            stream_id = -1 if key is None else key
+        if stream_id < 0:
             self._wants_streams[unidirectional] = True
             return None
         allowance.streams_opened[unidirectional] += 1
-        self.port.send_stream_header(key, self._headers[unidirectional])
-        return self._registry.make_stream(self, key, True, 0)
+        if isinstance(port, StreamPort):
+            (<StreamPort> port).flush_begun()
+        else:
+            port.send_stream_header(stream_id, header)
+        return self._registry.make_stream(self, stream_id, True, 0)
 
     def on_stream_opened(self, int64_t stream_id, int64_t header_size):
         """Take a stream that the peer opened; None when the peer may not, which ends the session."""
@@ -252,18 +262,7 @@ cdef class SessionStreams:
 
     def stream_finished(self, DataStream stream not None, *, bint still_arriving=False):
         """Drop a stream whose directions are both over, for us at least."""
-        cdef object handle
-        if self.streams.pop(stream.stream_id, None) is None:
-            return
-        if stream.is_aborted:
-            self.tally.streams_aborted += 1
-        else:
-            self.tally.streams_closed += 1
-        self._registry.forget(stream, still_arriving)
-        self.credit.over(stream)
-        handle = stream.handle
-        if handle is None or self.tells_ends or not (<StreamHandle?> handle).finish_unheard():
-            self.emit(self._FINISHED(stream))
+        self.finish(stream, still_arriving)
 
     # What a subclass has to say.
 
@@ -275,6 +274,21 @@ cdef class SessionStreams:
 
     def _report_blocked(self, *, unidirectional):
         raise NotImplementedError
+
+    cdef int finish(self, DataStream stream, bint still_arriving) except -1:
+        cdef object handle
+        if self.streams.pop(stream.key, None) is None:
+            return 0
+        if stream._was_aborted():
+            self.streams_aborted += 1
+        else:
+            self.streams_closed += 1
+        self._registry.forget(stream, still_arriving)
+        self.credit.over(stream)
+        handle = stream.handle
+        if handle is None or self.tells_ends or not (<StreamHandle?> handle).finish_unheard():
+            self.emit(self._FINISHED(stream))
+        return 0
 
     cdef DataStream take_opened(self, int64_t stream_id, int64_t header_size):
         cdef bint unidirectional = (stream_id & 2) != 0

@@ -37,6 +37,14 @@ cdef inline int set_wants_readable(object core, bint wanted) except -1:
     return 0
 
 
+cdef inline int set_handle(object core, handle) except -1:
+    if isinstance(core, DataStream):
+        (<DataStream> core).handle = handle
+    else:
+        core.handle = handle
+    return 0
+
+
 cdef inline bint has_room(object core, Py_ssize_t size, limit) except -1:
     """Whether so many bytes fit; the first look needs no word of the transport, and is enough for most streams."""
     sent = (<DataStream> core).bytes_sent if isinstance(core, DataStream) else core.bytes_sent
@@ -64,7 +72,9 @@ cdef class StreamHandle:
         # A program may drop a stream half read. The unread bytes would keep their credit for ever, and so wear out the
         # window of the whole connection.
         cdef object core = self._core  # None when the constructor refused
-        if core is not None and core.buffered and _get_running_loop() is not None:
+        if core is None or not ((<DataStream> core)._inbox._size if isinstance(core, DataStream) else core.buffered):
+            return
+        if _get_running_loop() is not None:
             core.stop(0)
 
     # Writing.
@@ -161,7 +171,7 @@ cdef class StreamHandle:
         self._session = session
         self._core = core
         self._created_at = _time()
-        core.handle = self
+        set_handle(core, self)
         return 0
 
     cdef bint wake_sleeper(self) except -1:
@@ -181,7 +191,7 @@ cdef class StreamHandle:
 
     cdef int let_go(self) except -1:
         self._closed_at = _time()
-        self._core.handle = None
+        set_handle(self._core, None)
         if self.wake_sleeper():
             set_wants_readable(self._core, False)
         if self._writers is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .arrivals import StreamArrivals
+from .arrivals import KeptStreams, StreamArrivals
 from .capsules import CapsuleParser, encode_capsule
 from .chunks import ChunkQueue
 from .credit import ReceiveCredit, SendCredit
@@ -33,6 +33,7 @@ __all__ = [
     "DriverLoop",
     "FrameParser",
     "HandlerCaller",
+    "KeptStreams",
     "Listener",
     "PortEvents",
     "ReceiveCredit",

@@ -6,7 +6,23 @@ from typing import Any
 
 from .handlers import HandlerCaller
 
-__all__ = ["StreamArrivals"]
+__all__ = ["KeptStreams", "StreamArrivals"]
+
+
+class KeptStreams:
+    """What nobody has taken yet of the streams of one direction.
+
+    Attributes:
+        kept: the streams, or None; a subclass says how.
+        is_pulled: whether every further stream is kept, for an iterator.
+    """
+
+    __slots__ = ("is_pulled", "kept")
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.kept: Any = None
+        self.is_pulled = False
 
 
 class StreamArrivals:
@@ -20,7 +36,7 @@ class StreamArrivals:
         event_type: the type of the events.
         session: the handle of the session, which is the source of the events and which the streams belong to.
         session_id: the id that the program sees.
-        incoming: what is kept of the streams by direction, bidirectional first, with ``is_pulled`` and ``kept``.
+        incoming: what is kept of the streams by direction, bidirectional first.
         handles: by direction, the class of the handles, derived from `StreamHandle`, and what the event says of it.
     """
 
@@ -33,7 +49,7 @@ class StreamArrivals:
         *,
         session: Any,
         session_id: str,
-        incoming: tuple[Any, Any],
+        incoming: tuple[KeptStreams, KeptStreams],
         handles: tuple[tuple[Any, Any], tuple[Any, Any]],
     ) -> None:
         """Begin; nothing is told before `announce` is called."""

@@ -210,14 +210,19 @@ class SessionStreams:
     """The part of a session that every stream passes, when it begins and when it ends.
 
     What comes seldom is left to a subclass, which has these methods: ``_check_open()`` (raises),
-    ``_refuse_stream(unidirectional=...)``, which ends the session, and ``_report_blocked(unidirectional=...)``. It sets
-    ``tally``, with ``streams_aborted`` and ``streams_closed``, and says what its events are.
+    ``_refuse_stream(unidirectional=...)``, which ends the session, and ``_report_blocked(unidirectional=...)``. It says
+    what its events are.
+
+    Attributes:
+        streams_closed: how many streams ended in order.
+        streams_aborted: how many ended otherwise.
     """
 
     # fmt: off
     __slots__ = (
         "_headers", "_receiving", "_registry", "_sending", "_wants_streams", "arrivals", "credit", "emit", "flow",
-        "handle", "is_open", "is_over", "port", "stream_id", "streams", "tally", "tells_ends",
+        "handle", "is_open", "is_over", "port", "stream_id", "streams", "streams_aborted", "streams_closed",
+        "tells_ends",
     )
     # fmt: on
 
@@ -250,7 +255,8 @@ class SessionStreams:
         self.is_open = False  # streams and datagrams may be used
         self.is_over = False
         self.handle: Any = None
-        self.tally: Any = None
+        self.streams_aborted = 0
+        self.streams_closed = 0
         self.tells_ends = False  # of every stream, also of one that nobody listens to
         self._wants_streams = [False, False]
 
@@ -289,9 +295,9 @@ class SessionStreams:
         if self.streams.pop(stream.stream_id, None) is None:
             return
         if stream.is_aborted:
-            self.tally.streams_aborted += 1
+            self.streams_aborted += 1
         else:
-            self.tally.streams_closed += 1
+            self.streams_closed += 1
         self._registry.stream_forgotten(stream, still_arriving=still_arriving)
         self.credit.stream_over(stream)
         handle = stream.handle
