@@ -219,6 +219,39 @@ def test_after_a_turn_with_more_than_one_the_first_waits_as_well(rig: Rig) -> No
     assert rig.outlet.sent[3:] == [(b"four", PEER)], "one alone again"
 
 
+@pytest.mark.parametrize("packets", [1, 3])
+def test_what_handlers_give_goes_when_the_events_are_out(rig: Rig, packets: int) -> None:
+    def answer(event: Any) -> None:
+        queue_promptly(rig, event[1])
+        sent.append(rig.outlet.sent + rig.asked)
+
+    sent: list[Any] = []
+    rig.engine.echo = True
+    rig.driver._deliver = answer
+    answers = [(b"%d" % number, PEER) for number in range(packets)]
+    rig.driver.take(answers, 1000.0)
+    assert sent == [[]] * packets
+    assert rig.outlet.sent == (answers if packets == 1 else [])
+    assert rig.asked == ([] if packets == 1 else [("send", answers)])
+    assert rig.loop.turn() == 1
+    assert len(rig.outlet.sent + rig.asked) == 1
+    rig.driver.take([(b"next", PEER)], 1000.0)
+    assert rig.outlet.sent[-1:] == ([(b"next", PEER)] if packets == 1 else [])
+    rig.loop.turn()
+    assert rig.outlet.sent[-1:] == [(b"next", PEER)]
+
+
+def test_what_a_handler_gives_that_ends_the_connection_is_left(rig: Rig) -> None:
+    def answer(event: Any) -> None:
+        queue_promptly(rig, b"answer")
+        rig.driver._engine = None
+
+    rig.engine.echo = True
+    rig.driver._deliver = answer
+    rig.driver.take([(b"packet", PEER)], 1000.0)
+    assert (rig.outlet.sent, rig.asked) == ([], [])
+
+
 def test_what_cannot_wait_goes_at_once_however_much_there_was_in_the_turn(rig: Rig) -> None:
     queue_promptly(rig, b"one")
     queue_promptly(rig, b"two")

@@ -24,6 +24,7 @@ cdef class DriverLoop:
     cdef bint is_prompt  # this turn began with something that was sent at once
     cdef bint has_more  # and there was more
     cdef bint had_more  # so it was in the turn before
+    cdef bint sends_after_events  # a handler gave something that goes at once
 
     cdef bint take_batch(self, object datagrams, double now, double until) except -1
     cdef int receive_batch(self, object datagrams, double now) except -1

@@ -227,12 +227,16 @@ cdef class DriverLoop:
                     except Exception as exc:
                         self._report(event, exc)
                 elif not has_work() or not step():
-                    return 0
+                    break
                 if until != INFINITY and read_clock(self._clock, self.is_monotonic) >= until:
                     self._has_backlog = True
-                    return 0
+                    break
         finally:
             self._delivering = False
+        if self.sends_after_events:
+            self.sends_after_events = False
+            self.send_at_once()
+        return 0
 
     cdef int send_all(self, object engine, object outlet) except -1:
         """Do what a flush is for."""
@@ -261,7 +265,10 @@ cdef class DriverLoop:
 
     cdef int send_at_once(self) except -1:
         cdef object engine = self.engine, outlet = self._outlet
-        if self._delivering or engine is None or outlet is None or not self._ready_reported:
+        if self._delivering:
+            self.sends_after_events = True
+            return 0
+        if engine is None or outlet is None or not self._ready_reported:
             return 0
         if is_paused(outlet) or is_closed(engine):
             return 0

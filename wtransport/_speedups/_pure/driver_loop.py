@@ -49,6 +49,7 @@ class DriverLoop:
         self._is_prompt = False  # this turn began with something that was sent at once
         self._has_more = False  # and there was more
         self._had_more = False  # so it was in the turn before
+        self._sends_after_events = False  # a handler gave something that goes at once
 
     def flush_soon(self) -> None:
         """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
@@ -60,7 +61,7 @@ class DriverLoop:
         """Like `flush_soon`, but send at once what the program gives first in a turn, so that its answer comes sooner.
 
         What follows in the same turn waits for its end, to share packets; and where the turn before had more than one,
-        so does the first.
+        so does the first. While events are delivered, all that their handlers give goes when they are out.
         """
         self.flush_soon()
         if self._is_prompt:
@@ -77,7 +78,10 @@ class DriverLoop:
 
     def _send_at_once(self) -> None:
         engine, outlet = self._engine, self._outlet
-        if self._delivering or engine is None or outlet is None or not self._ready_reported:
+        if self._delivering:
+            self._sends_after_events = True
+            return
+        if engine is None or outlet is None or not self._ready_reported:
             return
         if outlet.is_paused or engine.is_closed:
             return
@@ -183,12 +187,15 @@ class DriverLoop:
                     except Exception as exc:  # noqa: BLE001 - logged there
                         self._report(event, exc)
                 elif not has_work() or not step():
-                    return
+                    break
                 if until is not None and self._clock() >= until:
                     self._has_backlog = True
-                    return
+                    break
         finally:
             self._delivering = False
+        if self._sends_after_events:
+            self._sends_after_events = False
+            self._send_at_once()
 
     # What a subclass has to say.
 
