@@ -139,6 +139,24 @@ async def test_a_handler_can_take_itself_off_and_leave_the_rest_to_a_reader(pair
         assert await pair.client.read_datagram() == b"third"
 
 
+async def test_handlers_get_every_datagram_whoever_reads(pair):
+    async def read(session, event) -> None:
+        seen.append(event.data["data"])
+        if event.data["data"] in (b"second", b"3"):
+            read_by_handler.append(await session.read_datagram())
+
+    seen: list[bytes] = []
+    read_by_handler: list[bytes] = []
+    await handled_by(pair, read)
+    for number in range(3, 8):
+        await pair.client.send_datagram(data=b"%d" % number)
+    async with asyncio.timeout(5):
+        while len(seen) < 6 or len(read_by_handler) < 2:
+            await asyncio.sleep(0.001)
+    assert seen == [b"second", b"3", b"4", b"5", b"6", b"7"]
+    assert read_by_handler == [b"3", b"4"]
+
+
 async def test_one_that_waits_outlives_the_session_as_any_handler(pair):
     async def wait(session, event) -> None:
         began.set()

@@ -14,7 +14,9 @@ __all__ = ["DeadlineTimer", "clock_of"]
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     """Return the monotonic clock for QUIC on this loop, in seconds.
 
-    Loops of asyncio read the system's monotonic clock in `time()`. Others (uvloop) return the time at which the current
-    turn began, in whole milliseconds: too coarse to measure a round trip on a local network.
+    Loops of asyncio read the system's monotonic clock in `time()`, unless they have a time of their own. Others
+    (uvloop) return the time at which the current turn began, in whole milliseconds: too coarse to measure a round trip
+    on a local network.
     """
-    return loop.time if isinstance(loop, asyncio.BaseEventLoop) else time.monotonic
+    has_own_time = isinstance(loop, asyncio.BaseEventLoop) and type(loop).time is not asyncio.BaseEventLoop.time
+    return loop.time if has_own_time else time.monotonic

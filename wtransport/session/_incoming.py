@@ -127,7 +127,7 @@ class IncomingDatagrams(DatagramTap):
     def take(self) -> bytes | None:
         """Hand out the oldest datagram to a reader, or None."""
         data = self._copies.pop() if self._copies is not None else None
-        return self._queue.pop() if data is None else data
+        return self._queue.pop() if data is None and not self.is_handing_out else data
 
     def leave_to_reader(self) -> None:
         """Wake a reader: no handler takes what is there."""

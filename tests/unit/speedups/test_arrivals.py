@@ -120,6 +120,14 @@ def test_an_iterator_of_the_other_direction_does_not_matter(session: Session) ->
     assert session.arrivals.announce(session.stream(6))
 
 
+def test_what_is_kept_is_said_for_both_directions(kernels: ModuleType) -> None:
+    caller = kernels.HandlerCaller({}, SimpleNamespace, str)
+    handles = ((kernels.StreamHandle, None), (kernels.StreamHandle, None))
+    for incoming in ((None, kernels.KeptStreams()), (kernels.KeptStreams(), None)):
+        with pytest.raises(TypeError, match="KeptStreams"):
+            kernels.StreamArrivals(caller, KIND, session=None, session_id="", incoming=incoming, handles=handles)
+
+
 def test_a_handler_that_fails_is_logged(session: Session) -> None:
     error = ValueError("handler")
 

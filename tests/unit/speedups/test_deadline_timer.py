@@ -36,6 +36,21 @@ def test_fires_once_at_the_deadline(t):
     assert t.fired == [1002.5]
 
 
+def test_a_clock_that_stands_in_for_the_system_s_is_read(kernels, monkeypatch):
+    def monotonic() -> float:
+        return 5.0
+
+    monotonic.__module__ = "time"
+    monkeypatch.setattr(time, "monotonic", monotonic)
+    loop = VirtualLoop()
+    timer = kernels.DeadlineTimer(loop=loop, clock=time.monotonic, callback=print)
+    timer.set(15.0, 5.0)
+    assert timer.fires_at == 15.0
+    loop.advance(11)  # it reads the clock, which says that it is early
+    assert 15.0 <= timer.fires_at <= 15.1
+    loop.close()
+
+
 def test_a_later_deadline_arms_nothing_new(t):
     t.set(1001.0)
     for step in range(100):

@@ -111,6 +111,16 @@ def test_outlets_of_several_classes_take_turns(rig: Rig) -> None:
         rig.driver._flush()
 
 
+def test_a_slot_of_another_class_is_no_slot(rig: Rig) -> None:
+    class Borrowed:
+        __slots__ = ()
+        is_paused = SlottedOutlet.is_paused  # type: ignore[has-type]
+
+    rig.driver._outlet = Borrowed()
+    with pytest.raises(TypeError, match="is_paused"):
+        rig.driver.flush_promptly()
+
+
 @pytest.mark.parametrize("outgoing", [[(b"answer", OTHER)], [(b"one", PEER), (b"two", PEER)]])
 def test_all_others_are_left_to_the_subclass(rig: Rig, outgoing: Any) -> None:
     rig.engine.outgoing = outgoing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -198,23 +199,67 @@ async def test_what_is_no_exception_ends_the_task_and_nothing_else(arrivals: Any
     assert arrivals.caller.handling == {}
 
 
-async def test_what_ends_a_program_goes_through(arrivals: Any) -> None:
+def test_what_ends_a_program_leaves_no_datagram_behind(kernels: ModuleType) -> None:
+    arrivals = Arrivals(kernels)
+
     async def handler(made: Any) -> None:
         arrivals.seen.append(made.data["data"])
         if made.data["data"] == b"bad":
             raise KeyboardInterrupt
 
-    def arrive() -> Any:
-        with pytest.raises(KeyboardInterrupt):
-            arrivals.arrive(b"bad")
-        return arrivals.caller.handling
+    async def main() -> None:
+        await arrivals.get_ready()
+        await outside(arrivals.arrive, b"bad", b"good")
+        await asyncio.sleep(3600)
 
     arrivals.caller.on(handler)
-    await arrivals.get_ready()
-    assert await outside(arrive) == {}
-    await outside(arrivals.arrive, b"good")
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert [each.data["data"] for each in arrivals.caller.history] == [b"first", b"bad", b"good"]
+
+
+async def test_after_events_in_another_context_handlers_begin_at_once_again(arrivals: Any) -> None:
+    async def handler(made: Any) -> None:
+        arrivals.seen.append(var.get())
+
+    def elsewhere() -> Any:
+        var.set("another")
+        return arrivals.arrive(b"elsewhere")
+
+    var: ContextVar[str] = ContextVar("var", default="as ever")
+    arrivals.caller.on(handler)
+    assert await outside(elsewhere) == []  # the spare task is for that context
     await asyncio.sleep(0)
-    assert arrivals.seen == [b"bad", b"good"]
+    assert arrivals.seen == ["another"]
+    for _ in range(1000):
+        arrivals.seen.clear()
+        if await outside(arrivals.arrive, b"here"):
+            break
+        await asyncio.sleep(0)
+    assert arrivals.seen == ["as ever"]
+    arrivals.seen.clear()
+    assert await outside(arrivals.arrive, b"1", b"2") == ["as ever"] * 2
+
+
+@pytest.mark.parametrize("goes_well", [True, False])
+async def test_what_is_there_is_for_the_handlers_while_they_get_it(kernels: ModuleType, goes_well: bool) -> None:
+    seen: list[Any] = []
+    caller = make_caller(kernels)
+    inbox = make_inbox(kernels, b"1", b"2")
+
+    def handler(made: Any) -> None:
+        seen.append((made.data["data"], inbox.is_handing_out))
+        if not goes_well:
+            raise Stop
+
+    caller.on(handler)
+    if goes_well:
+        caller.emit_each(A, inbox, "data", {}, None)
+        assert seen == [(b"1", True), (b"2", True)]
+    else:
+        with pytest.raises(Stop):
+            caller.emit_each(A, inbox, "data", {}, None)
+    assert not inbox.is_handing_out
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -256,16 +258,66 @@ async def test_an_error_stays_the_tasks_when_it_is_cancelled_after_that(spare: A
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-async def test_what_ends_a_program_is_raised_at_once(spare: Any, error: type[BaseException]) -> None:
+def test_what_ends_a_program_is_raised_by_the_task(kernels: ModuleType, error: type[BaseException]) -> None:
+    begun: list[bool] = []
+
     async def body() -> None:
         raise error
 
-    def begin() -> None:
-        with pytest.raises(error):
-            spare.begin(body())
+    async def main() -> None:
+        spare = kernels.SpareTask(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        await outside(lambda: begun.append(spare.begin(body())))
+        await asyncio.sleep(3600)
 
-    await outside(begin)
-    assert asyncio.current_task() is not None
+    with pytest.raises(error):
+        asyncio.run(main())
+    assert begun == [True]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_taking_back_a_cancellation_is_as_in_any_task(spare: Any, task: Any, waits: bool) -> None:
+    async def body() -> None:
+        current = asyncio.current_task()
+        assert current is not None
+        current.cancel()
+        current.uncancel()
+        if waits:
+            await asyncio.sleep(0)
+
+    ordinary = asyncio.create_task(body())
+    await asyncio.wait([ordinary])
+    assert await outside(spare.begin, body())
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled() == ordinary.cancelled()
+
+
+async def test_what_an_error_held_is_freed_with_the_task(kernels: ModuleType) -> None:
+    class Held:
+        """Something in a frame of the traceback."""
+
+    async def body() -> None:
+        held = Held()
+        seen.append(weakref.ref(held))
+        raise Stop
+
+    async def run() -> None:
+        spare = kernels.SpareTask(asyncio.get_running_loop())
+        task = spare.task
+        await asyncio.sleep(0)
+        assert await outside(spare.begin, body())
+        await asyncio.wait([task])
+        assert isinstance(task.exception(), Stop)
+
+    seen: list[Any] = []
+    gc.collect()
+    gc.disable()
+    try:
+        await run()
+        await asyncio.sleep(0)
+        assert seen[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_what_cannot_be_awaited_is_an_error_in_the_coroutine(spare: Any, task: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 from outside_tasks import outside
 
 var: ContextVar[Any] = ContextVar("var", default=None)
+other: ContextVar[Any] = ContextVar("other", default=None)
 
 
 @pytest.fixture
@@ -45,7 +46,11 @@ async def _heard(kept: list[Any]) -> None:
     asyncio.current_task().add_done_callback(kept.append)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("what", ["a name", "a reference", "a weak reference", "a callback"])
+async def _marked() -> None:
+    asyncio.current_task().mine = "mark"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("what", ["a name", "a reference", "a weak reference", "a callback", "an attribute"])
 async def test_a_task_that_somebody_knows_is_not_used_again(spare: Any, task: Any, what: str) -> None:
     kept: list[Any] = []
     body = {
@@ -53,6 +58,7 @@ async def test_a_task_that_somebody_knows_is_not_used_again(spare: Any, task: An
         "a reference": lambda: _kept(kept),
         "a weak reference": lambda: _kept_weakly(kept),
         "a callback": lambda: _heard(kept),
+        "an attribute": _marked,
     }[what]
     assert await outside(spare.begin, body())
     assert (spare.is_ready, spare.is_over) == (False, True)
@@ -79,26 +85,40 @@ async def test_context_variables_do_not_go_from_one_to_the_next(spare: Any, task
     assert seen == [None]
 
 
-async def test_values_that_cannot_be_compared_are_other_ones(kernels: ModuleType) -> None:
+@pytest.mark.parametrize("value", ["the same", "an equal one", "one that cannot be compared", "one more"])
+async def test_only_the_same_values_will_do(kernels: ModuleType, value: str) -> None:
     class Odd:
-        __hash__ = None  # type: ignore[assignment]
-
         def __eq__(self, other: object) -> bool:
             raise ValueError("not comparable")
 
-    var.set(Odd())
-    spare = kernels.SpareTask(asyncio.get_running_loop())
-    await asyncio.sleep(0)
+        __hash__ = None  # type: ignore[assignment]
+
+    async def body() -> None:
+        seen.append(var.get())
 
     def begin() -> bool:
-        var.set(Odd())
-        coroutine = asyncio.sleep(0)
+        if value == "an equal one":
+            var.set(["a value"])
+        elif value == "one that cannot be compared":
+            var.set(Odd())
+        elif value == "one more":
+            other.set("value")
+        coroutine = body()
         has_begun = spare.begin(coroutine)
         coroutine.close()
         return bool(has_begun)
 
-    assert not await outside(begin)
-    assert spare.is_over
+    seen: list[Any] = []
+    first = ["a value"]
+    var.set(Odd() if value == "one that cannot be compared" else first)
+    spare = kernels.SpareTask(asyncio.get_running_loop())
+    task = spare.task
+    await asyncio.sleep(0)
+    assert await outside(begin) == (value == "the same")
+    assert seen == ([first] if value == "the same" else [])
+    assert spare.is_over == (value != "the same")
+    spare.retire()
+    await asyncio.wait_for(task, 5)
 
 
 async def test_it_begins_with_nothing_while_a_task_runs(spare: Any) -> None:
@@ -228,6 +248,10 @@ async def test_exceptions_can_be_thrown_in_the_old_way(kernels: ModuleType) -> N
         spare.throw(ValueError, ValueError("old"), None)
     assert spare.is_over
     await task
+
+
+def test_it_is_not_for_loops_without_factories_either(kernels: ModuleType) -> None:
+    assert not kernels.SpareTask.is_possible(asyncio.AbstractEventLoop())
 
 
 @pytest.mark.parametrize("why", ["a factory", "debugging"])

@@ -13,10 +13,8 @@ cdef class ReceiveWindow:
     cdef public int64_t received
     cdef public int64_t consumed
 
+    cdef void begin(self, int64_t window) noexcept
     cdef bint give_back(self, int64_t nbytes) noexcept
-
-
-cdef ReceiveWindow new_window(int64_t window)
 
 
 @cython.final

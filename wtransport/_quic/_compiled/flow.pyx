@@ -17,7 +17,7 @@ cdef class ReceiveWindow:
     """Credit that we give the peer on one stream or on the connection."""
 
     def __init__(self, int64_t window):
-        self.window = self.limit = self.announced = window
+        self.begin(window)
 
     def consume(self, int64_t nbytes):
         """Count bytes as read; return True when a new limit is worth announcing."""
@@ -28,18 +28,15 @@ cdef class ReceiveWindow:
         """Tell whether the current limit was not announced yet, or its announcement was lost."""
         return self.announced != self.limit
 
+    cdef void begin(self, int64_t window) noexcept:
+        self.window = self.limit = self.announced = window
+
     cdef bint give_back(self, int64_t nbytes) noexcept:
         self.consumed += nbytes
         if self.limit - self.consumed > self.window >> 1:
             return False
         self.limit = self.consumed + self.window
         return True
-
-
-cdef ReceiveWindow new_window(int64_t window):
-    cdef ReceiveWindow it = ReceiveWindow.__new__(ReceiveWindow)
-    it.window = it.limit = it.announced = window
-    return it
 
 
 @cython.final

@@ -224,8 +224,11 @@ def _find():
     global _new_context
     for only_loaded in (True, False):
         for name in _CANDIDATES:
-            if _load(name.encode(), only_loaded) and _answers():
-                return name or "the program"
+            try:
+                if _load(name.encode(), only_loaded) and _answers():
+                    return name or "the program"
+            except (RuntimeError, MemoryError):  # it refuses a cipher, as one that is set up for FIPS does
+                pass
             _new_context = NULL
     return None
 

@@ -263,11 +263,13 @@ def _agrees(cipher):
     """Tell whether both write the same packet of a cipher, and the provider reads it, but not when it has changed."""
     size = KEY_SIZES[cipher]
     secrets = bytes(range(size)), bytes(range(100, 100 + IV_SIZE)), bytes(range(200, 200 + size))
-    header, payload, number = b"\x43identity\0\0\1\2", bytes(range(50)), 258
-    packet = LibcryptoKeys(cipher, *secrets).protect(header, payload, number)
-    keys = ProviderKeys(cipher, *secrets)
-    for _ in range(2):  # the state that a packet leaves is that of the next one
-        if keys.protect(header, payload, number) != packet or keys.unprotect(packet[:-1] + b"\0\0", 9, number) is not None:
+    header, number = b"\x43identity\0\0\1\2", 258
+    others, keys = LibcryptoKeys(cipher, *secrets), ProviderKeys(cipher, *secrets)
+    for length in (50, 1, 1200, 50):  # the state that a packet leaves is that of the next one
+        payload = bytes(each & 255 for each in range(length))
+        packet = others.protect(header, payload, number)
+        changed = packet[:-1] + bytes([packet[-1] ^ 1])
+        if keys.protect(header, payload, number) != packet or keys.unprotect(changed, 9, number) is not None:
             return False
         if keys.unprotect(packet, 9, number) != (header, payload, number):
             return False
@@ -281,7 +283,7 @@ def _is_usable():
         try:
             if _load(name) and all(_agrees(cipher) for cipher in _NAMES):
                 return True
-        except RuntimeError:  # one of the ciphers is refused
+        except (RuntimeError, MemoryError):  # one of the ciphers is refused
             pass
     _clear_errors = NULL
     return False

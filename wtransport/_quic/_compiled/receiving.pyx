@@ -10,7 +10,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memmove
 
-from .flow cimport ReceiveWindow, new_window
+from .flow cimport ReceiveWindow
 
 from ..streams import MAX_PIECES, FinalSizeError, ResetCodeError, TooManyGapsError
 
@@ -21,6 +21,9 @@ cdef Py_ssize_t _MAX_PIECES = MAX_PIECES
 @cython.no_gc
 cdef class ReceiveHalf:
     """The receiving side of a stream: puts bytes in order and accounts for every one of them."""
+
+    def __cinit__(self):
+        self.window = ReceiveWindow.__new__(ReceiveWindow)
 
     def __init__(self, *, int64_t window, bint readable=True):
         self.begin(window)
@@ -57,7 +60,7 @@ cdef class ReceiveHalf:
         return self.take_reset(error_code, final_size, reliable_size)
 
     cdef int begin(self, int64_t window) except -1:
-        self.window = new_window(window)
+        self.window.begin(window)
         self.final_offset = self.code = -1
         return 0
 

@@ -15,6 +15,10 @@ from .sending cimport SendHalf
 cdef class QuicStream:
     """One QUIC stream: two halves, and whether it waits to be served by the packet writer."""
 
+    def __cinit__(self):
+        self.send = SendHalf.__new__(SendHalf)
+        self.receive = ReceiveHalf.__new__(ReceiveHalf)
+
     def __init__(self, int64_t stream_id, SendHalf send not None, ReceiveHalf receive not None):
         self.stream_id = stream_id
         self.send = send
@@ -29,8 +33,6 @@ cdef class QuicStream:
 cdef QuicStream new_stream(int64_t stream_id, int64_t limit, int64_t window):
     cdef QuicStream stream = QuicStream.__new__(QuicStream)
     stream.stream_id = stream_id
-    stream.send = SendHalf.__new__(SendHalf)
     stream.send.begin(limit)
-    stream.receive = ReceiveHalf.__new__(ReceiveHalf)
     stream.receive.begin(window)
     return stream

@@ -19,7 +19,7 @@ cdef class StreamArrivals:
         self._caller = caller
         self._event_type = event_type
         self._session = session
-        self._incoming_bidi, self._incoming_uni = incoming
+        self._incoming_bidi, self._incoming_uni = <KeptStreams?> incoming[0], <KeptStreams?> incoming[1]
         (self._bidi, bidi_direction), (self._uni, uni_direction) = handles
         self._bidi_data = {"stream": None, "stream_id": None, "session_id": session_id, "direction": bidi_direction}
         self._uni_data = {"stream": None, "stream_id": None, "session_id": session_id, "direction": uni_direction}

@@ -18,6 +18,14 @@ cdef extern from *:
     """
     bint wt_monotonic(double* now) noexcept
 
+cdef extern from "Python.h":
+    bint PyCFunction_Check(object it)
+
+
+cdef inline bint is_system_clock(object clock) except -1:
+    """Tell whether a clock is `time.monotonic`, and nothing that stands in its place."""
+    return PyCFunction_Check(clock) and clock.__name__ == "monotonic" and clock.__module__ == "time"
+
 
 cdef inline double read_clock(object clock, bint is_monotonic) except? -1.0:
     """Return the time of a clock; `is_monotonic` says that it is `time.monotonic`."""

@@ -37,6 +37,7 @@ cdef class DatagramInbox(DatagramQueue):
 cdef class DatagramTap:
     cdef readonly DatagramQueue _queue
     cdef public bint is_pulled
+    cdef public bint is_handing_out
 
     cdef object next_one(self)
 

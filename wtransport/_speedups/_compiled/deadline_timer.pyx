@@ -7,10 +7,9 @@ cimport cython
 from libc.math cimport INFINITY, fmax, isinf
 
 from .calls cimport call_later_with
-from .clock cimport read_clock
+from .clock cimport is_system_clock, read_clock
 
 import asyncio
-import time
 
 from .._constants import TIMER_GRANULARITY, TIMER_SLACK
 from .._pure.deadline_timer import _ignore
@@ -27,7 +26,7 @@ cdef class DeadlineTimer:
     def __init__(self, *, loop, clock, callback, context=None):
         self.loop = loop
         self.clock = clock
-        self.is_monotonic = clock is time.monotonic
+        self.is_monotonic = is_system_clock(clock)
         self.callback = callback
         self.context = context
         self.handle = None

@@ -9,10 +9,9 @@ from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.string cimport memcmp
 
-from .clock cimport read_clock
+from .clock cimport is_system_clock, read_clock
 from .driver_loop cimport DriverLoop
 
-import time
 
 from .._constants import LONG_HEADER as _LONG_HEADER
 
@@ -39,7 +38,7 @@ cdef class Doorway:
         self.waiting = waiting
         self.outlet = outlet
         self.clock = clock
-        self.is_monotonic = clock is time.monotonic
+        self.is_monotonic = is_system_clock(clock)
         self.last_id = b""
         self.id_size = id_size
         self.turn_time = turn_time

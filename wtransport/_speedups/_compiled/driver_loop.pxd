@@ -6,7 +6,7 @@ from .deadline_timer cimport DeadlineTimer
 cdef class DriverLoop:
     cdef public object port
     cdef public object _loop
-    cdef public object _clock
+    cdef readonly object _clock
     cdef public object _context
     cdef object engine
     # What every packet asks of the engine and of the loop, looked up once; None while there is no engine.

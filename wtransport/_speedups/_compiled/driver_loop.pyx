@@ -6,13 +6,12 @@ from __future__ import annotations
 from libc.math cimport INFINITY
 
 from .calls cimport call_with
-from .clock cimport read_clock
+from .clock cimport is_system_clock, read_clock
 from .deadline_timer cimport DeadlineTimer
 from .port_events cimport PortEvents
 from .slots cimport slot_offset, slot_value
 
 import contextvars
-import time
 
 from .._constants import TIMER_GRANULARITY
 from .._pure.driver_loop import _ignore
@@ -74,7 +73,7 @@ cdef class DriverLoop:
         self.port = port
         self._loop = loop
         self._clock = clock
-        self.is_monotonic = clock is time.monotonic
+        self.is_monotonic = is_system_clock(clock)
         self._context = contextvars.copy_context()
         self._timer = DeadlineTimer(loop=loop, clock=clock, callback=self._on_timeout, context=self._context)
         self._outlet = self._straight_to = None

@@ -78,7 +78,7 @@ cdef class HandlerTasks:
             spare.let_go()
         elif spare.state >= SPARE_GIVEN:
             self._spare = None
-            self._until_spare = -1 if spare.state == SPARE_OVER else EVENTS_WITHOUT_SPARE
+            self._until_spare = -1 if has_begun and spare.state == SPARE_OVER else EVENTS_WITHOUT_SPARE
         if has_begun and (<HandlerRun> run).caller is not None:
             self.handling[run] = spare.task
         return has_begun

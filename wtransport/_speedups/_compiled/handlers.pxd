@@ -1,5 +1,6 @@
 """Giving events to handlers, for what emits the events of streams."""
 
+from .datagrams cimport DatagramTap
 from .handler_tasks cimport HandlerTasks
 
 
@@ -19,6 +20,7 @@ cdef class HandlerCaller(HandlerTasks):
     cdef public object queue
     cdef public bint is_closed
 
+    cdef bint emit_what_is_there(self, event_type, DatagramTap inbox, key, dict shared, source) except -1
     # Where an event of a type goes; None when it goes nowhere, or there is more to do than to make, keep and deliver it.
     cdef tuple plain_route(self, event_type)
     cdef int emit_on(self, tuple route, event_type, data, source) except -1

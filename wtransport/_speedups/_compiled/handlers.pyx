@@ -52,32 +52,16 @@ cdef class HandlerCaller(HandlerTasks):
 
     def emit_each(self, event_type, DatagramTap inbox not None, key, dict shared not None, source):
         """Emit an event for each datagram of an inbox while anybody listens; an exception is logged."""
-        cdef PyObject* found
-        cdef tuple route
-        cdef dict data
+        cdef bint was_handing_out = inbox.is_handing_out, is_heard = True
+        inbox.is_handing_out = True
         try:
-            while True:
-                # Looked up each time: a handler can have been the last one.
-                found = PyDict_GetItemWithError(self._routes, event_type)
-                route = self._route(event_type) if found == NULL else <tuple> <object> found
-                if not route:
-                    inbox.leave_to_reader()
-                    return
-                item = inbox.next_one()
-                if item is None:
-                    return
-                if self.is_closed:
-                    continue
-                data = shared.copy()
-                data[key] = item
-                event = self._event(event_type, data, source)
-                if self.history is None:
-                    self._begin_history()
-                self.history.append(event)
-                if self.queue is None or not self._postpones(event):
-                    self.call(event, route, True)
+            is_heard = self.emit_what_is_there(event_type, inbox, key, shared, source)
         except Exception as error:
             self._log_refusal(error, event_type)
+        finally:
+            inbox.is_handing_out = was_handing_out
+        if not is_heard:
+            inbox.leave_to_reader()
 
     def deliver(self, event, route=None):
         """Call the plain handlers; return the task that runs the rest, if there is a coroutine among them."""
@@ -106,6 +90,31 @@ cdef class HandlerCaller(HandlerTasks):
 
     def _postpones(self, event):
         raise NotImplementedError
+
+    cdef bint emit_what_is_there(self, event_type, DatagramTap inbox, key, dict shared, source) except -1:
+        """Emit an event for each datagram; False as soon as nobody listens."""
+        cdef PyObject* found
+        cdef tuple route
+        cdef dict data
+        while True:
+            # Looked up each time: a handler can have been the last one.
+            found = PyDict_GetItemWithError(self._routes, event_type)
+            route = self._route(event_type) if found == NULL else <tuple> <object> found
+            if not route:
+                return False
+            item = inbox.next_one()
+            if item is None:
+                return True
+            if self.is_closed:
+                continue
+            data = shared.copy()
+            data[key] = item
+            event = self._event(event_type, data, source)
+            if self.history is None:
+                self._begin_history()
+            self.history.append(event)
+            if self.queue is None or not self._postpones(event):
+                self.call(event, route, True)
 
     cdef tuple plain_route(self, event_type):
         cdef PyObject* found

@@ -23,7 +23,7 @@ cdef inline Py_ssize_t slot_offset(type cls, str name) except -1:
     """Return where an object of the class has a slot; 0 when the name is not a slot's."""
     cdef object descriptor = getattr(cls, name, None)
     cdef PyMemberDef* member
-    if not Py_IS_TYPE(descriptor, &PyMemberDescr_Type):
+    if not Py_IS_TYPE(descriptor, &PyMemberDescr_Type) or not issubclass(cls, descriptor.__objclass__):
         return 0
     member = (<PyMemberDescrObject*> <PyObject*> descriptor).d_member
     return member.offset if member.type == T_OBJECT_EX else 0

@@ -21,6 +21,7 @@ cdef class SpareTask:
     cdef object _error
     cdef bint _is_future
     cdef SpareState state
+    cdef unsigned long _thread
     cdef Py_ssize_t _task_references
     cdef Py_ssize_t _context_references
 
@@ -31,5 +32,6 @@ cdef class SpareTask:
     cdef int _give(self, awaited, error) except -1
     cdef int _be_ready_again(self) except -1
     cdef bint _is_in_same_context(self) except -1
+    cdef bint _was_uncancelled(self) except -1
     cdef bint _is_untouched(self) except -1
     cdef int _open_gate(self) except -1

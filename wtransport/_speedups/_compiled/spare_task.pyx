@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from cpython.object cimport Py_EQ, PyObject
+from cpython.dict cimport PyDict_Size
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_REFCNT
 
 import asyncio
+import sys
 from asyncio import CancelledError, Task
 from contextvars import copy_context
 from weakref import getweakrefcount
@@ -14,7 +16,8 @@ from weakref import getweakrefcount
 cdef extern from "Python.h":
     # 1: it yielded, 0: it returned, -1: it raised.
     int PyIter_Send(object coroutine, object value, PyObject** result) except -1
-    int PyObject_RichCompareBool(object one, object other, int operation) except -1
+    object PyObject_GenericGetDict(object it, void* context)
+    unsigned long PyThread_get_thread_ident() nogil
     object PyContext_CopyCurrent()
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
@@ -23,7 +26,8 @@ cdef object _enter_task = asyncio._enter_task
 cdef object _leave_task = asyncio._leave_task
 cdef object _register_task = asyncio._register_task
 cdef object _unregister_task = asyncio._unregister_task
-cdef object _get_running_loop = asyncio._get_running_loop
+cdef object _MISSING = object()
+cdef bint _UNCANCELS = sys.version_info >= (3, 13)
 
 
 cdef class SpareTask:
@@ -31,6 +35,7 @@ cdef class SpareTask:
 
     def __init__(self, loop not None):
         self._loop = loop
+        self._thread = PyThread_get_thread_ident()
         self._context = copy_context()
         self.task = Task(self, loop=loop, context=self._context)
         self._name = self.task.get_name()
@@ -40,7 +45,10 @@ cdef class SpareTask:
     @staticmethod
     def is_possible(loop):
         """Tell whether tasks can stand ready in this loop: not where it makes them in another way, or is debugged."""
-        return loop.get_task_factory() is None and not loop.get_debug()
+        try:
+            return loop.get_task_factory() is None and not loop.get_debug()
+        except NotImplementedError:
+            return False
 
     @property
     def is_ready(self):
@@ -83,6 +91,8 @@ cdef class SpareTask:
         """Raise an exception where the coroutine waits, and go on to the next thing to wait for."""
         if value is not None or traceback is not None:
             error = (error() if value is None else value).with_traceback(traceback)
+        if _UNCANCELS and isinstance(error, CancelledError) and self._was_uncancelled():
+            return self._go_on(None)
         if self.state == SPARE_GIVEN and self._error is None:
             # As a cancellation of a task that waits: what is awaited is cancelled, and if that is too late the task.
             if self._is_future and isinstance(error, CancelledError) and self._awaited.cancel(*error.args[:1]):
@@ -92,8 +102,10 @@ cdef class SpareTask:
         self.task = None
         if self.state == SPARE_TAKEN:
             return self._coroutine.throw(error)
+        if self._error is not None:
+            return self._take()
         self.state = SPARE_OVER
-        raise error if self._error is None else self._error
+        raise error
 
     def close(self):
         """Give up the coroutine."""
@@ -107,7 +119,8 @@ cdef class SpareTask:
         cdef int state = -1
         cdef object awaited = None
         cdef object error = None
-        if self.state != SPARE_READY or _get_running_loop() is not self._loop:
+        # Not by `get_running_loop`, which costs a system call.
+        if self.state != SPARE_READY or PyThread_get_thread_ident() != self._thread or not self._loop.is_running():
             return False
         if not self._is_in_same_context():
             self.let_go()
@@ -132,10 +145,8 @@ cdef class SpareTask:
         if result != NULL:
             awaited = <object> result
             Py_DECREF(awaited)
-        if state == 0 or isinstance(error, (KeyboardInterrupt, SystemExit)):
+        if state == 0:
             self._be_ready_again()
-            if error is not None:
-                raise error
         else:
             self._give(awaited, error)
         return True
@@ -163,7 +174,8 @@ cdef class SpareTask:
         self.task = None
         if self._error is not None:
             self.state = SPARE_OVER
-            raise self._error
+            error, self._error = self._error, None
+            raise error
         self.state = SPARE_TAKEN
         awaited = self._awaited
         self._awaited = None
@@ -174,7 +186,7 @@ cdef class SpareTask:
         return awaited
 
     cdef int _give(self, awaited, error) except -1:
-        """Have the task wait for this, or end with an error, as soon as it wakes up."""
+        """Hand the task to the coroutine: once awake it waits for `awaited`, or raises `error`."""
         self.state = SPARE_GIVEN
         self._error = error
         self._awaited = awaited
@@ -194,13 +206,22 @@ cdef class SpareTask:
         return 0
 
     cdef bint _is_in_same_context(self) except -1:
-        try:
-            return PyObject_RichCompareBool(self._context, PyContext_CopyCurrent(), Py_EQ)
-        except Exception:  # of a value that cannot be compared
+        cdef object current = PyContext_CopyCurrent(), mine = self._context, key
+        cdef Py_ssize_t size = len(mine)
+        if len(current) != size:
             return False
+        if size:
+            for key in mine:
+                if current.get(key, _MISSING) is not mine[key]:
+                    return False
+        return True
+
+    cdef bint _was_uncancelled(self) except -1:
+        """Tell whether the coroutine took back a cancellation of before its first wait, which has reached the gate."""
+        return (self.state == SPARE_GIVEN or self.state == SPARE_OVER) and not self.task.cancelling()
 
     cdef bint _is_untouched(self) except -1:
-        """Tell whether nobody has hold of the task, waits for it, named it or cancelled it."""
+        """Tell whether nobody has hold of the task, waits for it, named it, cancelled it or set an attribute."""
         return (
             Py_REFCNT(self.task) == self._task_references
             and Py_REFCNT(self._context) == self._context_references
@@ -208,6 +229,7 @@ cdef class SpareTask:
             and not self.task._callbacks
             and self.task.get_name() is self._name
             and not self._gate.done()
+            and PyDict_Size(PyObject_GenericGetDict(self.task, NULL)) == 0
         )
 
     cdef int _open_gate(self) except -1:

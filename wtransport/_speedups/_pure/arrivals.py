@@ -53,6 +53,9 @@ class StreamArrivals:
         handles: tuple[tuple[Any, Any], tuple[Any, Any]],
     ) -> None:
         """Begin; nothing is told before `announce` is called."""
+        for each in incoming:
+            if not isinstance(each, KeptStreams):
+                raise TypeError(f"what is kept must be KeptStreams, not {each!r}")
         self._caller = caller
         self._event_type = event_type
         self._session = session

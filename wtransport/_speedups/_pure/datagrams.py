@@ -308,14 +308,16 @@ class DatagramTap:
 
     Attributes:
         is_pulled: a reader has asked.
+        is_handing_out: what is there goes to handlers, and to a reader only as a copy.
     """
 
-    __slots__ = ("_queue", "is_pulled")
+    __slots__ = ("_queue", "is_handing_out", "is_pulled")
 
     def __init__(self, queue: DatagramQueue) -> None:
         """Begin without a reader."""
         self._queue = queue
         self.is_pulled = False
+        self.is_handing_out = False
 
     def take_for_handlers(self) -> bytes | None:
         """Hand out the oldest datagram, or None."""

@@ -11,7 +11,7 @@ from .spare_task import SpareTask
 
 __all__ = ["HandlerTasks"]
 
-_EVENTS_WITHOUT_SPARE = 64  # after a handler that waited took the spare task: few of those to come will not wait
+_EVENTS_WITHOUT_SPARE = 64  # after one that a handler that waited took, or that was for another context
 
 
 class HandlerTasks:
@@ -71,7 +71,8 @@ class HandlerTasks:
             spare.retire()
         elif spare.is_used_up:
             self._spare = None
-            self._until_spare = -1 if spare.is_over else _EVENTS_WITHOUT_SPARE
+            # Where a handler did something to the task the next one will, too.
+            self._until_spare = -1 if has_begun and spare.is_over else _EVENTS_WITHOUT_SPARE
         if has_begun and run.caller is not None:
             self.handling[run] = spare.task
         return has_begun

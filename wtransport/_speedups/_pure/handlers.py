@@ -98,32 +98,44 @@ class HandlerCaller(HandlerTasks):
             shared: the rest of the data.
             source: the source of the events.
         """
-        routes = self._routes
+        was_handing_out = inbox.is_handing_out
+        inbox.is_handing_out = True
         try:
-            while True:
-                # Looked up each time: a handler can have been the last one.
-                route = routes.get(event_type)
-                if not route and not (route := self._route(event_type)):
-                    inbox.leave_to_reader()
-                    return
-                item = inbox.take_for_handlers() if inbox.is_pulled else inbox._queue.pop()
-                if item is None:
-                    return
-                if self.is_closed:
-                    continue
-                event = _new(self._event_class)
-                event.type = event_type
-                event.timestamp = time()
-                event.data = {**shared, key: item}
-                event.source = source
-                history = self.history
-                if history is None:
-                    history = self._begin_history()
-                history.append(event)
-                if self.queue is None or not self._postpones(event):
-                    self._give_to(event, route, True)
+            is_heard = self._emit_what_is_there(event_type, inbox, key, shared, source)
         except Exception as error:  # noqa: BLE001 - logged there
             self._log_refusal(error, event_type)
+            is_heard = True
+        finally:
+            inbox.is_handing_out = was_handing_out
+        if not is_heard:
+            inbox.leave_to_reader()
+
+    def _emit_what_is_there(
+        self, event_type: str, inbox: DatagramTap, key: str, shared: dict[str, Any], source: Any
+    ) -> bool:
+        """Emit an event for each datagram; False as soon as nobody listens."""
+        routes = self._routes
+        while True:
+            # Looked up each time: a handler can have been the last one.
+            route = routes.get(event_type)
+            if not route and not (route := self._route(event_type)):
+                return False
+            item = inbox.take_for_handlers() if inbox.is_pulled else inbox._queue.pop()
+            if item is None:
+                return True
+            if self.is_closed:
+                continue
+            event = _new(self._event_class)
+            event.type = event_type
+            event.timestamp = time()
+            event.data = {**shared, key: item}
+            event.source = source
+            history = self.history
+            if history is None:
+                history = self._begin_history()
+            history.append(event)
+            if self.queue is None or not self._postpones(event):
+                self._give_to(event, route, True)
 
     def deliver(self, event: Any, route: tuple[Any, ...] | None = None) -> asyncio.Task[None] | None:
         """Call the plain handlers; return the task that runs the rest, if there is a coroutine among them.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from asyncio import Future, Task
 from collections.abc import Coroutine, Generator
 from contextvars import copy_context
+from threading import get_ident
 from typing import Any
 from weakref import getweakrefcount
 
@@ -18,7 +20,9 @@ _leave_task = asyncio._leave_task
 _register_task = asyncio._register_task
 _unregister_task = asyncio._unregister_task
 
-_NEW, _READY, _RUNNING, _GIVEN, _TAKEN, _OVER = range(6)
+_NEW, _READY, _RUNNING, _GIVEN, _TAKEN, _OVER = range(6)  # in the order in which it goes through them
+_MISSING = object()
+_UNCANCELS = sys.version_info >= (3, 13)  # where `uncancel` makes a task forget its cancellation
 
 
 class SpareTask:
@@ -34,7 +38,8 @@ class SpareTask:
         loop: the running loop, which has no task factory.
 
     Attributes:
-        task: the task, until it wakes up: it holds this, and is not to be held by it for longer.
+        task: the task. It refers to this object; the reference back is dropped when it wakes up, so that there is no
+            cycle.
     """
 
     __slots__ = (
@@ -48,12 +53,14 @@ class SpareTask:
         "_name",
         "_references",
         "_state",
+        "_thread",
         "task",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make the task, in a copy of the current context."""
         self._loop = loop
+        self._thread = get_ident()
         self._state = _NEW
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._gate: Future[None] | None = None  # what the task waits for while it is ready
@@ -71,7 +78,10 @@ class SpareTask:
     @staticmethod
     def is_possible(loop: asyncio.AbstractEventLoop) -> bool:
         """Tell whether tasks can stand ready in this loop: not where it makes them in another way, or is debugged."""
-        return hasattr(sys, "getrefcount") and loop.get_task_factory() is None and not loop.get_debug()
+        try:
+            return hasattr(sys, "getrefcount") and loop.get_task_factory() is None and not loop.get_debug()
+        except NotImplementedError:
+            return False
 
     @property
     def is_ready(self) -> bool:
@@ -91,14 +101,14 @@ class SpareTask:
     def begin(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Run a coroutine up to its first wait; if there is one the task is the coroutine's, and not ready any more.
 
-        Returns:
-            False when nothing was done: it is not ready, another task runs, the loop does not run, or context variables
-            are not as they were when it was made (then it is over).
+        Whatever the coroutine raises is the task's, which raises it in a turn of the loop.
 
-        Raises:
-            KeyboardInterrupt, SystemExit: the coroutine does.
+        Returns:
+            False when nothing was done: it is not ready, another task runs, the loop does not run here, or context
+            variables are not those that there were when it was made (then it is over).
         """
-        if self._state != _READY or asyncio._get_running_loop() is not self._loop:
+        # Not by `get_running_loop`, which costs a system call.
+        if self._state != _READY or get_ident() != self._thread or not self._loop.is_running():
             return False
         if not self._is_in_same_context():
             self.retire()
@@ -120,12 +130,13 @@ class SpareTask:
         except BaseException as raised:  # noqa: BLE001 - the task's
             error = raised
         _leave_task(self._loop, self.task)
-        if is_over or isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self._be_ready_again()
-            if error is not None:
-                raise error
-        else:
-            self._give(awaited, error)
+        try:
+            if is_over:
+                self._be_ready_again()
+            else:
+                self._give(awaited, error)
+        finally:
+            del error  # its traceback has this frame
         return True
 
     def retire(self) -> None:
@@ -165,6 +176,8 @@ class SpareTask:
         """Raise an exception where the coroutine waits, and go on to the next thing to wait for."""
         if value is not None or traceback is not None:
             error = (error() if value is None else value).with_traceback(traceback)
+        if _UNCANCELS and isinstance(error, asyncio.CancelledError) and self._was_uncancelled():
+            return self.send(None)
         if self._state == _GIVEN and self._error is None:
             # As a cancellation of a task that waits: what is awaited is cancelled, and if that is too late the task.
             if self._is_future and isinstance(error, asyncio.CancelledError) and self._awaited.cancel(*error.args[:1]):
@@ -174,8 +187,10 @@ class SpareTask:
         self.task = None
         if self._state == _TAKEN:
             return self._coroutine.throw(error)  # type: ignore[union-attr]
+        if self._error is not None:
+            return self._take()
         self._state = _OVER
-        raise error if self._error is None else self._error
+        raise error
 
     def close(self) -> None:
         """Give up the coroutine."""
@@ -185,7 +200,7 @@ class SpareTask:
             self._coroutine.close()
 
     def _give(self, awaited: Any, error: BaseException | None) -> None:
-        """Have the task wait for this, or end with an error, as soon as it wakes up."""
+        """Hand the task to the coroutine: once awake it waits for `awaited`, or raises `error`."""
         self._state = _GIVEN
         self._error = error
         self._awaited = awaited
@@ -200,7 +215,11 @@ class SpareTask:
         self.task = None
         if self._error is not None:
             self._state = _OVER
-            raise self._error
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error  # its traceback has this frame
         self._state = _TAKEN
         awaited = self._awaited
         self._awaited = None
@@ -217,13 +236,16 @@ class SpareTask:
             self.retire()
 
     def _is_in_same_context(self) -> bool:
-        try:
-            return bool(self._context == copy_context())
-        except Exception:  # noqa: BLE001 - of a value that cannot be compared
-            return False
+        current = copy_context()
+        mine = self._context
+        return len(mine) == len(current) and all(current.get(key, _MISSING) is mine[key] for key in mine)
+
+    def _was_uncancelled(self) -> bool:
+        """Tell whether the coroutine took back a cancellation of before its first wait, which has reached the gate."""
+        return self._state in {_GIVEN, _OVER} and not self.task.cancelling()
 
     def _is_untouched(self) -> bool:
-        """Tell whether nobody has hold of the task, waits for it, named it or cancelled it."""
+        """Tell whether nobody has hold of the task, waits for it, named it, cancelled it or set an attribute."""
         return (
             self._count_references() == self._references
             and not self.task._callbacks
@@ -232,7 +254,8 @@ class SpareTask:
         )
 
     def _count_references(self) -> tuple[int, ...]:
-        return sys.getrefcount(self.task), getweakrefcount(self.task), sys.getrefcount(self._context)
+        task = sys.getrefcount(self.task), getweakrefcount(self.task), len(gc.get_referents(self.task))
+        return *task, sys.getrefcount(self._context)
 
     def _open_gate(self) -> None:
         if self._gate is not None and not self._gate.done() and not self._loop.is_closed():

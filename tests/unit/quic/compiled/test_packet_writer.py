@@ -241,3 +241,19 @@ def test_nothing_to_send_is_nothing(pair: PortPair) -> None:
     pair.settle()
     assert pair.client.port.datagrams_to_send(pair.now) == []
     assert not connection_of(pair.client).is_paced
+
+
+def test_packets_carry_the_id_of_the_peer_that_is_in_use(make_pair) -> None:
+    pair = make_pair().connect()
+    port, connection = pair.client.port, connection_of(pair.client)
+    pair.settle()
+    seen = set()
+    for _ in range(2):
+        for _ in range(2):
+            port.send_datagram(b"datagram")
+            (data, _), *_ = port.datagrams_to_send(pair.now)
+            identity = connection._peer_cid.cid
+            assert data[1 : 1 + len(identity)] == identity
+        seen.add(identity)
+        connection.change_connection_id()
+    assert len(seen) == 2

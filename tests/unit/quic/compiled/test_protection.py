@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import ssl
+import subprocess
+import sys
 
 import pytest
 from aioquic.quic.crypto import CryptoContext, derive_key_iv_hp
@@ -14,6 +17,7 @@ from wtransport._quic._compiled.cryptography_keys import CryptographyKeys
 from wtransport._quic._compiled.libcrypto_keys import LibcryptoKeys
 from wtransport._quic._compiled.provider_keys import ProviderKeys
 
+import wtransport
 from wtransport._quic._compiled import libcrypto_keys, provider_keys
 
 PROVIDERS = [*([ProviderKeys] if provider_keys.IS_USABLE else []), LibcryptoKeys, CryptographyKeys]
@@ -80,6 +84,29 @@ def some_keys(provider: type, cipher: str):
 def test_libcrypto_is_found_where_python_has_one() -> None:
     assert ssl.OPENSSL_VERSION
     assert libcrypto_keys.LIBRARY
+
+
+def test_a_libcrypto_that_refuses_a_cipher_is_not_used(tmp_path) -> None:
+    """As one does that is set up for FIPS, which has no ChaCha20."""
+    config = tmp_path / "openssl.cnf"
+    config.write_text("openssl_conf = all\n[all]\nalg_section = chosen\n[chosen]\ndefault_properties = fips=yes\n")
+    program = """if True:
+        import sys, types
+        for name, path in (("wtransport", sys.argv[1]), ("wtransport._quic", sys.argv[2])):  # they would need hashes
+            sys.modules[name] = types.ModuleType(name)
+            sys.modules[name].__path__ = [path]
+        from wtransport._quic._compiled import libcrypto_keys, provider_keys
+        print(libcrypto_keys.LIBRARY, provider_keys.IS_USABLE)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program, *wtransport.__path__, *wtransport._quic.__path__],
+        env={**os.environ, "OPENSSL_CONF": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["None", "False"]), done.stderr
 
 
 def test_the_provider_of_libcrypto_3_is_used() -> None:
