@@ -218,7 +218,8 @@ cdef class SpareTask:
 
     cdef bint _was_uncancelled(self) except -1:
         """Tell whether the coroutine took back a cancellation of before its first wait, which has reached the gate."""
-        return (self.state == SPARE_GIVEN or self.state == SPARE_OVER) and not self.task.cancelling()
+        cdef bint is_waking = self.state == SPARE_GIVEN or self.state == SPARE_OVER
+        return is_waking and self.task is not None and not self.task.cancelling()
 
     cdef bint _is_untouched(self) except -1:
         """Tell whether nobody has hold of the task, waits for it, named it, cancelled it or set an attribute."""

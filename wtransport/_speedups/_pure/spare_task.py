@@ -242,7 +242,7 @@ class SpareTask:
 
     def _was_uncancelled(self) -> bool:
         """Tell whether the coroutine took back a cancellation of before its first wait, which has reached the gate."""
-        return self._state in {_GIVEN, _OVER} and not self.task.cancelling()
+        return self._state in {_GIVEN, _OVER} and self.task is not None and not self.task.cancelling()
 
     def _is_untouched(self) -> bool:
         """Tell whether nobody has hold of the task, waits for it, named it, cancelled it or set an attribute."""
