@@ -102,13 +102,13 @@ cdef class DriverLoop:
 
     def flush_promptly(self):
         """Like `flush_soon`, but send at once what the program gives first in a turn; see the twin."""
-        self.ask_flush()
         if self.is_prompt:
             self.has_more = True
-            return
-        self.is_prompt = True
-        if not self.had_more:
-            self.send_at_once()
+        else:
+            self.is_prompt = True
+            if not self.had_more:
+                self.send_at_once()
+        self.ask_flush()
 
     def flush_at_once(self):
         """Like `flush_soon`, but send what there is already now; see the twin."""

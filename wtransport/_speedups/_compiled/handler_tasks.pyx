@@ -99,6 +99,7 @@ async def _waiting_for(awaitable):
 
 
 @cython.final
+@cython.freelist(8)
 @cython.internal
 cdef class HandlerRun:
     """The coroutine of a task: awaits what a handler left, then runs the handlers after it.

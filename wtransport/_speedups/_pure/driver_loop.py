@@ -63,13 +63,13 @@ class DriverLoop:
         What follows in the same turn waits for its end, to share packets; and where the turn before had more than one,
         so does the first. While events are delivered, all that their handlers give goes when they are out.
         """
-        self.flush_soon()
         if self._is_prompt:
             self._has_more = True
-            return
-        self._is_prompt = True
-        if not self._had_more:
-            self._send_at_once()
+        else:
+            self._is_prompt = True
+            if not self._had_more:
+                self._send_at_once()
+        self.flush_soon()
 
     def flush_at_once(self) -> None:
         """Like `flush_soon`, but send what there is already now: much more will follow in this turn."""
