@@ -436,7 +436,8 @@ class Moves:
         if not engine.has_settings and not self.is_over:  # what is asked before waits for them
             if self.peer.control_id not in port.streams:
                 self.peer.send_settings(DRAFT16)
-            if not engine.has_settings:
+                self.collect()
+            if not engine.has_settings and not self.is_over:  # what ended here does not end once more
                 peer.close()
             self.collect()
         for session in [*engine.sessions.values()]:
