@@ -1,9 +1,12 @@
-"""The two twins of the kernels, as fixtures."""
+"""The two twins of the kernels, and what several test files make of them, as fixtures."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+from collections.abc import AsyncIterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -25,3 +28,18 @@ def kernels(request: pytest.FixtureRequest) -> ModuleType:
 def twins() -> tuple[ModuleType, ModuleType]:
     """Return both twins, pure first; the same one twice when pure Python was asked for."""
     return importlib.import_module(_MODULES[TWINS[0]]), importlib.import_module(_MODULES[TWINS[-1]])
+
+
+@pytest.fixture
+async def spare(kernels: ModuleType) -> AsyncIterator[Any]:
+    """Return a task of either twin that stands ready."""
+    made = kernels.SpareTask(asyncio.get_running_loop())
+    await asyncio.sleep(0)
+    yield made
+    made.retire()
+
+
+@pytest.fixture
+def task(spare: Any) -> Any:
+    """Return the task itself, which the spare one lets go when it wakes up."""
+    return spare.task

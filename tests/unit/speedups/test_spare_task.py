@@ -19,19 +19,6 @@ class Stop(BaseException):
     """No Exception."""
 
 
-@pytest.fixture
-async def spare(kernels: ModuleType) -> Any:
-    made = kernels.SpareTask(asyncio.get_running_loop())
-    await asyncio.sleep(0)
-    yield made
-    made.retire()
-
-
-@pytest.fixture
-def task(spare: Any) -> Any:
-    return spare.task
-
-
 async def test_it_is_ready_a_turn_later_and_not_among_all_tasks(kernels: ModuleType) -> None:
     def make() -> Any:
         spare = kernels.SpareTask(asyncio.get_running_loop())

@@ -17,19 +17,6 @@ var: ContextVar[Any] = ContextVar("var", default=None)
 other: ContextVar[Any] = ContextVar("other", default=None)
 
 
-@pytest.fixture
-async def spare(kernels: ModuleType) -> Any:
-    made = kernels.SpareTask(asyncio.get_running_loop())
-    await asyncio.sleep(0)
-    yield made
-    made.retire()
-
-
-@pytest.fixture
-def task(spare: Any) -> Any:
-    return spare.task
-
-
 async def _named() -> None:
     asyncio.current_task().set_name("mine")  # type: ignore[union-attr]
 
