@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-cimport cython
 from cpython.object cimport PyObject
 
 from .datagrams cimport DatagramTap
