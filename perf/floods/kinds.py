@@ -396,6 +396,8 @@ class Kind:
     """MiB by which the server may grow."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Of the server, beside the defaults."""
+    is_lossy: bool = False
+    """Whether units are datagrams, of which a server drops some when they come faster than its program takes them."""
 
 
 WITHIN_IDLE = MAX_IDLE_ACTIONS * 9 // 10
@@ -403,8 +405,8 @@ WITHIN_ABORTED = MAX_ABORTED_STREAMS * 9 // 10
 """Units of what closes the connection when there is too much of it, which is measured within the limit."""
 
 KINDS: dict[str, Kind] = {
-    "datagrams": Kind(Datagrams, 2000),
-    "small datagrams": Kind(SmallDatagrams, 20_000),
+    "datagrams": Kind(Datagrams, 2000, is_lossy=True),
+    "small datagrams": Kind(SmallDatagrams, 20_000, is_lossy=True),
     "streams": Kind(Streams, 1000),
     "resets": Kind(Resets, WITHIN_ABORTED),
     "requests": Kind(Requests, 300),

@@ -1,4 +1,4 @@
-"""The server that is flooded: echoes requests, takes whatever else comes; says what it used for a line of input."""
+"""The server that is flooded: echoes requests, takes whatever else comes; says what it used and took for a line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ import json
 import logging
 import sys
 import time
+from dataclasses import dataclass
 
 from perf.floods.process import pin
 from wtransport import ServerApp, ServerConfig, WebTransportSession
 from wtransport.exceptions import WebTransportError
 
 
-def make_app(config: ServerConfig) -> ServerApp:
+@dataclass
+class Taken:
+    """What reached the program."""
+
+    datagrams: int = 0
+
+
+def make_app(config: ServerConfig, taken: Taken) -> ServerApp:
     """Return the application: /echo for the victim, /take for the flooder."""
     app = ServerApp(config=config)
 
@@ -33,7 +41,7 @@ def make_app(config: ServerConfig) -> ServerApp:
 
     async def take_datagrams(session: WebTransportSession) -> None:
         async for _ in session.incoming_datagrams():
-            pass
+            taken.datagrams += 1
 
     async def take_streams(session: WebTransportSession) -> None:
         async for stream in session.incoming_unidirectional_streams():
@@ -58,7 +66,8 @@ async def serve(arguments: argparse.Namespace) -> None:
         keyfile=arguments.keyfile,
         **json.loads(arguments.settings),
     )
-    app = make_app(config)
+    taken = Taken()
+    app = make_app(config, taken)
     async with app:
         await app.server.listen()
         address = app.server.local_address
@@ -66,7 +75,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             raise RuntimeError("the server does not listen")
         print(address[1], flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
-            print(json.dumps({"cpu": time.process_time()}), flush=True)
+            print(json.dumps({"cpu": time.process_time(), "datagrams": taken.datagrams}), flush=True)
 
 
 def main() -> None:
