@@ -52,6 +52,7 @@ class FakeEngine:
         self.port = port
         self.log: list = []
         self.events: deque = deque()
+        self.work: deque = deque()  # events that a step gives, one each
         self.outgoing: list[tuple[bytes, object]] = []
         self.deadline: float | None = None
         self.is_ready = False
@@ -99,12 +100,13 @@ class FakeEngine:
         return self.events.popleft() if self.events else None
 
     def has_work(self) -> bool:
-        return True
+        return bool(self.work) or "event" in self.fail_on
 
     def step(self) -> bool:
         if "event" in self.fail_on:
             raise LookupError("event")
-        return False
+        self.events.append(self.work.popleft())
+        return True
 
     def _closed(self) -> None:
         self._called("close")

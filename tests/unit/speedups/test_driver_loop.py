@@ -240,7 +240,7 @@ def test_what_handlers_give_goes_when_the_events_are_out(rig: Rig, packets: int)
     rig.driver._deliver = answer
     answers = [(b"%d" % number, PEER) for number in range(packets)]
     rig.driver.take(answers, 1000.0)
-    assert sent == [[]] * packets
+    assert sent == ([answers] if packets == 1 else [[]] * packets), "one alone need not wait for the end of its handler"
     assert rig.outlet.sent == (answers if packets == 1 else [])
     assert rig.asked == ([] if packets == 1 else [("send", answers)])
     assert rig.loop.turn() == 1
@@ -251,14 +251,50 @@ def test_what_handlers_give_goes_when_the_events_are_out(rig: Rig, packets: int)
     assert rig.outlet.sent[-1:] == [(b"next", PEER)]
 
 
+def test_what_one_handler_gives_goes_in_two(rig: Rig) -> None:
+    def answer(event: Any) -> None:
+        for part in (b"one", b"two", b"three"):
+            queue_promptly(rig, part)
+            sent.append((len(rig.outlet.sent), len(rig.asked)))
+
+    sent: list[Any] = []
+    rig.engine.echo = True
+    rig.driver._deliver = answer
+    rig.driver.take([(b"packet", PEER)], 1000.0)
+    assert sent == [(1, 0)] * 3
+    assert rig.outlet.sent == [(b"one", PEER)]
+    assert rig.asked == [("send", [(b"two", PEER), (b"three", PEER)])], "without a turn of the loop between"
+    rig.loop.turn()
+    rig.driver.take([(b"packet", PEER)], 1000.0)
+    assert (len(rig.outlet.sent), len(rig.asked)) == (1, 1), "after more than one they wait for the turn's end"
+    rig.loop.turn()
+    assert rig.asked[1:] == [("send", [(b"one", PEER), (b"two", PEER), (b"three", PEER)])]
+
+
+@pytest.mark.parametrize("waiting", ["an event", "work"])
+def test_while_there_is_more_to_tell_nothing_goes(rig: Rig, waiting: str) -> None:
+    def deliver(event: Any) -> None:
+        if event == "first":
+            queue_promptly(rig, b"answer")
+            sent.append(list(rig.outlet.sent))
+
+    sent: list[Any] = []
+    rig.driver._deliver = deliver
+    rig.engine.events.append("first")
+    (rig.engine.events if waiting == "an event" else rig.engine.work).append("second")
+    rig.driver.end_batch()
+    assert sent == [[]]
+    assert rig.outlet.sent == [(b"answer", PEER)]
+
+
 def test_what_a_handler_gives_that_ends_the_connection_is_left(rig: Rig) -> None:
     def answer(event: Any) -> None:
         queue_promptly(rig, b"answer")
         rig.driver._engine = None
 
-    rig.engine.echo = True
+    rig.engine.events.extend(["first", "second"])
     rig.driver._deliver = answer
-    rig.driver.take([(b"packet", PEER)], 1000.0)
+    rig.driver.end_batch()
     assert (rig.outlet.sent, rig.asked) == ([], [])
 
 
@@ -292,6 +328,7 @@ def test_nothing_goes_at_once_when_it_should_not(rig: Rig, state: str) -> None:
         rig.outlet.is_paused = True
     elif state == "delivering":
         rig.driver._delivering = True
+        rig.engine.events.append("another")
     else:
         rig.driver._outlet = None
     queue_promptly(rig, b"one")

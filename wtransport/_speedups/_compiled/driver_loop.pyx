@@ -102,12 +102,14 @@ cdef class DriverLoop:
 
     def flush_promptly(self):
         """Like `flush_soon`, but send at once what the program gives first in a turn; see the twin."""
-        if self.is_prompt:
-            self.has_more = True
-        else:
+        if not self.is_prompt:
             self.is_prompt = True
             if not self.had_more:
                 self.send_at_once()
+        else:
+            self.has_more = True
+            if self._delivering and not self.had_more:
+                self.sends_after_events = True
         self.ask_flush()
 
     def flush_at_once(self):
@@ -264,12 +266,12 @@ cdef class DriverLoop:
 
     cdef int send_at_once(self) except -1:
         cdef object engine = self.engine, outlet = self._outlet
-        if self._delivering:
-            self.sends_after_events = True
-            return 0
         if engine is None or outlet is None or not self._ready_reported:
             return 0
         if is_paused(outlet) or is_closed(engine):
+            return 0
+        if self._delivering and (self.events or self.has_work()):
+            self.sends_after_events = True
             return 0
         try:
             self.send_due(engine, outlet, read_clock(self._clock, self.is_monotonic))

@@ -61,14 +61,17 @@ class DriverLoop:
         """Like `flush_soon`, but send at once what the program gives first in a turn, so that its answer comes sooner.
 
         What follows in the same turn waits for its end, to share packets; and where the turn before had more than one,
-        so does the first. While events are delivered, all that their handlers give goes when they are out.
+        so does the first. While events are delivered, what their handlers give goes when they are out, but for the
+        first if the last of them gives it.
         """
-        if self._is_prompt:
-            self._has_more = True
-        else:
+        if not self._is_prompt:
             self._is_prompt = True
             if not self._had_more:
                 self._send_at_once()
+        else:
+            self._has_more = True
+            if self._delivering and not self._had_more:
+                self._sends_after_events = True
         self.flush_soon()
 
     def flush_at_once(self) -> None:
@@ -78,12 +81,12 @@ class DriverLoop:
 
     def _send_at_once(self) -> None:
         engine, outlet = self._engine, self._outlet
-        if self._delivering:
-            self._sends_after_events = True
-            return
         if engine is None or outlet is None or not self._ready_reported:
             return
         if outlet.is_paused or engine.is_closed:
+            return
+        if self._delivering and (engine.events or engine.has_work()):
+            self._sends_after_events = True
             return
         try:
             self._send_what_is_due(engine, outlet, self._clock())
