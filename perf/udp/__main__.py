@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import logging
 import statistics
@@ -16,9 +17,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import cast
+from unittest import mock
 
 import uvloop
 
+from wtransport._adapter import udp
 from wtransport._adapter.addresses import Endpoint, resolve
 from wtransport._adapter.outlet import Outlet
 from wtransport._adapter.sockets import bind_sockets, connect_socket
@@ -41,7 +44,8 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
 }
 
-TRANSPORTS = ("the loop's", "ours")
+TRANSPORTS = ("the loop's", "ours", "no offloads")
+"""The last is ours on a kernel that neither segments nor joins, where calls take several packets instead."""
 
 Figures = dict[tuple[str, str, str], list[float]]
 """Microseconds of each round, by loop, transport and case."""
@@ -77,22 +81,27 @@ class End(BatchProtocol):
             await self.complete.wait()
 
 
-async def pair(*, ours: bool) -> tuple[End, End]:
-    """Open a socket, and one connected to it, with our transport or with the loop's."""
+async def pair(transport: str) -> tuple[End, End]:
+    """Open a socket, and one connected to it, each with a transport."""
     loop = asyncio.get_running_loop()
     (there,) = bind_sockets(await resolve(host=HOST, port=0, passive=True))
     here = connect_socket(Endpoint(there.family, there.getsockname()))
     ends = End(), End()
     for end, sock in zip(ends, (here, there), strict=True):
-        if ours:
-            UdpTransport(loop=loop, sock=sock, protocol=end)
-        else:
+        if transport == "the loop's":
             await loop.create_datagram_endpoint(functools.partial(_same, end), sock=sock)
+            continue
+        with mock.patch.object(udp, "_set", _refuse) if transport == "no offloads" else contextlib.nullcontext():
+            UdpTransport(loop=loop, sock=sock, protocol=end)
     return ends
 
 
 def _same(end: End) -> End:
     return end
+
+
+def _refuse(*_: object) -> bool:
+    return False
 
 
 async def one_way(sender: End, receiver: End, batch: int) -> dict[str, float]:
@@ -121,15 +130,15 @@ async def echo(client: End, server: End) -> dict[str, float]:
     return {"round trip of one": (time.process_time() - start) / ECHOES * 1e6}
 
 
-async def measure(figures: Figures, loop_name: str, *, ours: bool) -> None:
+async def measure(figures: Figures, loop_name: str, transport: str) -> None:
     """Take one round of one contestant."""
-    client, server = await pair(ours=ours)
+    client, server = await pair(transport)
     results: dict[str, float] = {}
     for batch in BATCHES:
         results |= await one_way(client, server, batch)
     results |= await echo(client, server)
     for case, value in results.items():
-        figures[loop_name, TRANSPORTS[ours], case].append(value)
+        figures[loop_name, transport, case].append(value)
     for end in (client, server):
         end.outlet.transport.close()
     await asyncio.sleep(0)
@@ -144,16 +153,16 @@ def main() -> None:
     figures: Figures = defaultdict(list)
     for _ in range(rounds):
         for loop_name, factory in LOOPS.items():
-            for ours in (False, True):
+            for transport in TRANSPORTS:
                 with asyncio.Runner(loop_factory=factory) as runner:
-                    runner.run(measure(figures, loop_name, ours=ours))
+                    runner.run(measure(figures, loop_name, transport))
     print(f"µs of processor time for each packet of {len(PACKET)} bytes: least (median) of {rounds} rounds")
     for loop_name in LOOPS:
-        print(f"\n{loop_name:28} {TRANSPORTS[0]:>16} {TRANSPORTS[1]:>16}")
+        print(f"\n{loop_name:28} " + " ".join(f"{transport:>16}" for transport in TRANSPORTS))
         for case in dict.fromkeys(case for _, _, case in figures):
             taken = [figures[loop_name, transport, case] for transport in TRANSPORTS]
             cells = [f"{min(values):.2f} ({statistics.median(values):.2f})" for values in taken]
-            print(f"{case:28} {cells[0]:>16} {cells[1]:>16}")
+            print(f"{case:28} " + " ".join(f"{cell:>16}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -159,6 +159,17 @@ async def test_packets_arrive_without_offloads(kernel: type[Counting], refused: 
     assert (kernel.calls == 2 * len(PACKETS)) == (udp.UDP_SEGMENT in refused)
 
 
+@on_both_loops
+async def test_packets_and_streams_arrive_without_offloads_on_plain_sockets(
+    certificate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp, "_set", lambda *_: False)
+    for end in await exchange("127.0.0.1", "127.0.0.1"):
+        assert end.packets == PACKETS
+        assert len(end.sources) == 1
+    await upload(certificate, SIZE)
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EINVAL])
 @on_both_loops
 async def test_packets_arrive_where_the_interface_does_not_segment(kernel: type[Counting], number: int) -> None:

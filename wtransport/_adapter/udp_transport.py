@@ -187,19 +187,27 @@ class UdpTransport(asyncio.DatagramTransport):
         return rest
 
     def _send_singly(self, packets: list[bytes], addr: NetworkAddress | None) -> tuple[list[bytes], int]:
-        """Send packets one by one; return those that the socket does not take now, and how many it took."""
-        send, attempt = self._io.send, self._attempt
-        passed = 0
-        for index, data in enumerate(packets):
-            error = attempt(send, data, addr)
-            if error is None:
-                passed += 1
-            elif isinstance(error, BlockingIOError):
+        """Send packets that are not segmented; return those that the socket does not take now, and how many it took."""
+        send_some = self._io.send_some
+        index = passed = 0
+        while index < len(packets):
+            try:
+                count = send_some(packets, index, addr)
+            except BlockingIOError:
                 return packets[index:], passed
-            else:
-                self._protocol.error_received(error)
-                if self._is_over:
-                    break
+            except OSError as exc:
+                error = self._attempt_again(exc, self._io.send, packets[index], addr)
+                if isinstance(error, BlockingIOError):
+                    return packets[index:], passed
+                if error is not None:
+                    self._protocol.error_received(error)
+                    if self._is_over:
+                        break
+                    index += 1
+                    continue
+                count = 1
+            index += count
+            passed += count
         return [], passed
 
     def _attempt(self, send: Callable[..., object], *args: Any) -> OSError | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
+import platform
 import socket
+import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -299,3 +302,158 @@ def test_a_socket_that_is_let_go_neither_reads_nor_sends(kernels: ModuleType, op
     assert (watcher.alone, watcher.more, watcher.unsent) == ([], [], [])
     with pytest.raises(BlockingIOError):
         there.recvfrom(100)
+
+
+def send_all(io: Any, packets: list[bytes], address: Any = None) -> int:
+    """Send all of these, and return how many calls it took."""
+    calls = start = 0
+    while start < len(packets):
+        start += io.send_some(packets, start, address)
+        calls += 1
+    assert start == len(packets)
+    return calls
+
+
+def receive_all(io: Any) -> list[tuple[bytes, Any]]:
+    datagrams: list[tuple[bytes, Any]] = []
+    before = -1
+    while before < len(datagrams):
+        before = len(datagrams)
+        assert io.receive(datagrams) == len(datagrams) - before
+    return datagrams
+
+
+def known(io: Any, other: socket.socket, name: Any) -> Any:
+    """Have an address known to the kernel, as one that an answer goes to."""
+    other.sendto(b"", name)
+    [(_, address)] = receive_all(io)
+    return address
+
+
+@pytest.mark.parametrize("count", [1, 2, 64, 65, 200])
+@pytest.mark.parametrize("is_connected", [False, True])
+def test_many_datagrams_go_and_come_in_order(kernels: ModuleType, open_socket, count, is_connected) -> None:
+    here, there = open_socket(), open_socket()
+    if is_connected:
+        here.connect(there.getsockname())
+    io = kernels.UdpSocket(here, there.getsockname() if is_connected else None)
+    far = kernels.UdpSocket(there)
+    address = known(io, there, here.getsockname())
+    packets = [b"%d" % number for number in range(count)]
+    calls = send_all(io, packets, address)
+    assert receive_all(far) == [(data, here.getsockname()) for data in packets]
+    send_all(far, packets[:1], here.getsockname())
+    assert receive_all(io) == [(b"0", there.getsockname())]
+    if kernels.__name__.endswith("_compiled") and sys.platform == "linux":
+        assert calls == -(-count // 64)
+
+
+def test_many_datagrams_of_several_senders(kernels: ModuleType, open_socket) -> None:
+    here, others = open_socket(), [open_socket() for _ in range(3)]
+    sent = [(bytes([number]) * (number * 57), others[number % 3]) for number in range(40)]
+    for data, other in sent:
+        other.sendto(data, here.getsockname())
+    assert receive_all(kernels.UdpSocket(here)) == [(data, other.getsockname()) for data, other in sent]
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_507])
+def test_sizes_of_many(kernels: ModuleType, open_socket, size) -> None:
+    here, there = open_socket(), open_socket()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    io = kernels.UdpSocket(there)
+    address = known(io, here, there.getsockname())
+    packets = [b"before", bytes([7]) * size, b"after"]
+    send_all(io, packets, address)
+    assert receive_all(kernels.UdpSocket(here)) == [(data, there.getsockname()) for data in packets]
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_one_of_many_that_fails_is_met_when_it_is_the_first(kernels: ModuleType, open_socket, wrong) -> None:
+    here, there = open_socket(), open_socket()
+    io = kernels.UdpSocket(here)
+    address = known(io, there, here.getsockname())
+    packets = [b"0", b"1", b"2"]
+    packets[wrong] = bytes(65_530)
+    start = 0
+    while start < wrong:
+        start += io.send_some(packets, start, address)
+    assert start == wrong
+    with pytest.raises(OSError, match="Errno") as caught:
+        io.send_some(packets, wrong, address)
+    assert caught.value.errno == errno.EMSGSIZE
+    for start in range(wrong + 1, 3):
+        assert io.send_some(packets[: start + 1], start, address) == 1
+    assert [data for data, _ in receive_all(kernels.UdpSocket(there))] == [each for each in packets if len(each) == 1]
+
+
+def test_many_to_an_address_that_nothing_came_from(kernels: ModuleType, open_socket) -> None:
+    other = open_socket()
+    send_all(kernels.UdpSocket(open_socket()), [b"first", b"second"], other.getsockname())
+    assert [data for data, _ in receive_all(kernels.UdpSocket(other))] == [b"first", b"second"]
+
+
+def test_many_that_are_not_all_bytes(kernels: ModuleType, open_socket) -> None:
+    here, other = open_socket(), open_socket()
+    io = kernels.UdpSocket(here)
+    packets = [b"0", bytearray(b"1"), b"2", memoryview(b"3")]
+    send_all(io, packets, known(io, other, here.getsockname()))
+    assert [data for data, _ in receive_all(kernels.UdpSocket(other))] == [b"0", b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize(
+    ("packets", "start", "error"),
+    [((b"data",), 0, TypeError), ([], 0, IndexError), ([b"data"], 1, IndexError), ([b"data"], -1, IndexError)],
+)
+def test_what_cannot_be_sent_in_part(kernels: ModuleType, open_socket, packets, start, error) -> None:
+    other = open_socket()
+    with pytest.raises(error, match="packets"):
+        kernels.UdpSocket(open_socket()).send_some(packets, start, other.getsockname())
+
+
+def test_many_on_a_socket_that_is_closed(kernels: ModuleType, open_socket) -> None:
+    sock, other = open_socket(), open_socket()
+    io = kernels.UdpSocket(sock)
+    io.detach()
+    sock.close()
+    with pytest.raises(OSError, match="Errno") as caught:
+        io.send_some([b"1", b"2"], 0, other.getsockname())
+    assert caught.value.errno == errno.EBADF
+
+
+WITHOUT_CALLS = """
+import ctypes, errno, socket, struct
+RECVMMSG, SENDMMSG = 299, 307
+ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.ENOSYS
+steps = [(0x20, 0, 0, 0), (0x15, 2, 0, RECVMMSG), (0x15, 1, 0, SENDMMSG), (0x06, 0, 0, ALLOW), (0x06, 0, 0, REFUSE)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(program)), 0, 0):
+    print("no filter")
+    raise SystemExit
+from wtransport._speedups import UdpSocket
+here, there = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+for sock in (here, there):
+    sock.setblocking(False)
+    sock.bind(("127.0.0.1", 0))
+io, far = UdpSocket(here), UdpSocket(there)
+far.send(b"hello", here.getsockname())
+[(_, address)], datagrams = (lambda read: (io.receive(read), read)[1])([]), []
+print(io.send_some([b"1", b"2"], 0, address), io.send_some([b"1", b"2"], 1, address))
+print(far.receive(datagrams), far.receive(datagrams), [data for data, _ in datagrams])
+"""
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the numbers of the calls are those of x86-64"
+)
+def test_a_kernel_without_calls_for_many(kernels: ModuleType) -> None:
+    environment = dict(os.environ)
+    if not kernels.__name__.endswith("_compiled"):
+        environment["WTRANSPORT_NO_EXTENSIONS"] = "1"
+    output = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CALLS], env=environment, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+    if output == "no filter\n":
+        pytest.skip("this system filters no calls")
+    assert output == "1 1\n1 1 [b'1', b'2']\n"

@@ -11,88 +11,30 @@ from __future__ import annotations
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
-from libc.errno cimport EAGAIN, EINTR, errno
+from cpython.list cimport PyList_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, ENOSYS, errno
 from libc.string cimport memcmp, memcpy, memset
+
+from .udp_calls cimport (
+    WT_HAS_CALLS,
+    WT_MOST_SENT,
+    WT_NAME_SIZE,
+    WT_SLOT_SIZE,
+    WT_SLOTS,
+    iovec,
+    wt_address,
+    wt_buffer,
+    wt_receive,
+    wt_receive_many,
+    wt_received,
+    wt_send,
+    wt_send_many,
+)
 
 import socket
 
 from .._constants import LOOK_AGAIN, MAX_UDP_PAYLOAD
 from .._pure.udp_socket import UdpSocket as PlainSocket
-
-cdef extern from *:
-    """
-    #define WT_NAME_SIZE 28  /* of a struct sockaddr_in6 */
-    #define WT_BUFFER_SIZE 65536
-    #if defined(__linux__)
-    #include <arpa/inet.h>
-    #include <netinet/in.h>
-    #include <string.h>
-    #include <sys/socket.h>
-    static const int WT_HAS_CALLS = 1;
-
-    static Py_ssize_t wt_receive(int fd, unsigned char *out, unsigned char *name, int *name_size, int *segment) {
-        union { char room[64]; struct cmsghdr align; } control;
-        struct iovec piece = { out, WT_BUFFER_SIZE };
-        struct msghdr message;
-        struct cmsghdr *each;
-        Py_ssize_t size;
-        memset(&message, 0, sizeof message);
-        message.msg_iov = &piece;
-        message.msg_iovlen = 1;
-        message.msg_name = name;
-        message.msg_namelen = name ? WT_NAME_SIZE : 0;
-        message.msg_control = segment ? control.room : NULL;
-        message.msg_controllen = segment ? sizeof control.room : 0;
-        size = recvmsg(fd, &message, MSG_DONTWAIT);
-        if (size < 0)
-            return size;
-        *name_size = (int) message.msg_namelen;
-        if (segment) {
-            *segment = 0;
-            for (each = CMSG_FIRSTHDR(&message); each; each = CMSG_NXTHDR(&message, each))
-                if (each->cmsg_level == 17 && each->cmsg_type == 104)  /* SOL_UDP, UDP_GRO */
-                    memcpy(segment, CMSG_DATA(each), sizeof *segment);
-        }
-        return size;
-    }
-
-    static Py_ssize_t wt_send(int fd, const char *data, Py_ssize_t size, const char *name, int name_size) {
-        return sendto(fd, data, size, MSG_DONTWAIT, (const struct sockaddr *) name, name_size);
-    }
-
-    /* The number of elements in Python's address, 2 or 4, or 0 where only Python knows. */
-    static int wt_address(const unsigned char *name, char *host, int *port, unsigned *flow, unsigned *scope) {
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        memcpy(&v4, name, sizeof v4);
-        if (v4.sin_family == AF_INET) {
-            *port = ntohs(v4.sin_port);
-            return inet_ntop(AF_INET, &v4.sin_addr, host, INET6_ADDRSTRLEN) ? 2 : 0;
-        }
-        memcpy(&v6, name, sizeof v6);
-        *port = ntohs(v6.sin6_port);
-        *flow = ntohl(v6.sin6_flowinfo);
-        *scope = v6.sin6_scope_id;
-        return v6.sin6_family == AF_INET6 && inet_ntop(AF_INET6, &v6.sin6_addr, host, INET6_ADDRSTRLEN) ? 4 : 0;
-    }
-    #else
-    static const int WT_HAS_CALLS = 0;
-    static Py_ssize_t wt_receive(int fd, unsigned char *out, unsigned char *name, int *name_size, int *segment)
-    { return -1; }
-    static Py_ssize_t wt_send(int fd, const char *data, Py_ssize_t size, const char *name, int name_size)
-    { return -1; }
-    static int wt_address(const unsigned char *name, char *host, int *port, unsigned *flow, unsigned *scope)
-    { return 0; }
-    #endif
-    static unsigned char wt_buffer[WT_BUFFER_SIZE];  /* held for no longer than the interpreter's lock is */
-    """
-    enum:
-        WT_NAME_SIZE
-    const int WT_HAS_CALLS
-    unsigned char* wt_buffer
-    Py_ssize_t wt_receive(int fd, unsigned char* out, unsigned char* name, int* name_size, int* segment) noexcept
-    Py_ssize_t wt_send(int fd, const char* data, Py_ssize_t size, const char* name, int name_size) noexcept
-    int wt_address(const unsigned char* name, char* host, int* port, unsigned* flow, unsigned* scope) noexcept
 
 cdef enum:
     # Addresses kept, as Python and as the system write them; all are forgotten when there is one more.
@@ -138,7 +80,8 @@ cdef class UdpSocket:
         """Read once, and append each datagram that came with its sender's address; see the twin."""
         if type(datagrams) is not list:
             raise TypeError("datagrams must be a list")
-        return self.read(<list> datagrams)
+        # Where the kernel joins, one read may bring 64: enough. A call for several costs more for one alone.
+        return self.read(<list> datagrams) if self.coalesces else self.read_many(<list> datagrams)
 
     cdef Py_ssize_t read(self, list batch) except -1:
         cdef unsigned char[WT_NAME_SIZE] name
@@ -173,32 +116,95 @@ cdef class UdpSocket:
             count += 1
         return count
 
+    cdef Py_ssize_t read_many(self, list batch) except -1:
+        """Read what waits, as much as one call takes."""
+        global _has_many
+        cdef wt_received[WT_SLOTS] received
+        cdef int count, i
+        cdef object address = self.peer
+        if self.fd < 0 or not _has_many:
+            return self.read(batch)
+        while True:
+            count = wt_receive_many(self.fd, self.peer is not None, received)
+            if count >= 0:
+                break
+            if errno == EAGAIN:
+                return 0
+            if errno == ENOSYS:
+                _has_many = False
+                return self.read(batch)
+            if errno != EINTR:
+                PyErr_SetFromErrno(OSError)
+        for i in range(count):
+            if self.peer is None:
+                address = self.address_of(received[i].name, received[i].name_size)
+            batch.append((PyBytes_FromStringAndSize(<char*> wt_buffer + i * WT_SLOT_SIZE, received[i].size), address))
+        return count
+
     def send(self, data, address=None):
         """Send one datagram; see the twin."""
         self.transmit(data, address)
 
+    def send_some(self, packets, Py_ssize_t start=0, address=None):
+        """Send datagrams to one address, as many as one call takes; see the twin."""
+        global _has_many
+        cdef iovec[WT_MOST_SENT] pieces
+        cdef const char* name = NULL
+        cdef int name_size = 0, count = 0, sent
+        cdef list those
+        if type(packets) is not list:
+            raise TypeError("packets must be a list")
+        if not 0 <= start < PyList_GET_SIZE(packets):
+            raise IndexError("start is beyond the packets")
+        those = <list> packets
+        if _has_many and self.fd >= 0 and self.find_name(address, &name, &name_size):
+            while count < WT_MOST_SENT and start + count < PyList_GET_SIZE(those):
+                data = those[start + count]
+                if not PyBytes_CheckExact(data):
+                    break
+                pieces[count].iov_base = PyBytes_AS_STRING(data)
+                pieces[count].iov_len = PyBytes_GET_SIZE(data)
+                count += 1
+        if count <= 1:
+            self.transmit(those[start], address)
+            return 1
+        while True:
+            sent = wt_send_many(self.fd, pieces, count, name, name_size)
+            if sent > 0:
+                return sent
+            if errno == ENOSYS:
+                _has_many = False
+                self.transmit(those[start], address)
+                return 1
+            if errno != EINTR:
+                PyErr_SetFromErrno(OSError)
+
     cdef int transmit(self, object data, object address) except -1:
         cdef const char* name = NULL
         cdef int name_size = 0
-        cdef bytes known
-        if self.fd < 0 or not PyBytes_CheckExact(data):
+        if self.fd < 0 or not PyBytes_CheckExact(data) or not self.find_name(address, &name, &name_size):
             self.twin.send(data, address)
             return 0
-        if self.peer is None and address is not None:
-            if address is self.last:
-                name = <const char*> self.last_name
-                name_size = self.last_size
-            else:
-                known = self.names.get(address) if type(address) is tuple else None
-                if known is None:
-                    self.twin.send(data, address)
-                    return 0
-                name = PyBytes_AS_STRING(known)
-                name_size = <int> PyBytes_GET_SIZE(known)
         while wt_send(self.fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), name, name_size) < 0:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
         return 0
+
+    cdef bint find_name(self, object address, const char** name, int* size) except -1:
+        """Find an address as the system writes it; False when only Python knows it."""
+        cdef bytes known
+        if self.peer is not None or address is None:
+            return True
+        if address is self.last:
+            name[0] = <const char*> self.last_name
+            size[0] = self.last_size
+            return True
+        known = self.names.get(address) if type(address) is tuple else None
+        if known is None:
+            return False
+        name[0] = PyBytes_AS_STRING(known)
+        size[0] = <int> PyBytes_GET_SIZE(known)
+        return True
 
     def read_ready(self):
         """Read, as the socket is readable; see the twin."""
@@ -262,6 +268,7 @@ cdef class UdpSocket:
         return address
 
 
+cdef bint _has_many = True  # calls that take several datagrams, until the kernel says no
 cdef Py_ssize_t _MAX_UDP_PAYLOAD = MAX_UDP_PAYLOAD
 cdef Py_ssize_t _LOOK_AGAIN = LOOK_AGAIN
 

@@ -94,7 +94,8 @@ class UdpSocket:
         """Read once, and append each datagram that came with its sender's address.
 
         Returns:
-            how many there are: 0 when nothing waits, more than 1 where the kernel joined several.
+            how many there are: 0 when nothing waits, more than 1 where the kernel joined several; compiled, also where
+            one system call reads several (Linux's recvmmsg).
 
         Raises:
             TypeError: datagrams is not a list.
@@ -130,6 +131,25 @@ class UdpSocket:
             self._sock.send(data)
         else:
             self._sock.sendto(data, address)
+
+    def send_some(self, packets: list[bytes], start: int = 0, address: Any = None) -> int:
+        """Send datagrams to one address, from a position in a list on: as many as one system call takes.
+
+        Returns:
+            how many were sent: here 1; compiled, more where one call sends several (Linux's sendmmsg). An error of a
+            later one is met by the next call.
+
+        Raises:
+            TypeError: packets is not a list.
+            IndexError: there is none at start.
+            BlockingIOError, OSError: as for `send`, of the first.
+        """
+        if type(packets) is not list:
+            raise TypeError("packets must be a list")
+        if not 0 <= start < len(packets):
+            raise IndexError("start is beyond the packets")
+        self.send(packets[start], address)
+        return 1
 
     def detach(self) -> None:
         """Let go of the socket, which is about to be closed; to send or to receive is an error of the socket then."""
