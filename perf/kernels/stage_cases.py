@@ -50,6 +50,14 @@ def _event_cases() -> list[Case]:
             values=values,
         ),
         Case(
+            "SpareTask",
+            "a coroutine that does not wait",
+            "events",
+            "begin(handle())",
+            "begin = stages.make_spare_task(k).begin; handle = stages.handle",
+            values=values,
+        ),
+        Case(
             "PortEvents",
             "bytes of a stream",
             "events",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import operator
@@ -10,7 +11,17 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-__all__ = ["PEER", "Datagrams", "StreamBytes", "make_caller", "make_doorway", "make_driver", "make_pump"]
+__all__ = [
+    "PEER",
+    "Datagrams",
+    "StreamBytes",
+    "handle",
+    "make_caller",
+    "make_doorway",
+    "make_driver",
+    "make_pump",
+    "make_spare_task",
+]
 
 PEER = ("192.0.2.9", 443)
 
@@ -116,6 +127,35 @@ def make_caller(k: ModuleType, handlers: int) -> tuple[Any, Kind, Any]:
     caller.history = deque(maxlen=100)
     inbox = k.DatagramInbox(64)
     return caller, kind, (inbox, k.DatagramTap(inbox))
+
+
+async def handle() -> None:
+    """Handle an event without waiting for anything."""
+
+
+class _LastingLoop(asyncio.SelectorEventLoop):
+    """Says that it runs when it does not, so that a task can begin while nobody but the clock is asked."""
+
+    is_lasting = False
+
+    def is_running(self) -> bool:
+        return self.is_lasting or super().is_running()
+
+
+def make_spare_task(k: ModuleType) -> Any:
+    """Return a task that stands ready."""
+    loop = _LastingLoop()
+
+    async def make() -> Any:
+        spare = k.SpareTask(loop)
+        await asyncio.sleep(0)
+        return spare
+
+    spare = loop.run_until_complete(make())
+    loop.is_lasting = True
+    if not spare.begin(handle()) or not spare.is_ready:
+        raise RuntimeError("the task does not stand ready")
+    return spare
 
 
 def make_pump(k: ModuleType) -> tuple[Any, deque[Any]]:

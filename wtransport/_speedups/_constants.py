@@ -48,3 +48,7 @@ LONG_HEADER = 0x80
 # Wake-ups with one datagram each, after which the next one looks for a second. In a dialogue there never is one, and
 # finding that out costs as much as reading it (3 us).
 LOOK_AGAIN = 8
+
+# Events whose coroutine handlers get a task of their own, after one that waited took the task that stood ready, or that
+# was for another context: making another one at once would cost more than it brings where many wait.
+EVENTS_WITHOUT_SPARE = 64

@@ -64,7 +64,7 @@ cdef class StreamCommands(StreamPort):
     def send_stream_header(self, int64_t stream_id, data):
         """Queue the bytes that a new stream of ours begins with; they arrive even if it is reset later."""
         cdef QuicStream stream = self._table.streams[stream_id]
-        self._table.queue_header(stream, data)
+        self._table.write_header(stream, data)
         self.flush_begun()
 
     def send_stream(self, int64_t stream_id, data, bint end_stream):
@@ -112,7 +112,7 @@ cdef class StreamCommands(StreamPort):
         if stream is None:
             self.request_flush()
             return -1
-        self._table.queue_header(stream, header)
+        self._table.write_header(stream, header)
         return stream.stream_id
 
     cdef int flush_begun(self) except -1:

@@ -12,7 +12,7 @@ from .streams cimport QuicStream
 
 cdef class StreamTable(StreamBooks):
     cdef QuicStream open_next(self, bint unidirectional)  # None when the peer allows no more
-    cdef int queue_header(self, QuicStream stream, data) except -1
+    cpdef int write_header(self, QuicStream stream, data) except -1
     cdef int64_t count_unsent(self, int64_t stream_id) except -1
     cdef int64_t count_room(self, int64_t stream_id) except -1
     cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1

@@ -46,18 +46,17 @@ cdef class StreamTable(StreamBooks):
         self.add(stream)
         return stream
 
-    def write_header(self, QuicStream stream not None, data):
+    cpdef int write_header(self, QuicStream stream, data) except -1:
         """Queue the bytes that a stream of ours begins with; they arrive even if it is reset later."""
-        self.queue_header(stream, data)
+        if stream is None:
+            raise TypeError("there is no such stream")
+        stream.send.write_header(data)
+        return self.line_up(stream)
 
     def write(self, QuicStream stream not None, data, bint end_stream):
         """Queue bytes of a stream whose sending side is open."""
         stream.send.write(data, end_stream)
         self.line_up(stream)
-
-    cdef int queue_header(self, QuicStream stream, data) except -1:
-        stream.send.write_header(data)
-        return self.line_up(stream)
 
     cpdef bint send(self, int64_t stream_id, data, bint end_stream) except -1:
         """Queue bytes of a stream; False, and without effect, when its sending side is over."""

@@ -12,13 +12,13 @@ from .spare_task cimport SPARE_GIVEN, SPARE_OVER, SpareTask
 from asyncio import CancelledError, get_running_loop
 from types import CoroutineType
 
+from .._constants import EVENTS_WITHOUT_SPARE
+
 cdef extern from "Python.h":
     # 1: it yielded, 0: it returned, -1: it raised.
     int PyIter_Send(object coroutine, object value, PyObject** result) except -1
 
-cdef enum:
-    EVENTS_WITHOUT_SPARE = 64
-
+cdef int _EVENTS_WITHOUT_SPARE = EVENTS_WITHOUT_SPARE
 cdef object _CoroutineType = CoroutineType
 cdef object _OVER = object()
 
@@ -78,7 +78,7 @@ cdef class HandlerTasks:
             spare.let_go()
         elif spare.state >= SPARE_GIVEN:
             self._spare = None
-            self._until_spare = -1 if has_begun and spare.state == SPARE_OVER else EVENTS_WITHOUT_SPARE
+            self._until_spare = -1 if has_begun and spare.state == SPARE_OVER else _EVENTS_WITHOUT_SPARE
         if has_begun and (<HandlerRun> run).caller is not None:
             self.handling[run] = spare.task
         return has_begun

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType
 from typing import Any
 
+from .._constants import EVENTS_WITHOUT_SPARE
 from .spare_task import SpareTask
 
 __all__ = ["HandlerTasks"]
-
-_EVENTS_WITHOUT_SPARE = 64  # after one that a handler that waited took, or that was for another context
 
 
 class HandlerTasks:
@@ -72,7 +71,7 @@ class HandlerTasks:
         elif spare.is_used_up:
             self._spare = None
             # Where a handler did something to the task the next one will, too.
-            self._until_spare = -1 if has_begun and spare.is_over else _EVENTS_WITHOUT_SPARE
+            self._until_spare = -1 if has_begun and spare.is_over else EVENTS_WITHOUT_SPARE
         if has_begun and run.caller is not None:
             self.handling[run] = spare.task
         return has_begun
