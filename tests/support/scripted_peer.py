@@ -339,6 +339,23 @@ def stream_header(session_id: int, *, unidirectional: bool) -> bytes:
     return encode_varint(0x54 if unidirectional else 0x41) + encode_varint(session_id)
 
 
+def our_stream(peer: ScriptedPeer, *, unidirectional: bool = False) -> StreamCore:
+    """Open a stream of the engine's in session 0."""
+    stream = peer.engine.sessions[0].open_stream(unidirectional=unidirectional)
+    assert stream is not None
+    return stream
+
+
+def body(peer: ScriptedPeer, stream: StreamCore) -> bytes:
+    """Return what the engine sent on a stream, without the header."""
+    sent = peer.sent(stream.stream_id)
+    if not stream.is_local:
+        return sent
+    header = stream_header(stream.session.stream_id, unidirectional=stream.is_unidirectional)
+    assert sent.startswith(header)
+    return sent.removeprefix(header)
+
+
 def datagram(session_id: int, payload: bytes) -> bytes:
     """Return the payload of a DATAGRAM frame (RFC 9297, 2.1)."""
     return encode_varint(session_id >> 2) + payload
@@ -370,7 +387,7 @@ def _whole(data: bytes) -> list[tuple[int, bytes]]:
     return items
 
 
-__all__ = ["MakePeer", "ScriptedPeer", "datagram", "stream_header", "with_flow_control"]
+__all__ = ["MakePeer", "ScriptedPeer", "body", "datagram", "our_stream", "stream_header", "with_flow_control"]
 
 MakePeer: TypeAlias = Callable[..., ScriptedPeer]
 """What the fixtures of tests/unit/protocol give: makes an engine with options of its configuration, and its peer."""

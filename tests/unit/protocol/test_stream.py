@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from scripted_peer import MakePeer, ScriptedPeer, stream_header
+from scripted_peer import MakePeer, body, our_stream, stream_header
 
 from wtransport._protocol.error_codes import to_wire
-from wtransport._protocol.stream import StreamCore
 from wtransport.exceptions import StreamError
 from wtransport.types import StreamDirection, StreamState
 
 BOTH = pytest.mark.parametrize("unidirectional", [False, True])
-
-
-def ours(peer: ScriptedPeer, *, unidirectional: bool = False) -> StreamCore:
-    """Open a stream of the engine's in session 0."""
-    stream = peer.engine.sessions[0].open_stream(unidirectional=unidirectional)
-    assert stream is not None
-    return stream
-
-
-def body(peer: ScriptedPeer, stream: StreamCore) -> bytes:
-    """Return what the engine sent on a stream, without the header."""
-    header = stream_header(0, unidirectional=stream.is_unidirectional) if stream.is_local else b""
-    sent = peer.sent(stream.stream_id)
-    assert sent.startswith(header)
-    return sent.removeprefix(header)
 
 
 # Opening.
@@ -35,7 +19,7 @@ def body(peer: ScriptedPeer, stream: StreamCore) -> bytes:
 def test_the_header_goes_out_with_the_opening(engine: MakePeer, unidirectional: bool) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer, unidirectional=unidirectional)
+    stream = our_stream(peer, unidirectional=unidirectional)
     assert peer.sent(stream.stream_id) == stream_header(0, unidirectional=unidirectional)
     assert peer.engine.streams[stream.stream_id] is stream
     assert (stream.is_local, stream.is_unidirectional, stream.can_send) == (True, unidirectional, True)
@@ -81,7 +65,7 @@ def test_an_empty_stream_of_the_peer(engine: MakePeer, unidirectional: bool) -> 
 def test_bytes_and_fin_go_out(engine: MakePeer, unidirectional: bool) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer, unidirectional=unidirectional)
+    stream = our_stream(peer, unidirectional=unidirectional)
     peer.names()
     stream.write(b"one")
     stream.write(b"")
@@ -113,13 +97,13 @@ def test_only_the_sender_writes(engine: MakePeer) -> None:
     with pytest.raises(StreamError, match="receive-only"):
         stream.reset(0)
     with pytest.raises(StreamError, match="send-only"):
-        ours(peer, unidirectional=True).stop(0)
+        our_stream(peer, unidirectional=True).stop(0)
 
 
 def test_a_writer_is_woken_at_the_mark_and_once(engine: MakePeer) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer)
+    stream = our_stream(peer)
     peer.port.hold = True
     stream.write(bytes(100))
     assert stream.unsent == 100
@@ -140,7 +124,7 @@ def test_a_writer_is_woken_at_the_mark_and_once(engine: MakePeer) -> None:
 def test_a_writer_with_room_is_woken_at_once(engine: MakePeer) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer)
+    stream = our_stream(peer)
     peer.names()
     stream.watch_writable(0)
     peer.pump()
@@ -153,7 +137,7 @@ def test_a_writer_is_woken_when_the_sending_side_ends(engine: MakePeer, unidirec
     peer.open_session()
     for end in ("fin", "reset", "stop"):
         peer.port.hold = False
-        stream = ours(peer, unidirectional=unidirectional)
+        stream = our_stream(peer, unidirectional=unidirectional)
         peer.port.hold = True
         stream.write(bytes(100))
         stream.watch_writable(0)
@@ -173,7 +157,7 @@ def test_a_writer_is_woken_when_the_sending_side_ends(engine: MakePeer, unidirec
 def test_a_writer_that_watches_a_stream_with_fin_learns_of_stop_sending(engine: MakePeer) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer)
+    stream = our_stream(peer)
     peer.port.hold = True
     stream.write(bytes(100), end_stream=True)
     stream.watch_writable(0)

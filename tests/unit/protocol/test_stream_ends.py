@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from scripted_peer import MakePeer, ScriptedPeer, stream_header
+from scripted_peer import MakePeer, body, our_stream, stream_header
 
 from wtransport._protocol.error_codes import to_wire
-from wtransport._protocol.stream import StreamCore
 from wtransport.constants import ErrorCodes
 from wtransport.exceptions import StreamError
 from wtransport.types import StreamState
 
 BOTH = pytest.mark.parametrize("unidirectional", [False, True])
-
-
-def ours(peer: ScriptedPeer, *, unidirectional: bool = False) -> StreamCore:
-    """Open a stream of the engine's in session 0."""
-    stream = peer.engine.sessions[0].open_stream(unidirectional=unidirectional)
-    assert stream is not None
-    return stream
-
-
-def body(peer: ScriptedPeer, stream: StreamCore) -> bytes:
-    """Return what the engine sent on a stream, without the header."""
-    header = stream_header(0, unidirectional=stream.is_unidirectional) if stream.is_local else b""
-    sent = peer.sent(stream.stream_id)
-    assert sent.startswith(header)
-    return sent.removeprefix(header)
 
 
 # Resets.
@@ -36,7 +20,7 @@ def body(peer: ScriptedPeer, stream: StreamCore) -> bytes:
 def test_resetting_drops_what_was_not_sent(engine: MakePeer, unidirectional: bool) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer, unidirectional=unidirectional)
+    stream = our_stream(peer, unidirectional=unidirectional)
     stream.write(b"sent")
     peer.port.hold = True
     stream.write(b"unsent")
@@ -56,7 +40,7 @@ def test_resetting_drops_what_was_not_sent(engine: MakePeer, unidirectional: boo
 def test_resetting_after_the_fin_takes_back_what_is_under_way(engine: MakePeer) -> None:
     peer = engine()
     session = peer.open_session()
-    stream = ours(peer, unidirectional=True)
+    stream = our_stream(peer, unidirectional=True)
     peer.port.hold = True
     stream.write(b"12345", end_stream=True)
     peer.port.let_go(stream.stream_id, 2)
@@ -69,7 +53,7 @@ def test_resetting_after_the_fin_takes_back_what_is_under_way(engine: MakePeer) 
 def test_codes_have_32_bits(engine: MakePeer, code: int) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer)
+    stream = our_stream(peer)
     for abort in (stream.reset, stream.stop):
         with pytest.raises(ValueError, match="application_code"):
             abort(code)
@@ -81,7 +65,7 @@ def test_codes_have_32_bits(engine: MakePeer, code: int) -> None:
 def test_codes_are_mapped_both_ways(engine: MakePeer, code: int) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer)
+    stream = our_stream(peer)
     stream.reset(code)
     stream.stop(code)
     assert peer.ends(stream.stream_id) == (to_wire(code), to_wire(code))
@@ -151,7 +135,7 @@ def test_a_reset_leaves_the_other_side_open(engine: MakePeer) -> None:
 def test_stop_sending_ends_the_sending_side(engine: MakePeer) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer)
+    stream = our_stream(peer)
     peer.names()
     peer.stop(stream.stream_id, to_wire(3))
     assert not stream.can_send
@@ -167,7 +151,7 @@ def test_stop_sending_ends_the_sending_side(engine: MakePeer) -> None:
 def test_stop_sending_of_a_unidirectional_stream_finishes_it(engine: MakePeer) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer, unidirectional=True)
+    stream = our_stream(peer, unidirectional=True)
     peer.names()
     peer.stop(stream.stream_id, to_wire(3))
     assert peer.names() == ["StreamFinished"]
@@ -266,7 +250,7 @@ def test_a_stream_finishes_once_when_both_sides_are_over(engine: MakePeer) -> No
 def test_states_as_the_sides_end(engine: MakePeer) -> None:
     peer = engine()
     peer.open_session()
-    stream = ours(peer)
+    stream = our_stream(peer)
     states = [stream.state]
     stream.write(b"", end_stream=True)
     states.append(stream.state)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from scripted_peer import DATA_BLOCKED, MAX_DATA, MakePeer, ScriptedPeer, with_flow_control
+from scripted_peer import DATA_BLOCKED, MAX_DATA, MakePeer, ScriptedPeer, body, with_flow_control
 
 from wtransport._protocol.session import SessionCore
 from wtransport._protocol.stream import StreamCore
-
-HEADER = 3
 
 
 def opened(peer: ScriptedPeer, session: SessionCore, *, room: int = 1 << 20) -> StreamCore:
@@ -15,10 +13,6 @@ def opened(peer: ScriptedPeer, session: SessionCore, *, room: int = 1 << 20) -> 
     assert stream is not None
     peer.port.streams[stream.stream_id].room = room
     return stream
-
-
-def body(peer: ScriptedPeer, stream: StreamCore) -> bytes:
-    return peer.sent(stream.stream_id)[HEADER:]
 
 
 def test_a_stream_without_room_leaves_the_sessions_credit_to_others(engine: MakePeer) -> None:
