@@ -188,7 +188,7 @@ class AioquicPort(StreamCommands):
     def send_datagram(self, data: bytes) -> bool:
         """Queue a DATAGRAM frame payload; False when the queue is full."""
         accepted = self._connection.queue_datagram(data)
-        self.flush_promptly()
+        self.flush_promptly(is_whole=True)
         return accepted
 
     def datagram_sender(self, prefix: bytes) -> DatagramSender:

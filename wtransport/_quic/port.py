@@ -181,8 +181,9 @@ class QuicPort(Protocol):
     request_flush: Callable[[], None]
     """Called when a command left something to send. Set by the driver; does nothing before that."""
 
-    request_prompt_flush: Callable[[], None] | None
-    """Called instead for a datagram and the end of a stream, which others wait for; None: `request_flush` is called."""
+    request_prompt_flush: Callable[[bool], None] | None
+    """Called instead for what others wait for: with True for a datagram, with False for the end of a stream, which the
+    same command may follow with more that belongs to it. None: `request_flush` is called."""
 
     request_flush_at_once: Callable[[], None] | None
     """Called instead now and then while streams are begun one after the other; None: `request_flush` is called."""

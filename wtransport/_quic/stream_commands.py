@@ -39,7 +39,7 @@ class StreamCommands:
         """
         self._least_quiet = least_quiet
         self.request_flush: Callable[[], None] = _ignore
-        self.request_prompt_flush: Callable[[], None] | None = None
+        self.request_prompt_flush: Callable[[bool], None] | None = None
         self.request_flush_at_once: Callable[[], None] | None = None
         self.unsent_bytes: Callable[[int], int] = connection.table.unsent_bytes
         self.send_room: Callable[[int], int] = connection.table.send_room
@@ -84,13 +84,16 @@ class StreamCommands:
         """Queue stream bytes; without effect on a stream whose sending side is over. Its end is sent promptly."""
         if self._table.send(stream_id, data, end_stream):
             if end_stream:
-                self.flush_promptly()
+                self.flush_promptly(is_whole=False)
             else:
                 self.request_flush()
 
-    def flush_promptly(self) -> None:
+    def flush_promptly(self, *, is_whole: bool) -> None:
         """Ask for a flush that is not to wait for others' commands, if that can be asked for."""
-        (self.request_prompt_flush or self.request_flush)()
+        if self.request_prompt_flush is None:
+            self.request_flush()
+        else:
+            self.request_prompt_flush(is_whole)
 
     def consume(self, stream_id: int, nbytes: int) -> None:
         """Give back credit for bytes that were read, or will not be."""

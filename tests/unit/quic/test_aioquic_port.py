@@ -92,14 +92,14 @@ def test_datagrams_and_ends_of_streams_ask_for_a_prompt_flush(pair: PortPair) ->
     stream_id = port.open_stream(unidirectional=False)
     asked: list[str] = []
     port.request_flush = lambda: asked.append("flush")
-    port.request_prompt_flush = lambda: asked.append("prompt")
+    port.request_prompt_flush = lambda is_whole: asked.append("whole" if is_whole else "prompt")
     port.send_stream(stream_id, b"x", False)
     port.send_stream(stream_id, b"x", True)
     port.send_datagram(b"x")
     sender = port.datagram_sender(b"prefix")
     sender.limit = 10
     assert sender.send(b"x")
-    assert asked == ["flush", "prompt", "prompt", "prompt"]
+    assert asked == ["flush", "prompt", "whole", "whole"]
 
 
 def test_who_begins_many_streams_in_one_turn_has_them_sent_on_the_way(certificate: Any) -> None:

@@ -202,9 +202,9 @@ def test_a_timer_that_fires_soon_is_left_alone_unless_packets_are_paced(rig: Rig
     assert rig.loop.live_timers() == [1000.000_1]
 
 
-def queue_promptly(rig: Rig, data: bytes) -> None:
+def queue_promptly(rig: Rig, data: bytes, *, is_whole: bool = True) -> None:
     rig.engine.outgoing.append((data, PEER))
-    rig.driver.flush_promptly()
+    rig.driver.flush_promptly(is_whole)
 
 
 def test_what_is_first_in_a_turn_goes_at_once_and_the_rest_at_its_end(rig: Rig) -> None:
@@ -229,10 +229,10 @@ def test_after_a_turn_with_more_than_one_the_first_waits_as_well(rig: Rig) -> No
     assert rig.outlet.sent[3:] == [(b"four", PEER)], "one alone again"
 
 
-@pytest.mark.parametrize("packets", [1, 3])
-def test_what_handlers_give_goes_when_the_events_are_out(rig: Rig, packets: int) -> None:
+@pytest.mark.parametrize(("packets", "is_whole"), [(1, True), (1, False), (3, True), (3, False)])
+def test_what_handlers_give_goes_when_the_events_are_out(rig: Rig, packets: int, is_whole: bool) -> None:
     def answer(event: Any) -> None:
-        queue_promptly(rig, event[1])
+        queue_promptly(rig, event[1], is_whole=is_whole)
         sent.append(rig.outlet.sent + rig.asked)
 
     sent: list[Any] = []
@@ -240,7 +240,8 @@ def test_what_handlers_give_goes_when_the_events_are_out(rig: Rig, packets: int)
     rig.driver._deliver = answer
     answers = [(b"%d" % number, PEER) for number in range(packets)]
     rig.driver.take(answers, 1000.0)
-    assert sent == ([answers] if packets == 1 else [[]] * packets), "one alone need not wait for the end of its handler"
+    goes_within = packets == 1 and is_whole
+    assert sent == ([answers] if goes_within else [[]] * packets), "only what nothing can follow goes before the end"
     assert rig.outlet.sent == (answers if packets == 1 else [])
     assert rig.asked == ([] if packets == 1 else [("send", answers)])
     assert rig.loop.turn() == 1

@@ -386,6 +386,38 @@ def test_one_of_many_that_fails_is_met_when_it_is_the_first(kernels: ModuleType,
     assert [data for data, _ in receive_all(kernels.UdpSocket(there))] == [each for each in packets if len(each) == 1]
 
 
+@pytest.mark.parametrize("joins", [False, True])
+def test_what_is_read_while_reading_changes_nothing(kernels: ModuleType, open_socket, joins) -> None:
+    here, there, elsewhere = open_socket(), open_socket(), open_socket()
+    if joins and not (udp.coalesce(here) and udp.can_segment(there)):
+        pytest.skip("this kernel has no offloads")
+    io, other = kernels.UdpSocket(here, None, joins), kernels.UdpSocket(elsewhere)
+    packets = [bytes([number]) * 100 for number in range(30)]
+
+    def read_elsewhere(*_: object) -> None:  # as a finalizer could, which a collection can run anywhere
+        for _ in range(32):
+            there.sendto(b"z" * 3000, elsewhere.getsockname())
+        other.receive([])
+
+    for _ in range(6):
+        if joins:
+            udp.send_segments(there, packets, here.getsockname())
+        else:
+            for data in packets:
+                there.sendto(data, here.getsockname())
+    kept = [(number, object()) for number in range(5000)]  # so that each tuple is made, and counts for a collection
+    threshold = gc.get_threshold()
+    gc.callbacks.append(read_elsewhere)
+    gc.set_threshold(1)
+    try:
+        datagrams = receive_all(io)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(read_elsewhere)
+    assert datagrams == [(data, there.getsockname()) for data in packets * 6]
+    assert len(kept) == 5000
+
+
 def test_many_to_an_address_that_nothing_came_from(kernels: ModuleType, open_socket) -> None:
     other = open_socket()
     send_all(kernels.UdpSocket(open_socket()), [b"first", b"second"], other.getsockname())

@@ -55,5 +55,5 @@ cdef class DatagramSender:
         writer.push_datagram(whole)
         self.sent += 1
         self.bytes_sent += size
-        self.port.ask_promptly()
+        self.port.ask_promptly(True)
         return True

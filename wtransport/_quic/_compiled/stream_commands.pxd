@@ -18,4 +18,4 @@ cdef class StreamCommands(StreamPort):
     cdef readonly double _least_quiet
     cdef int _begun  # streams since the last time that a flush was asked for at once
 
-    cdef int ask_promptly(self) except -1
+    cdef int ask_promptly(self, bint is_whole) except -1

@@ -71,15 +71,15 @@ cdef class StreamCommands(StreamPort):
         """Queue stream bytes; without effect on a stream whose sending side is over. Its end is sent promptly."""
         self.put(stream_id, data, end_stream)
 
-    def flush_promptly(self):
+    def flush_promptly(self, *, bint is_whole):
         """Ask for a flush that is not to wait for others' commands, if that can be asked for."""
-        self.ask_promptly()
+        self.ask_promptly(is_whole)
 
-    cdef int ask_promptly(self) except -1:
+    cdef int ask_promptly(self, bint is_whole) except -1:
         if self.request_prompt_flush is None:
             self.request_flush()
         else:
-            self.request_prompt_flush()
+            self.request_prompt_flush(is_whole)
         return 0
 
     def consume(self, int64_t stream_id, int64_t nbytes):
@@ -127,7 +127,7 @@ cdef class StreamCommands(StreamPort):
     cdef int put(self, int64_t stream_id, data, bint end_stream) except -1:
         if self._table.send(stream_id, data, end_stream):
             if end_stream:
-                self.ask_promptly()
+                self.ask_promptly(False)
             else:
                 self.request_flush()
         return 0

@@ -32,6 +32,6 @@ cdef class DriverLoop:
     cdef int deliver(self, double until) except -1
     cdef int send_all(self, object engine, object outlet) except -1
     cdef int send_due(self, object engine, object outlet, double now) except -1
-    cdef int send_at_once(self) except -1
+    cdef int send_at_once(self, bint is_whole) except -1
     cdef int ask_flush(self) except -1
     cdef int schedule(self) except -1

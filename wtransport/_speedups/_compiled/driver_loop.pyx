@@ -100,12 +100,12 @@ cdef class DriverLoop:
         """Send what there is to send at the end of this turn of the loop; asking again before that costs nothing."""
         self.ask_flush()
 
-    def flush_promptly(self):
+    def flush_promptly(self, bint is_whole=False):
         """Like `flush_soon`, but send at once what the program gives first in a turn; see the twin."""
         if not self.is_prompt:
             self.is_prompt = True
             if not self.had_more:
-                self.send_at_once()
+                self.send_at_once(is_whole)
         else:
             self.has_more = True
             if self._delivering and not self.had_more:
@@ -115,7 +115,7 @@ cdef class DriverLoop:
     def flush_at_once(self):
         """Like `flush_soon`, but send what there is already now; see the twin."""
         self.ask_flush()
-        self.send_at_once()
+        self.send_at_once(False)
 
     def datagrams_received(self, datagrams):
         """Take a batch of datagrams from a socket of the connection's own."""
@@ -236,7 +236,7 @@ cdef class DriverLoop:
             self._delivering = False
         if self.sends_after_events:
             self.sends_after_events = False
-            self.send_at_once()
+            self.send_at_once(False)
         return 0
 
     cdef int send_all(self, object engine, object outlet) except -1:
@@ -264,13 +264,13 @@ cdef class DriverLoop:
                 self._send(datagrams, outlet)
         return 0
 
-    cdef int send_at_once(self) except -1:
+    cdef int send_at_once(self, bint is_whole) except -1:
         cdef object engine = self.engine, outlet = self._outlet
         if engine is None or outlet is None or not self._ready_reported:
             return 0
         if is_paused(outlet) or is_closed(engine):
             return 0
-        if self._delivering and (self.events or self.has_work()):
+        if self._delivering and (not is_whole or self.events or self.has_work()):
             self.sends_after_events = True
             return 0
         try:

@@ -9,7 +9,7 @@ cdef extern from *:
     #define WT_SLOT_SIZE (WT_BUFFER_SIZE + 2112)  /* so that the beginnings of slots do not share their place in a cache */
     #define WT_MOST_SENT 64  /* packets of one call that sends several */
     typedef struct { Py_ssize_t size; int name_size; unsigned char name[WT_NAME_SIZE]; } wt_received;
-    static unsigned char wt_buffer[WT_SLOTS * WT_SLOT_SIZE];  /* held for no longer than the interpreter's lock is */
+    static unsigned char wt_buffer[WT_SLOTS * WT_SLOT_SIZE];  /* in use until no Python code can have run */
     #if defined(__linux__)
     #include <arpa/inet.h>
     #include <netinet/in.h>

@@ -83,11 +83,14 @@ cdef class UdpSocket:
         # Where the kernel joins, one read may bring 64: enough. A call for several costs more for one alone.
         return self.read(<list> datagrams) if self.coalesces else self.read_many(<list> datagrams)
 
+    # Until everything is copied from the buffer nothing is made that the collector counts: a finalizer can read another
+    # socket, or let another thread do so.
+
     cdef Py_ssize_t read(self, list batch) except -1:
         cdef unsigned char[WT_NAME_SIZE] name
         cdef int name_size = 0, segment = 0
-        cdef Py_ssize_t size, start = 0, count = 0
-        cdef object address
+        cdef Py_ssize_t size, start = 0, first = PyList_GET_SIZE(batch)
+        cdef bytes data
         if self.fd < 0:
             self.twin.coalesces = self.coalesces
             return self.twin.receive(batch)
@@ -106,15 +109,17 @@ cdef class UdpSocket:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
         size = min(size, <Py_ssize_t> _MAX_UDP_PAYLOAD)
-        address = self.address_of(name, name_size) if self.peer is None else self.peer
         if segment <= 0 or segment >= size:
-            batch.append((PyBytes_FromStringAndSize(<char*> wt_buffer, size), address))
+            data = PyBytes_FromStringAndSize(<char*> wt_buffer, size)
+            batch.append((data, self.address_of(name, name_size) if self.peer is None else self.peer))
             return 1
         while start < size:
-            batch.append((PyBytes_FromStringAndSize(<char*> wt_buffer + start, min(segment, size - start)), address))
+            batch.append(PyBytes_FromStringAndSize(<char*> wt_buffer + start, min(segment, size - start)))
             start += segment
-            count += 1
-        return count
+        address = self.address_of(name, name_size) if self.peer is None else self.peer
+        for start in range(first, PyList_GET_SIZE(batch)):
+            batch[start] = (batch[start], address)
+        return PyList_GET_SIZE(batch) - first
 
     cdef Py_ssize_t read_many(self, list batch) except -1:
         """Read what waits, as much as one call takes."""
@@ -122,6 +127,7 @@ cdef class UdpSocket:
         cdef wt_received[WT_SLOTS] received
         cdef int count, i
         cdef object address = self.peer
+        cdef Py_ssize_t first = PyList_GET_SIZE(batch)
         if self.fd < 0 or not _has_many:
             return self.read(batch)
         while True:
@@ -136,9 +142,11 @@ cdef class UdpSocket:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
         for i in range(count):
+            batch.append(PyBytes_FromStringAndSize(<char*> wt_buffer + i * WT_SLOT_SIZE, received[i].size))
+        for i in range(count):
             if self.peer is None:
                 address = self.address_of(received[i].name, received[i].name_size)
-            batch.append((PyBytes_FromStringAndSize(<char*> wt_buffer + i * WT_SLOT_SIZE, received[i].size), address))
+            batch[first + i] = (batch[first + i], address)
         return count
 
     def send(self, data, address=None):

@@ -57,17 +57,17 @@ class DriverLoop:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush, context=self._context)
 
-    def flush_promptly(self) -> None:
+    def flush_promptly(self, is_whole: bool = False) -> None:
         """Like `flush_soon`, but send at once what the program gives first in a turn, so that its answer comes sooner.
 
         What follows in the same turn waits for its end, to share packets; and where the turn before had more than one,
         so does the first. While events are delivered, what their handlers give goes when they are out, but for the
-        first if the last of them gives it.
+        first if the last of them gives it and it `is_whole`: nothing can follow that belongs with it.
         """
         if not self._is_prompt:
             self._is_prompt = True
             if not self._had_more:
-                self._send_at_once()
+                self._send_at_once(is_whole=is_whole)
         else:
             self._has_more = True
             if self._delivering and not self._had_more:
@@ -79,13 +79,13 @@ class DriverLoop:
         self.flush_soon()
         self._send_at_once()
 
-    def _send_at_once(self) -> None:
+    def _send_at_once(self, *, is_whole: bool = False) -> None:
         engine, outlet = self._engine, self._outlet
         if engine is None or outlet is None or not self._ready_reported:
             return
         if outlet.is_paused or engine.is_closed:
             return
-        if self._delivering and (engine.events or engine.has_work()):
+        if self._delivering and (not is_whole or engine.events or engine.has_work()):
             self._sends_after_events = True
             return
         try:

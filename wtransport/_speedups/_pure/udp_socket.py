@@ -137,7 +137,8 @@ class UdpSocket:
 
         Returns:
             how many were sent: here 1; compiled, more where one call sends several (Linux's sendmmsg). An error of a
-            later one is met by the next call.
+            later one is met by the next call if it lasts; that of an earlier packet (ICMP) only if it comes up with the
+            first.
 
         Raises:
             TypeError: packets is not a list.
